@@ -1,0 +1,171 @@
+/**
+ * The engine port: what the rest of Pilotlight asks of whatever executes components.
+ *
+ * TypeScript decides, the engine obeys. Instances are named by the caller as (slot, generation); the
+ * generation is the fencing token, and a command that names a stale one is answered `lease-refused`.
+ * Commands are synchronous and cheap; everything that takes time comes back as an event, many in one
+ * batch. Every `run` command is answered by exactly one `settled` event, and nothing about that run
+ * follows it. `native.ts` is the implementation over wasmtime.
+ */
+import type { HeaderList } from "../base/headers.js";
+import type { ComponentInfo, LinkReport, ProgramSpec } from "./program.js";
+import type { Outcome, Usage } from "./outcome.js";
+
+/** Bytes that may be on their way in one direction of one run before the receiver has asked for more. */
+export const CREDIT_BYTES = 256 * 1024;
+/** A request body up to this size travels inside `run`; an answer up to this size comes in one `head` event. */
+export const INLINE_BYTES = 64 * 1024;
+
+/** Identifies a linked program inside one engine; never reused. */
+export type ProgramId = number;
+/** Identifies a run inside one engine; never reused. The public run id is another thing. */
+export type RunHandle = number;
+
+/** An HTTP request for a component that exports a `wasi:http` handler of either version. */
+export interface HttpFrame {
+  readonly kind: "http";
+  readonly method: string;
+  readonly scheme: string;
+  readonly authority: string;
+  /** Path and query exactly as on the wire. */
+  readonly target: string;
+  /** Without hop-by-hop fields. */
+  readonly headers: HeaderList;
+  /** The body, or its beginning. */
+  readonly body: Uint8Array | undefined;
+  /** True when `chunk` and `end` commands will follow. */
+  readonly more: boolean;
+}
+
+/** One call of an exported function; arguments and result are JSON by the mapping of `docs/values.md`. */
+export interface CallFrame {
+  readonly kind: "call";
+  /** `ns:pkg/interface@version`, or empty for a function exported by the world itself. */
+  readonly interface: string;
+  readonly function: string;
+  /** A JSON array of arguments, or a JSON object by parameter name. */
+  readonly arguments: string;
+}
+
+/** Runs a `wasi:cli/run` component to its end. */
+export interface CommandFrame {
+  readonly kind: "command";
+}
+
+export type Frame = HttpFrame | CallFrame | CommandFrame;
+
+export type Command =
+  /** Makes an instance of `program` in an unused slot. Answered by `ready` or `failed`. */
+  | { readonly kind: "prepare"; readonly slot: number; readonly generation: number; readonly program: ProgramId }
+  /**
+   * Runs a frame on the instance (slot, generation); one that was not prepared is made on the way.
+   * `deadlines` are milliseconds from now: `head` until the answer begins, `idle` the longest silence of
+   * either body after it, `total` everything. `last` retires the instance when the run has settled.
+   */
+  | {
+      readonly kind: "run";
+      readonly slot: number;
+      readonly generation: number;
+      readonly program: ProgramId;
+      readonly run: RunHandle;
+      readonly frame: Frame;
+      readonly deadlines: { readonly head: number; readonly idle: number; readonly total: number };
+      readonly last: boolean;
+    }
+  /** More of the request body, at most what `need-input` has asked for. */
+  | { readonly kind: "chunk"; readonly run: RunHandle; readonly bytes: Uint8Array }
+  | { readonly kind: "end"; readonly run: RunHandle; readonly trailers: HeaderList | undefined }
+  /** The client has taken `bytes` of the answer; as many more may come. */
+  | { readonly kind: "credit"; readonly run: RunHandle; readonly bytes: number }
+  /** Answers an `ask`: the JSON array of results, or an error that traps the caller. */
+  | { readonly kind: "answer"; readonly ask: number; readonly ok: string | undefined; readonly error: string | undefined }
+  | { readonly kind: "cancel"; readonly run: RunHandle }
+  | { readonly kind: "retire"; readonly slot: number; readonly generation: number };
+
+export type EngineEvent =
+  | { readonly kind: "ready"; readonly slot: number; readonly generation: number; readonly nanoseconds: number }
+  /** A `prepare` that did not work out; the slot is free again. */
+  | { readonly kind: "failed"; readonly slot: number; readonly generation: number; readonly outcome: Outcome }
+  | { readonly kind: "lease-refused"; readonly slot: number; readonly generation: number; readonly run: RunHandle }
+  /** The answer begins. `body` is what has been written so far; `ended` says that this was all of it. */
+  | {
+      readonly kind: "head";
+      readonly run: RunHandle;
+      readonly status: number;
+      readonly headers: HeaderList;
+      readonly body: Uint8Array | undefined;
+      readonly ended: boolean;
+      readonly trailers: HeaderList | undefined;
+    }
+  | { readonly kind: "chunk"; readonly run: RunHandle; readonly bytes: Uint8Array }
+  | { readonly kind: "end"; readonly run: RunHandle; readonly trailers: HeaderList | undefined }
+  /** The guest has taken `bytes` of the request body; as many more may be sent. */
+  | { readonly kind: "need-input"; readonly run: RunHandle; readonly bytes: number }
+  /** The result of a call: the JSON value, before `settled`. */
+  | { readonly kind: "result"; readonly run: RunHandle; readonly json: string }
+  /** The guest called an import that TypeScript answers. */
+  | {
+      readonly kind: "ask";
+      readonly run: RunHandle;
+      readonly ask: number;
+      readonly interface: string;
+      readonly function: string;
+      readonly arguments: string;
+    }
+  | { readonly kind: "log-batch"; readonly lines: readonly GuestLine[] }
+  | { readonly kind: "settled"; readonly run: RunHandle; readonly outcome: Outcome; readonly usage: Usage }
+  | { readonly kind: "retired"; readonly slot: number; readonly generation: number };
+
+/** One line that a guest wrote. */
+export interface GuestLine {
+  readonly slot: number;
+  /** The run it belongs to; undefined while instantiating, or when several runs share the instance. */
+  readonly run: RunHandle | undefined;
+  readonly origin: "stdout" | "stderr" | "wasi:logging";
+  /** Only for `wasi:logging`. */
+  readonly level: "trace" | "debug" | "info" | "warn" | "error" | "critical" | undefined;
+  readonly context: string | undefined;
+  readonly text: string;
+}
+
+/** What the engine holds at this moment; all of it goes back to the start when nothing runs. */
+export interface EngineStats {
+  /** Instances that exist, ready or busy. */
+  readonly instances: number;
+  /** Runs that have begun and not settled. */
+  readonly runs: number;
+  /** Programs linked. */
+  readonly programs: number;
+  /** Linear memory and tables of all instances, in bytes. */
+  readonly guestBytes: number;
+  /** Host-side resources that guests hold. */
+  readonly handles: number;
+  /** Outbound connections that are open. */
+  readonly connections: number;
+  /** Asks waiting for an answer. */
+  readonly asks: number;
+  /** Most instances that can exist at once. */
+  readonly capacity: number;
+  /** `pooling` or `on-demand`. */
+  readonly allocator: string;
+}
+
+export interface Engine {
+  /**
+   * Compiles a component, or maps its compiled form from the cache, and describes it. Off the request path.
+   * Rejects with an `EngineError` whose message says what the bytes are when they are not a component.
+   */
+  load(bytes: Uint8Array): Promise<ComponentInfo>;
+  /** Says which imports of a loaded component nothing satisfies; empty lists mean that `link` will work. */
+  check(digest: string, scripts: readonly string[]): LinkReport;
+  /** Links a loaded component into a program ready to instantiate. Rejects with the complete list of what is missing. */
+  link(spec: ProgramSpec): Promise<ProgramId>;
+  /** Forgets a program; instances of it live on until they are retired. */
+  unlink(program: ProgramId): void;
+  send(command: Command): void;
+  /** Sets the one listener; it is called with a batch, on the JavaScript thread. */
+  listen(listener: (events: readonly EngineEvent[]) => void): void;
+  stats(): EngineStats;
+  /** Ends every instance and gives everything back. Runs that are still going settle as `platform`. */
+  close(): Promise<void>;
+}
