@@ -138,8 +138,6 @@ export interface EngineStats {
   readonly programs: number;
   /** Linear memory and tables of all instances, in bytes. */
   readonly guestBytes: number;
-  /** Host-side resources that guests hold. */
-  readonly handles: number;
   /** Outbound connections that are open. */
   readonly connections: number;
   /** Asks waiting for an answer. */

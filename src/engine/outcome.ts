@@ -1,16 +1,19 @@
 /** How a run ended, as a value. One function, in `invoke/`, maps it to an answer. */
 export type Outcome =
-  | { readonly kind: "ok"; /** Exit status of a `wasi:cli/run` component. */ readonly exit: number }
-  /** The guest answered with an error of its own (`wasi:http` error-code, an `err` result, an exit status). */
-  | { readonly kind: "guest-error"; readonly message: string }
+  | { readonly kind: "ok"; /** Exit status of a `wasi:cli/run` component, else 0. */ readonly exit: number }
+  /** The guest's own error: a `wasi:http` error-code, no answer at all, or one that breaks its own rules. */
+  | { readonly kind: "guest-error"; readonly code: "error-code" | "no-answer" | "bad-answer"; readonly message: string }
   | { readonly kind: "trap"; readonly message: string }
   | { readonly kind: "limit"; readonly limit: Limit; readonly used: number; readonly allowed: number }
   | { readonly kind: "cancelled" }
-  | { readonly kind: "refused"; readonly message: string }
-  | { readonly kind: "platform"; readonly message: string };
+  /** The frame did not fit, or the engine had no room. */
+  | { readonly kind: "refused"; readonly code: RefusalCode; readonly message: string }
+  | { readonly kind: "platform"; readonly code: "internal" | "instance-lost" | "closing"; readonly message: string };
 
-/** Bytes for memory, body and output; milliseconds for cpu and the times. */
+/** Bytes for memory, bodies, headers and values; milliseconds for cpu and the times; a count for handles. */
 export type Limit = "memory" | "cpu" | "head-time" | "idle-time" | "total-time" | "request-body" | "response-body" | "headers" | "handles" | "values";
+
+export type RefusalCode = "node-full" | "malformed" | "not-http" | "not-command" | "no-function" | "invalid-argument";
 
 export type OutcomeKind = Outcome["kind"];
 
@@ -18,7 +21,7 @@ export type OutcomeKind = Outcome["kind"];
 export interface Usage {
   /** CPU time of the instance during the run. */
   readonly cpuNanoseconds: number;
-  /** From the first poll until the end, waiting included. */
+  /** From the guest's first instruction until the end, waiting included. */
   readonly runNanoseconds: number;
   /** Making the instance, when it was made for this run; 0 when it was ready. */
   readonly startNanoseconds: number;
@@ -31,3 +34,14 @@ export interface Usage {
   /** Lines that the log limit dropped. */
   readonly droppedLines: number;
 }
+
+export const NO_USAGE: Usage = {
+  cpuNanoseconds: 0,
+  runNanoseconds: 0,
+  startNanoseconds: 0,
+  waitNanoseconds: 0,
+  memoryBytes: 0,
+  requestBytes: 0,
+  responseBytes: 0,
+  droppedLines: 0,
+};

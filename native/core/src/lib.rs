@@ -1,1 +1,27 @@
-pub fn x(){}
+//! Runs WebAssembly components: the engine of Pilotlight, without any notion of Node.
+//!
+//! The owner sends commands to an [`engine::Engine`] and drains [`events::Event`]s from it; what there is to
+//! decide, the owner decides. `docs/boundary.md` says why the parts are cut as they are.
+
+mod active;
+mod answer;
+mod artefacts;
+mod capabilities;
+pub mod component_check;
+pub mod describe;
+pub mod engine;
+pub mod events;
+pub mod frame;
+mod guestlog;
+mod host;
+mod instance;
+mod job;
+mod mailbox;
+mod meter;
+pub mod outbound;
+pub mod outcome;
+pub mod program;
+pub mod run;
+pub mod settings;
+mod signal;
+pub mod values;

@@ -1,0 +1,5 @@
+;; A core module: WebAssembly, but not a component.
+(module
+  (memory (export "memory") 1)
+  (func (export "answer") (result i32)
+    i32.const 42))

@@ -1,0 +1,161 @@
+//! One run on an instance, from the order until it has settled.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Context;
+use std::time::{Duration, Instant};
+
+use crate::answer::{Answer, Progress};
+use crate::engine::Shared;
+use crate::events::Event;
+use crate::frame::Deadlines;
+use crate::job::JobState;
+use crate::outcome::{Limit, Outcome, Usage};
+use crate::run::Run;
+
+/// Settles its run exactly once: by [`Active::settle`], or as `platform` when it is dropped without.
+pub(crate) struct Active {
+    pub run: Arc<Run>,
+    pub state: Arc<JobState>,
+    pub answer: Answer,
+    deadlines: Deadlines,
+    received: Instant,
+    /// When the guest's code began.
+    begun: Option<Instant>,
+    /// The last time a byte of either body moved.
+    moved: Instant,
+    input_seen: u64,
+    usage: Usage,
+    /// CPU time of the instance when the run began.
+    pub cpu_base: Duration,
+    expects_answer: bool,
+    settled: bool,
+    shared: Arc<Shared>,
+}
+
+impl Active {
+    pub fn new(run: Arc<Run>, deadlines: Deadlines, received: Instant, response_limit: u64, expects_answer: bool, shared: Arc<Shared>) -> Self {
+        Self {
+            run,
+            state: Arc::default(),
+            answer: Answer::new(response_limit),
+            deadlines,
+            received,
+            begun: None,
+            moved: received,
+            input_seen: 0,
+            usage: Usage::default(),
+            cpu_base: Duration::ZERO,
+            expects_answer,
+            settled: false,
+            shared,
+        }
+    }
+
+    /// The guest's code begins. `start` nanoseconds went into making its instance.
+    pub fn begin(&mut self, start: u64) {
+        self.begun = Some(Instant::now());
+        self.usage.start = start;
+    }
+
+    /// Moves bodies and looks for reasons to end: the outcome, if there is one.
+    pub fn look(&mut self, cx: &mut Context<'_>) -> Option<Outcome> {
+        if self.run.is_cancelled() {
+            return Some(Outcome::Cancelled);
+        }
+        if let Some(outcome) = self.run.input_fault().or_else(|| self.state.failure()) {
+            return Some(outcome);
+        }
+        match self.answer.poll(cx, &self.run, &self.shared) {
+            Progress::Failed(outcome) => return Some(outcome),
+            Progress::Moved => self.moved = Instant::now(),
+            Progress::Waiting => {}
+        }
+        let input = self.run.request_bytes.load(Ordering::Relaxed);
+        if input != self.input_seen {
+            (self.input_seen, self.moved) = (input, Instant::now());
+        }
+        None
+    }
+
+    /// Sends what the guest has written so far.
+    pub fn flush(&mut self) {
+        self.answer.flush(&self.run, &self.shared);
+        if self.answer.is_done() {
+            self.state.answered.store(true, Ordering::Release);
+        }
+    }
+
+    /// Nothing of it is left: the export has returned and all of the answer is out.
+    pub fn is_complete(&self) -> bool {
+        self.state.finished.load(Ordering::Acquire) && self.is_answered()
+    }
+
+    /// All of the answer is out, or there is none to wait for.
+    pub fn is_answered(&self) -> bool {
+        !self.expects_answer || self.answer.is_done()
+    }
+
+    /// The next moment at which [`Active::expired`] may have something to say.
+    pub fn next_deadline(&self) -> Instant {
+        let total = self.received + self.deadlines.total;
+        if !self.answer.has_begun() {
+            total.min(self.received + self.deadlines.head)
+        } else if self.answer.is_done() {
+            total
+        } else {
+            total.min(self.moved + self.deadlines.idle)
+        }
+    }
+
+    /// The deadline that has passed, if one has.
+    pub fn expired(&self, now: Instant) -> Option<Outcome> {
+        if now < self.next_deadline() {
+            return None;
+        }
+        let over = |limit, since: Instant, allowed: Duration| Outcome::Limit {
+            limit,
+            used: now.duration_since(since).as_millis() as u64,
+            allowed: allowed.as_millis() as u64,
+        };
+        Some(if now >= self.received + self.deadlines.total {
+            over(Limit::TotalTime, self.received, self.deadlines.total)
+        } else if !self.answer.has_begun() {
+            over(Limit::HeadTime, self.received, self.deadlines.head)
+        } else {
+            over(Limit::IdleTime, self.moved, self.deadlines.idle)
+        })
+    }
+
+    pub fn cpu_exceeded(&self, cpu: Duration, allowed_ms: u64) -> Option<Outcome> {
+        let used = cpu.saturating_sub(self.cpu_base).as_millis() as u64;
+        (used > allowed_ms).then_some(Outcome::Limit { limit: Limit::Cpu, used, allowed: allowed_ms })
+    }
+
+    /// Ends the run. `dropped` lines and the instance's `memory` and `cpu` go into its usage.
+    pub fn settle(mut self, outcome: Outcome, cpu: Duration, memory: u64, dropped: u64) {
+        self.usage.cpu = cpu.saturating_sub(self.cpu_base).as_nanos() as u64;
+        self.usage.memory = memory;
+        self.usage.dropped_lines = dropped;
+        self.finish(outcome);
+    }
+
+    fn finish(&mut self, outcome: Outcome) {
+        self.settled = true;
+        let begun = self.begun.unwrap_or_else(Instant::now);
+        self.usage.run = begun.elapsed().as_nanos() as u64;
+        self.usage.wait = begun.duration_since(self.received).as_nanos() as u64;
+        self.usage.request_bytes = self.run.request_bytes.load(Ordering::Relaxed);
+        self.usage.response_bytes = self.answer.bytes;
+        self.shared.runs().remove(&self.run.handle);
+        self.shared.events.push(Event::Settled { run: self.run.handle, outcome, usage: self.usage });
+    }
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.finish(Outcome::Platform { code: "internal", message: "the instance's task ended".into() });
+        }
+    }
+}

@@ -1,0 +1,480 @@
+//! The engine: one wasmtime engine, one executor, one table of slots, one queue of events.
+//!
+//! It obeys: instances are named by the owner as (slot, generation), and nothing is made, refilled or retired
+//! unless a command says so. Each instance is one task that owns its store ([`crate::instance`]).
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use tokio::runtime::Runtime;
+use tokio::sync::{Semaphore, oneshot};
+use wasmtime::component::{Component, Linker};
+
+use crate::artefacts::{ArtefactError, Artefacts};
+use crate::capabilities;
+use crate::component_check::{Missing, missing_imports};
+use crate::describe;
+use crate::events::{Event, EventQueue, Wake};
+use crate::frame::{Deadlines, Frame};
+use crate::host::Host;
+use crate::instance::{self, Mailbox, Order};
+use crate::outbound::{Grant, Outbound};
+use crate::outcome::{Outcome, Usage};
+use crate::program::{Program, ProgramSpec};
+use crate::run::Run;
+use crate::settings::{self, Allocator, Settings, TICK};
+
+/// What the owner says to an ask: the JSON array of results, or an error message.
+pub type Reply = Result<String, String>;
+
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    #[error("wasmtime cannot start on this machine: {0}")]
+    Start(String),
+    #[error(transparent)]
+    Artefact(#[from] ArtefactError),
+}
+
+/// Names an instance; the generation is the fencing token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InstanceId {
+    pub slot: u32,
+    pub generation: u32,
+}
+
+/// What all instances share.
+pub struct Shared {
+    pub(crate) engine: wasmtime::Engine,
+    pub(crate) events: EventQueue,
+    pub(crate) counts: Counts,
+    pub(crate) permits: Arc<Semaphore>,
+    pub(crate) next_ask: AtomicU64,
+    asks: Mutex<HashMap<u64, oneshot::Sender<Reply>>>,
+    slots: Mutex<HashMap<u32, Slot>>,
+    runs: Mutex<HashMap<u64, Arc<Run>>>,
+    closing: AtomicBool,
+}
+
+/// A slot remembers its last generation when it is empty, so that a late command cannot raise the dead.
+struct Slot {
+    generation: u32,
+    mailbox: Option<Arc<Mailbox>>,
+}
+
+/// Gauges that go back to where they were when nothing runs.
+#[derive(Default)]
+pub struct Counts {
+    pub instances: AtomicU64,
+    pub runs: AtomicU64,
+    pub guest_bytes: Arc<AtomicU64>,
+}
+
+/// A reading of all gauges.
+#[derive(Debug, Clone)]
+pub struct Stats {
+    pub instances: u64,
+    pub runs: u64,
+    pub programs: u64,
+    pub guest_bytes: u64,
+    pub connections: u64,
+    pub asks: u64,
+    pub capacity: u64,
+    pub allocator: &'static str,
+}
+
+pub struct Engine {
+    shared: Arc<Shared>,
+    settings: Settings,
+    allocator: Allocator,
+    artefacts: Arc<Artefacts>,
+    linker: Arc<Linker<Host>>,
+    components: Arc<RwLock<HashMap<String, Component>>>,
+    programs: Arc<RwLock<HashMap<u32, Arc<Program>>>>,
+    next_program: Arc<AtomicU32>,
+    runtime: Option<Runtime>,
+}
+
+impl Engine {
+    /// Starts the engine, its threads and its ticker. `wake` is called from any thread when events are waiting.
+    pub fn start(settings: Settings, wake: Wake) -> Result<Self, EngineError> {
+        let start = |error: wasmtime::Error| EngineError::Start(format!("{error:#}"));
+        let (engine, allocator) = settings::engine(&settings).map_err(start)?;
+        let linker = linker(&engine).map_err(start)?;
+        let artefacts = Artefacts::new(&engine, settings.cache.clone())?;
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        if settings.threads > 0 {
+            builder.worker_threads(settings.threads);
+        }
+        let runtime = builder.thread_name("pilotlight").enable_all().build().map_err(|error| EngineError::Start(error.to_string()))?;
+        let shared = Arc::new(Shared {
+            events: EventQueue::new(wake),
+            counts: Counts::default(),
+            permits: Arc::new(Semaphore::new(settings.instances as usize)),
+            next_ask: AtomicU64::new(1),
+            asks: Mutex::default(),
+            slots: Mutex::default(),
+            runs: Mutex::default(),
+            closing: AtomicBool::new(false),
+            engine,
+        });
+        tick(&shared);
+        Ok(Self {
+            shared,
+            settings,
+            allocator,
+            artefacts: Arc::new(artefacts),
+            linker: Arc::new(linker),
+            components: Arc::default(),
+            programs: Arc::default(),
+            next_program: Arc::new(AtomicU32::new(1)),
+            runtime: Some(runtime),
+        })
+    }
+
+    /// Compiles or maps a component on a thread of its own, describes it, and answers with [`Event::Loaded`].
+    pub fn load(&self, request: u64, bytes: Vec<u8>) {
+        let (shared, artefacts, components) = (self.shared.clone(), self.artefacts.clone(), self.components.clone());
+        self.blocking(move || {
+            let begin = Instant::now();
+            let result = contain(|| {
+                let loaded = artefacts.load(&shared.engine, &bytes).map_err(|error| error.to_string())?;
+                let mut description = serde_json::to_value(describe::describe(&loaded.component, &shared.engine)).map_err(|error| error.to_string())?;
+                description["digest"] = loaded.digest.as_str().into();
+                description["cached"] = loaded.cached.into();
+                description["compileNanoseconds"] = (begin.elapsed().as_nanos() as u64).into();
+                description["compiledBytes"] = loaded.compiled_bytes.into();
+                write(&components).insert(loaded.digest, loaded.component);
+                Ok(description.to_string())
+            });
+            shared.events.push(Event::Loaded { request, result });
+        });
+    }
+
+    /// The complete list of imports of a loaded component that nothing satisfies, as JSON.
+    pub fn check(&self, digest: &str, scripts: &[String]) -> Result<String, String> {
+        let component = self.component(digest)?;
+        let linker = self.scripted(&component, scripts)?;
+        let missing = missing_imports(&component, &self.shared.engine, &linker);
+        Ok(serde_json::json!({ "missing": missing }).to_string())
+    }
+
+    /// Links a loaded component off the owner's thread and answers with [`Event::Linked`].
+    pub fn link(&self, request: u64, spec: ProgramSpec) {
+        let component = self.component(&spec.digest);
+        let linker = component.as_ref().map_err(Clone::clone).and_then(|component| self.scripted(component, &spec.scripts));
+        let (shared, programs, next) = (self.shared.clone(), self.programs.clone(), self.next_program.clone());
+        self.blocking(move || {
+            let result = contain(|| {
+                let (component, linker) = (component?, linker?);
+                let outbound = Outbound::new(grant(&spec)).map_err(|error| error.to_string())?;
+                let pre = linker.instantiate_pre(&component).map_err(|_| unmet(&missing_imports(&component, &shared.engine, &linker)))?;
+                let id = next.fetch_add(1, Ordering::Relaxed);
+                write(&programs).insert(id, Arc::new(Program::new(spec, pre, outbound)));
+                Ok(id)
+            });
+            shared.events.push(Event::Linked { request, result });
+        });
+    }
+
+    pub fn unlink(&self, program: u32) {
+        let program = write(&self.programs).remove(&program);
+        let Some(program) = program else { return };
+        let digest = program.spec.digest.clone();
+        drop(program);
+        // The component stays mapped while another program is made of it.
+        if !read(&self.programs).values().any(|other| other.spec.digest == digest) {
+            write(&self.components).remove(&digest);
+        }
+    }
+
+    /// Makes an instance in an unused slot; `Ready` or `Failed` says how that went.
+    pub fn prepare(&self, id: InstanceId, program: u32) {
+        match self.program(program) {
+            Ok(program) => {
+                let Lookup::Unused = self.shared.mailbox(id) else {
+                    return self.shared.events.push(Event::Failed { slot: id.slot, generation: id.generation, outcome: in_use() });
+                };
+                let mailbox = Arc::new(Mailbox::default());
+                self.shared.claim(id, mailbox.clone());
+                self.spawn(program, id, mailbox);
+            }
+            Err(outcome) => self.shared.events.push(Event::Failed { slot: id.slot, generation: id.generation, outcome }),
+        }
+    }
+
+    /// Runs a frame on an instance, made on the way if the slot is unused.
+    pub fn run(&self, id: InstanceId, program: u32, handle: u64, frame: Frame, deadlines: Deadlines, last: bool) {
+        let program = match self.program(program) {
+            Ok(program) => program,
+            Err(outcome) => return self.refuse(id, handle, outcome),
+        };
+        let (mailbox, fresh) = match self.shared.mailbox(id) {
+            Lookup::Held(mailbox) => (mailbox, false),
+            Lookup::Unused => {
+                let mailbox = Arc::new(Mailbox::default());
+                self.shared.claim(id, mailbox.clone());
+                (mailbox, true)
+            }
+            Lookup::Stale => {
+                return self.shared.events.push(Event::LeaseRefused { slot: id.slot, generation: id.generation, run: handle });
+            }
+        };
+        let run = Arc::new(Run::new(handle, mailbox.signal.clone(), program.spec.limits.request_body_bytes, self.shared.clone()));
+        self.shared.runs().insert(handle, run.clone());
+        let order = Order { run, frame, deadlines, last, received: Instant::now() };
+        if !mailbox.post(order) {
+            // The instance ended between the owner's last event and this command.
+            self.shared.runs().remove(&handle);
+            return self.shared.events.push(Event::LeaseRefused { slot: id.slot, generation: id.generation, run: handle });
+        }
+        if fresh {
+            self.spawn(program, id, mailbox);
+        }
+    }
+
+    pub fn chunk(&self, run: u64, bytes: Bytes) {
+        if let Some(run) = self.find(run) {
+            run.chunk(bytes);
+        }
+    }
+
+    pub fn end(&self, run: u64, trailers: Option<HeaderMap>) {
+        if let Some(run) = self.find(run) {
+            run.end(trailers);
+        }
+    }
+
+    pub fn credit(&self, run: u64, bytes: u64) {
+        if let Some(run) = self.find(run) {
+            run.credit(bytes);
+        }
+    }
+
+    pub fn cancel(&self, run: u64) {
+        if let Some(run) = self.find(run) {
+            run.cancel();
+        }
+    }
+
+    pub fn answer(&self, ask: u64, reply: Reply) {
+        let sender = self.shared.asks().remove(&ask);
+        if let Some(sender) = sender {
+            let _ = sender.send(reply);
+        }
+    }
+
+    /// Ends an instance once its runs have settled; a stale name is ignored, the instance is gone already.
+    pub fn retire(&self, id: InstanceId) {
+        if let Lookup::Held(mailbox) = self.shared.mailbox(id) {
+            mailbox.retire();
+        }
+    }
+
+    pub fn drain(&self) -> Vec<Event> {
+        self.shared.events.drain()
+    }
+
+    pub fn stats(&self) -> Stats {
+        let counts = &self.shared.counts;
+        Stats {
+            instances: counts.instances.load(Ordering::Relaxed),
+            runs: counts.runs.load(Ordering::Relaxed),
+            programs: read(&self.programs).len() as u64,
+            guest_bytes: counts.guest_bytes.load(Ordering::Relaxed),
+            connections: crate::outbound::open_connections() as u64,
+            asks: self.shared.asks().len() as u64,
+            capacity: u64::from(self.settings.instances),
+            allocator: match self.allocator {
+                Allocator::Pooling => "pooling",
+                Allocator::OnDemand => "on-demand",
+            },
+        }
+    }
+
+    /// Ends every instance; [`Event::Closed`] follows when all are gone. Runs in progress settle as `platform`.
+    pub fn close(&self) {
+        self.shared.closing.store(true, Ordering::SeqCst);
+        let mailboxes: Vec<_> = self.shared.slots().values().filter_map(|slot| slot.mailbox.clone()).collect();
+        let none = mailboxes.is_empty();
+        for mailbox in mailboxes {
+            mailbox.abandon();
+        }
+        if none {
+            self.shared.events.push(Event::Closed);
+        }
+    }
+
+    fn refuse(&self, id: InstanceId, run: u64, outcome: Outcome) {
+        self.shared.events.push(Event::Settled { run, outcome, usage: Usage::default() });
+        self.shared.events.push(Event::Retired { slot: id.slot, generation: id.generation });
+    }
+
+    fn program(&self, program: u32) -> Result<Arc<Program>, Outcome> {
+        if self.shared.closing.load(Ordering::SeqCst) {
+            return Err(Outcome::Platform { code: "closing", message: "the engine is closing".into() });
+        }
+        let message = || Outcome::Platform { code: "internal", message: format!("program {program} is not linked") };
+        read(&self.programs).get(&program).cloned().ok_or_else(message)
+    }
+
+    fn component(&self, digest: &str) -> Result<Component, String> {
+        read(&self.components).get(digest).cloned().ok_or_else(|| format!("component {digest} is not loaded"))
+    }
+
+    /// The linker for a component: the common one, or a copy that also has its script imports.
+    fn scripted(&self, component: &Component, scripts: &[String]) -> Result<Arc<Linker<Host>>, String> {
+        if scripts.is_empty() {
+            return Ok(self.linker.clone());
+        }
+        let mut linker = Linker::clone(&self.linker);
+        capabilities::add_scripts(&mut linker, &self.shared.engine, component, scripts).map_err(|error| format!("{error:#}"))?;
+        Ok(Arc::new(linker))
+    }
+
+    fn find(&self, run: u64) -> Option<Arc<Run>> {
+        self.shared.runs().get(&run).cloned()
+    }
+
+    fn spawn(&self, program: Arc<Program>, id: InstanceId, mailbox: Arc<Mailbox>) {
+        if let Some(runtime) = &self.runtime {
+            runtime.spawn(instance::live(self.shared.clone(), program, id, mailbox));
+        }
+    }
+
+    fn blocking(&self, work: impl FnOnce() + Send + 'static) {
+        if let Some(runtime) = &self.runtime {
+            runtime.spawn_blocking(work);
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.close();
+        // Tasks that still run are dropped at their next wait; a guest yields at least every tick.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+enum Lookup {
+    Held(Arc<Mailbox>),
+    Unused,
+    Stale,
+}
+
+impl Shared {
+    pub(crate) fn asks(&self) -> MutexGuard<'_, HashMap<u64, oneshot::Sender<Reply>>> {
+        self.asks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn runs(&self) -> MutexGuard<'_, HashMap<u64, Arc<Run>>> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn slots(&self) -> MutexGuard<'_, HashMap<u32, Slot>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn claim(&self, id: InstanceId, mailbox: Arc<Mailbox>) {
+        self.slots().insert(id.slot, Slot { generation: id.generation, mailbox: Some(mailbox) });
+    }
+
+    fn mailbox(&self, id: InstanceId) -> Lookup {
+        match self.slots().get(&id.slot) {
+            Some(Slot { generation, mailbox: Some(mailbox) }) if *generation == id.generation => Lookup::Held(mailbox.clone()),
+            Some(Slot { generation, mailbox: None }) if *generation < id.generation => Lookup::Unused,
+            Some(_) => Lookup::Stale,
+            None => Lookup::Unused,
+        }
+    }
+
+    /// The instance is gone and its store with it.
+    pub(crate) fn release(&self, id: InstanceId) {
+        let mut slots = self.slots();
+        if let Some(slot) = slots.get_mut(&id.slot)
+            && slot.generation == id.generation
+        {
+            slot.mailbox = None;
+        }
+        let last = self.closing.load(Ordering::SeqCst) && slots.values().all(|slot| slot.mailbox.is_none());
+        drop(slots);
+        self.events.push(Event::Retired { slot: id.slot, generation: id.generation });
+        if last {
+            self.events.push(Event::Closed);
+        }
+    }
+}
+
+fn in_use() -> Outcome {
+    Outcome::Platform { code: "internal", message: "the slot is in use".into() }
+}
+
+/// Beats for epochs and for quiet events, as long as the engine is alive.
+fn tick(shared: &Arc<Shared>) {
+    let weak = Arc::downgrade(shared);
+    std::thread::spawn(move || {
+        loop {
+            std::thread::sleep(TICK);
+            let Some(shared) = weak.upgrade() else { return };
+            shared.engine.increment_epoch();
+            shared.events.beat();
+        }
+    });
+}
+
+/// Everything that every component may import: WASI 0.2 and 0.3, `wasi:http` of both, and our capabilities.
+fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<Host>> {
+    let mut linker = Linker::new(engine);
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    wasmtime_wasi::p3::add_to_linker(&mut linker)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+    wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
+    capabilities::add_to_linker(&mut linker)?;
+    Ok(linker)
+}
+
+fn grant(spec: &ProgramSpec) -> Grant {
+    use std::time::Duration;
+    let outbound = &spec.outbound;
+    Grant {
+        origins: outbound.origins.clone(),
+        any_address: outbound.any_address,
+        connect: Duration::from_millis(outbound.connect_ms),
+        first_byte: Duration::from_millis(outbound.first_byte_ms),
+        between_bytes: Duration::from_millis(outbound.between_bytes_ms),
+        connections: outbound.connections,
+    }
+}
+
+/// The whole list of what is missing, in a sentence.
+fn unmet(missing: &[Missing]) -> String {
+    let part = |missing: &Missing| {
+        let interface = if missing.interface.is_empty() { "the world" } else { &missing.interface };
+        format!("{interface} ({})", missing.items.join(", "))
+    };
+    let parts: Vec<_> = missing.iter().map(part).collect();
+    format!("nothing provides these imports: {}", parts.join("; "))
+}
+
+/// Runs work that may panic on strange input; a panic becomes its message.
+fn contain<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let message = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(format!("internal error: {}", message.unwrap_or("panicked")))
+    })
+}
+
+fn read<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write<T>(lock: &RwLock<T>) -> std::sync::RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}
+

@@ -1,0 +1,110 @@
+//! What the engine tells its owner, and the queue it goes through.
+//!
+//! Events are pushed by instances on any thread and drained in batches by the one owner. A push wakes the
+//! owner at most once per batch; what nobody waits for (`retired`, log lines) does not wake it at all and
+//! goes with the next batch, at the latest with the ticker's next beat.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+
+use crate::outcome::{Outcome, Usage};
+
+/// A header block joined with LF: `name\nvalue\nname\nvalue`, each byte one character (latin1).
+pub type HeaderBlock = Vec<u8>;
+
+#[derive(Debug)]
+pub enum Event {
+    Ready { slot: u32, generation: u32, nanoseconds: u64 },
+    Failed { slot: u32, generation: u32, outcome: Outcome },
+    LeaseRefused { slot: u32, generation: u32, run: u64 },
+    Head { run: u64, status: u16, headers: HeaderBlock, body: Option<Bytes>, ended: bool, trailers: Option<HeaderBlock> },
+    Chunk { run: u64, bytes: Bytes },
+    End { run: u64, trailers: Option<HeaderBlock> },
+    NeedInput { run: u64, bytes: u64 },
+    Result { run: u64, json: String },
+    Ask { run: u64, ask: u64, interface: String, function: String, arguments: String },
+    Log(GuestLine),
+    Settled { run: u64, outcome: Outcome, usage: Usage },
+    Retired { slot: u32, generation: u32 },
+    /// A `load` has finished: the component's description as JSON, or what is wrong with it.
+    Loaded { request: u64, result: Result<String, String> },
+    /// A `link` has finished: the program, or what is wrong with it.
+    Linked { request: u64, result: Result<u32, String> },
+    Closed,
+}
+
+/// One line that a guest wrote.
+#[derive(Debug)]
+pub struct GuestLine {
+    pub slot: u32,
+    pub run: Option<u64>,
+    pub origin: Origin,
+    pub level: Option<&'static str>,
+    pub context: Option<String>,
+    pub text: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    Stdout,
+    Stderr,
+    Logging,
+}
+
+impl Event {
+    /// Nobody waits for these: they may go with the next batch.
+    fn is_quiet(&self) -> bool {
+        matches!(self, Event::Retired { .. } | Event::Log(_))
+    }
+}
+
+/// Calls the owner's thread, which then drains.
+pub type Wake = Box<dyn Fn() + Send + Sync>;
+
+pub struct EventQueue {
+    events: Mutex<Vec<Event>>,
+    /// True from the wake until the drain that follows it.
+    signalled: AtomicBool,
+    wake: Wake,
+}
+
+impl EventQueue {
+    pub fn new(wake: Wake) -> Self {
+        Self { events: Mutex::default(), signalled: AtomicBool::new(false), wake }
+    }
+
+    pub fn push(&self, event: Event) {
+        let quiet = event.is_quiet();
+        self.lock().push(event);
+        if !quiet {
+            self.signal();
+        }
+    }
+
+    /// Takes all events so far, oldest first.
+    pub fn drain(&self) -> Vec<Event> {
+        // Cleared before the take: a push that comes between the two wakes once too often, never once too few.
+        self.signalled.store(false, Ordering::SeqCst);
+        std::mem::take(&mut *self.lock())
+    }
+
+    /// Wakes the owner for quiet events that have been waiting.
+    pub fn beat(&self) {
+        if !self.lock().is_empty() {
+            self.signal();
+        }
+    }
+
+    fn signal(&self) {
+        if !self.signalled.swap(true, Ordering::SeqCst) {
+            (self.wake)();
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Event>> {
+        // A poisoned queue is still a queue: pushes cannot leave it half-changed.
+        self.events.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}

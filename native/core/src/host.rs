@@ -1,0 +1,97 @@
+//! The data of one store: what WASI and the host capabilities know about the instance in it.
+
+use std::sync::Arc;
+
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+use crate::engine::Shared;
+use crate::events::Origin;
+use crate::guestlog::{GuestLog, LogStream};
+use crate::meter::MemoryMeter;
+use crate::outbound::Hooks;
+use crate::outcome::Evidence;
+use crate::program::{Program, Stdio};
+
+pub struct Host {
+    table: ResourceTable,
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+    hooks: Hooks,
+    pub(crate) memory: MemoryMeter,
+    pub(crate) log: Arc<GuestLog>,
+    pub(crate) program: Arc<Program>,
+    pub(crate) shared: Arc<Shared>,
+    /// The run that holds the instance, for asks; `None` when several share it.
+    pub(crate) run: Option<u64>,
+}
+
+impl Host {
+    /// Fails when a granted directory cannot be opened.
+    pub(crate) fn new(shared: &Arc<Shared>, program: &Arc<Program>, slot: u32) -> wasmtime::Result<Self> {
+        let spec = &program.spec;
+        let log = GuestLog::new(slot, spec.limits.log_bytes, program.log_rate.clone(), shared.clone());
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(spec.limits.handles as usize);
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(spec.limits.header_bytes as usize);
+        Ok(Self {
+            table,
+            wasi: wasi(program, &log)?,
+            http,
+            hooks: Hooks::new(program.outbound.clone()),
+            memory: MemoryMeter::new(spec.limits.memory_bytes, shared.counts.guest_bytes.clone()),
+            log,
+            program: program.clone(),
+            shared: shared.clone(),
+            run: None,
+        })
+    }
+
+    pub(crate) fn value_limits(&self) -> crate::values::Limits {
+        crate::values::Limits::of_bytes(self.program.spec.limits.value_bytes as usize)
+    }
+
+    pub(crate) fn evidence(&self) -> Evidence {
+        Evidence { memory_denied: self.memory.denied(), handle_limit: self.program.spec.limits.handles }
+    }
+}
+
+fn wasi(program: &Program, log: &Arc<GuestLog>) -> wasmtime::Result<WasiCtx> {
+    let spec = &program.spec;
+    let mut builder = WasiCtx::builder();
+    builder.envs(&spec.environment).args(&spec.arguments);
+    match spec.stdio {
+        Stdio::Inherit => {
+            builder.inherit_stdio();
+        }
+        Stdio::Capture => {
+            builder
+                .stdout(LogStream { log: log.clone(), origin: Origin::Stdout })
+                .stderr(LogStream { log: log.clone(), origin: Origin::Stderr });
+        }
+    }
+    for directory in &spec.directories {
+        let permissions = if directory.read_only { FsPerms::ReadOnly } else { FsPerms::ReadWrite };
+        builder.preopened_dir(&directory.host, &directory.guest, permissions)?;
+    }
+    if spec.sockets {
+        builder.inherit_network().allow_ip_name_lookup(true);
+    } else {
+        builder.allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
+    }
+    Ok(builder.build())
+}
+
+impl WasiView for Host {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for Host {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.hooks }
+    }
+}

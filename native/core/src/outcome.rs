@@ -1,0 +1,93 @@
+//! How a run ended, as a value, and what it took. The blame is decided here and nowhere else.
+
+use wasmtime::component::ResourceTableError;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// `exit` is the status of a `wasi:cli/run` component, 0 otherwise.
+    Ok { exit: i32 },
+    /// The guest's own error. `code` is `error-code`, `no-answer`, `bad-answer` or `err`.
+    GuestError { code: &'static str, message: String },
+    Trap { message: String },
+    Limit { limit: Limit, used: u64, allowed: u64 },
+    Cancelled,
+    /// No capacity in the engine, or a frame that does not fit the program.
+    Refused { code: &'static str, message: String },
+    /// Ours. `instance-lost` when another run took the shared instance along.
+    Platform { code: &'static str, message: String },
+}
+
+/// Bytes for memory, bodies, headers and values; milliseconds for cpu and the times; a count for handles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    Memory,
+    Cpu,
+    HeadTime,
+    IdleTime,
+    TotalTime,
+    RequestBody,
+    ResponseBody,
+    Headers,
+    Handles,
+    Values,
+}
+
+impl Limit {
+    pub fn name(self) -> &'static str {
+        match self {
+            Limit::Memory => "memory",
+            Limit::Cpu => "cpu",
+            Limit::HeadTime => "head-time",
+            Limit::IdleTime => "idle-time",
+            Limit::TotalTime => "total-time",
+            Limit::RequestBody => "request-body",
+            Limit::ResponseBody => "response-body",
+            Limit::Headers => "headers",
+            Limit::Handles => "handles",
+            Limit::Values => "values",
+        }
+    }
+}
+
+/// What a run took. Nanoseconds and bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    pub cpu: u64,
+    pub run: u64,
+    pub start: u64,
+    pub wait: u64,
+    pub memory: u64,
+    pub request_bytes: u64,
+    pub response_bytes: u64,
+    pub dropped_lines: u64,
+}
+
+/// What the store knew when the error came out of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Evidence {
+    /// The sum of memories that a refused growth asked for, and the limit that refused it.
+    pub memory_denied: Option<(u64, u64)>,
+    pub handle_limit: u64,
+}
+
+/// Blames an error that ended a store.
+pub fn blame(error: &wasmtime::Error, evidence: Evidence) -> Outcome {
+    if let Some(exit) = error.downcast_ref::<wasmtime_wasi::I32Exit>() {
+        return Outcome::Ok { exit: exit.0 };
+    }
+    if error.downcast_ref::<wasmtime::PoolConcurrencyLimitError>().is_some() {
+        return Outcome::Refused { code: "node-full", message: "the instance pool is empty".into() };
+    }
+    if let Some(ResourceTableError::Full) = error.downcast_ref::<ResourceTableError>() {
+        let allowed = evidence.handle_limit;
+        return Outcome::Limit { limit: Limit::Handles, used: allowed + 1, allowed };
+    }
+    // A guest whose allocator was refused memory usually traps next; the refusal is the cause worth naming.
+    if let Some((used, allowed)) = evidence.memory_denied {
+        return Outcome::Limit { limit: Limit::Memory, used, allowed };
+    }
+    match error.downcast_ref::<wasmtime::Trap>() {
+        Some(trap) => Outcome::Trap { message: trap.to_string() },
+        None => Outcome::Trap { message: error.root_cause().to_string() },
+    }
+}

@@ -1,0 +1,199 @@
+/**
+ * Builds a function's source into the component that its manifest names.
+ *
+ * TypeScript and JavaScript are bundled by rolldown, which strips the types, and turned into a component by
+ * componentize-qjs, the QuickJS half of jco. Nothing but npm packages is needed, and nothing is fetched. A
+ * manifest may name a command instead, for every other language. Deploying is somebody else's.
+ */
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { cp, mkdir, mkdtemp, readFile, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { basename, dirname, extname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+
+export interface BuildOptions {
+  /** Where a build command's output goes; left out, it is kept for the error message only. */
+  readonly output?: (text: string) => void;
+}
+
+export interface BuiltGuest {
+  /** Absolute path of the component. */
+  readonly component: string;
+  readonly bytes: number;
+  readonly milliseconds: number;
+}
+
+/** A build that cannot work or did not; the message says what is wrong, where, and what would be right. */
+export class BuildError extends Error {
+  override readonly name = "BuildError";
+}
+
+/** `build` of a manifest: one of the two. */
+type Recipe =
+  | { readonly kind: "source"; readonly source: string; readonly world: string }
+  | { readonly kind: "command"; readonly command: string };
+
+interface Plan {
+  readonly directory: string;
+  readonly component: string;
+  readonly recipe: Recipe;
+}
+
+/** The worlds of `wit/pilotlight` that a manifest can name, and what the source has to export for each. */
+const WORLDS: Readonly<Record<string, string>> = { http: "handler" };
+const SOURCES: readonly string[] = [".ts", ".mts", ".js", ".mjs"];
+
+/** Builds the function in `directory`, where its `pilotlight.json` is. */
+export async function buildGuest(directory: string, options: BuildOptions = {}): Promise<BuiltGuest> {
+  const started = performance.now();
+  const plan = await readPlan(resolve(directory));
+  if (plan.recipe.kind === "command") await runCommand(plan, plan.recipe.command, options);
+  else await componentize(plan, plan.recipe);
+  const { size } = await stat(plan.component);
+  return { component: plan.component, bytes: size, milliseconds: performance.now() - started };
+}
+
+async function readPlan(directory: string): Promise<Plan> {
+  const file = join(directory, "pilotlight.json");
+  const manifest = record(await readJson(file), file);
+  const component = text(manifest["component"], file, "component", "the path of the component to write, like \"hello.wasm\"");
+  const build = manifest["build"];
+  const example = '{ "source": "index.ts", "world": "http", "engine": "quickjs" } or { "command": "make" }';
+  if (build === undefined) throw new BuildError(`${file}: there is no "build"; it says how, for example ${example}`);
+  const recipe = readRecipe(record(build, `${file}: build`, example), file);
+  if (recipe.kind === "source" && !existsSync(join(directory, recipe.source))) {
+    throw new BuildError(`${file}: build.source names ${recipe.source}, which is not in ${directory}`);
+  }
+  return { directory, component: resolve(directory, component), recipe };
+}
+
+function readRecipe(build: Readonly<Record<string, unknown>>, file: string): Recipe {
+  const fields = ["source", "world", "engine", "command"];
+  const unknown = Object.keys(build).find((field) => !fields.includes(field));
+  if (unknown !== undefined) throw new BuildError(`${file}: build.${unknown} is not a field; there are ${fields.join(", ")}`);
+  if (build["command"] !== undefined) {
+    if (Object.keys(build).length > 1) throw new BuildError(`${file}: build has a "command" and other fields; it is either a command or a source with world and engine`);
+    return { kind: "command", command: text(build["command"], file, "build.command", "a shell command, like \"make\"") };
+  }
+  const source = text(build["source"], file, "build.source", "the path of a TypeScript or JavaScript file");
+  if (!SOURCES.includes(extname(source))) throw new BuildError(`${file}: build.source is ${source}; it has to end in ${SOURCES.join(", ")}`);
+  const engine = build["engine"] ?? "quickjs";
+  if (engine !== "quickjs") throw new BuildError(`${file}: build.engine ${JSON.stringify(engine)} is not supported by this version; it has to be "quickjs"`);
+  const world = text(build["world"] ?? "http", file, "build.world", `one of ${Object.keys(WORLDS).join(", ")}`);
+  if (!Object.hasOwn(WORLDS, world)) throw new BuildError(`${file}: build.world ${JSON.stringify(world)} is not supported by this version; there is ${Object.keys(WORLDS).map((name) => `"${name}"`).join(", ")}`);
+  return { kind: "source", source, world };
+}
+
+async function readJson(file: string): Promise<unknown> {
+  let content: string;
+  try {
+    content = await readFile(file, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    throw new BuildError(`${file}: there is no such file; a function's folder has a pilotlight.json`, { cause: error });
+  }
+  try {
+    return JSON.parse(content);
+  } catch (error) {
+    throw new BuildError(`${file}: not valid JSON: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+function record(value: unknown, where: string, right = "an object"): Readonly<Record<string, unknown>> {
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  throw new BuildError(`${where}: expected ${right}, found ${JSON.stringify(value)}`);
+}
+
+function text(value: unknown, file: string, field: string, right: string): string {
+  if (typeof value === "string" && value !== "") return value;
+  throw new BuildError(`${file}: ${field} is ${value === undefined ? "missing" : JSON.stringify(value)}; it has to be ${right}`);
+}
+
+async function componentize(plan: Plan, recipe: Extract<Recipe, { kind: "source" }>): Promise<void> {
+  const entry = join(plan.directory, recipe.source);
+  const source = await bundle(entry, WORLDS[recipe.world] as string);
+  const work = await mkdtemp(join(tmpdir(), "pilotlight-build-"));
+  try {
+    await resolveWit(work);
+    const { componentize: toComponent } = await import("componentize-qjs");
+    // The bundle is self-contained: the engine gets an empty folder to resolve modules in, not the user's.
+    const jsPath = join(work, `${basename(entry, extname(entry))}.js`);
+    await writeFile(jsPath, source);
+    const { component } = await toComponent({ witPath: work, jsSource: source, jsPath, moduleRoot: work, world: recipe.world, optSize: false }).catch((error: unknown) => {
+      throw new BuildError(`${entry}: ${explain(error)}`, { cause: error });
+    });
+    await replace(plan.component, component);
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+/** One module without types; `pilotlight/guest` is bundled in, `wasi:` imports stay for the engine. */
+async function bundle(entry: string, needed: string): Promise<string> {
+  const { rolldown } = await import("rolldown");
+  const guest = ["./guest.js", "./guest.ts"].map((file) => fileURLToPath(new URL(file, import.meta.url))).find((file) => existsSync(file));
+  const isBuiltIn = (id: string): boolean => id.startsWith("wasi:");
+  const warnings: string[] = [];
+  try {
+    await using build = await rolldown({
+      input: entry,
+      platform: "neutral",
+      tsconfig: false,
+      external: isBuiltIn,
+      resolve: { alias: { "pilotlight/guest": guest as string }, mainFields: ["module", "main"], conditionNames: ["import", "default"] },
+      onLog: (_level, log) => warnings.push(log.message),
+    });
+    const { output } = await build.generate({ format: "esm", codeSplitting: false });
+    const unresolved = output[0].imports.filter((id) => !isBuiltIn(id));
+    if (unresolved.length > 0) throw new BuildError(`${entry}: nothing provides ${unresolved.join(", ")}; a function can import its own files, npm packages and wasi: interfaces of its world${warnings.map((warning) => `\n${warning}`).join("")}`);
+    if (!output[0].exports.includes(needed)) throw new BuildError(`${entry}: there is no export named ${needed}; a function that answers HTTP has \`export const handler = serve(…)\``);
+    return output[0].code;
+  } catch (error) {
+    if (error instanceof BuildError) throw error;
+    throw new BuildError(`${entry}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+/** Our worlds with every WASI package beside them, as the WIT parser wants it. */
+async function resolveWit(to: string): Promise<void> {
+  const wit = fileURLToPath(new URL("../../wit/", import.meta.url));
+  const deps = join(to, "deps");
+  await mkdir(deps);
+  await cp(join(wit, "pilotlight", "worlds.wit"), join(to, "worlds.wit"));
+  for (const version of await readdir(join(wit, "wasi"))) {
+    for (const file of await readdir(join(wit, "wasi", version))) await cp(join(wit, "wasi", version, file), join(deps, `${version}-${file}`));
+  }
+}
+
+/** What componentize-qjs said, without the empty parts of its chain of causes. */
+function explain(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message.replace(/^[\s:]+/, "").trimEnd();
+}
+
+/** A build that dies half-way leaves the old component as it was. */
+async function replace(file: string, bytes: Uint8Array): Promise<void> {
+  await mkdir(dirname(file), { recursive: true });
+  const partial = `${file}.${process.pid}.partial`;
+  await writeFile(partial, bytes);
+  await rename(partial, file);
+}
+
+async function runCommand(plan: Plan, command: string, options: BuildOptions): Promise<void> {
+  const child = spawn(command, { cwd: plan.directory, shell: true, stdio: ["ignore", "pipe", "pipe"] });
+  let said = "";
+  const hear = (chunk: Buffer): void => {
+    said = (said + chunk.toString()).slice(-8192);
+    options.output?.(chunk.toString());
+  };
+  child.stdout.on("data", hear);
+  child.stderr.on("data", hear);
+  const status = await new Promise<string>((done, failed) => {
+    child.on("error", failed);
+    child.on("close", (code, signal) => done(signal ?? String(code)));
+  });
+  const where = join(plan.directory, "pilotlight.json");
+  if (status !== "0") throw new BuildError(`${where}: build.command \`${command}\` ended with ${status}${options.output ? "" : `:\n${said.trim()}`}`);
+  if (!existsSync(plan.component)) throw new BuildError(`${where}: build.command \`${command}\` worked but did not write ${plan.component}`);
+}

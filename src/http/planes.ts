@@ -1,0 +1,152 @@
+/**
+ * The Hono apps of the two planes: what they answer themselves, and where guests begin.
+ *
+ * The handlers know neither Node nor the pipeline; they take small ports, and a front hands in the handler that
+ * leads to guests. Routes match the path as it is on the wire: `/%2D/livez` and `/a/../-/livez` are a guest's.
+ */
+import type { HttpBindings } from "@hono/node-server";
+import { Hono, type Context } from "hono";
+import type { ProblemCode } from "../base/problem.js";
+import { parseTarget, pathOf } from "./mapping.js";
+import { problemResponse } from "./problem-reply.js";
+
+/** Node's request and response, there when Node's server is the front. */
+export interface PlaneEnv {
+  readonly Bindings: Partial<HttpBindings>;
+}
+
+/** Leads a request to a guest. */
+export type GuestHandler = (c: Context<PlaneEnv>) => Response | Promise<Response>;
+
+/** An app, and which of its paths it answers itself. */
+export interface Plane {
+  readonly app: Hono<PlaneEnv>;
+  /** True for paths that never reach a guest. */
+  owns(path: string): boolean;
+}
+
+/** Live and ended runs, as `GET` and `DELETE /-/runs/<id>` show them. */
+export interface RunsPort {
+  /** The JSON document of a run; undefined when the id is not known. */
+  get(id: string): { readonly ended: boolean } | undefined;
+  /** Asks a run that goes on to end. */
+  cancel(id: string): void;
+}
+
+export interface HealthPort {
+  /** Why this node should get no requests, in words for its operator; empty when it should. */
+  reasons(): readonly string[];
+}
+
+interface PlaneOptions {
+  readonly health: HealthPort;
+  /** Told of errors that should not have happened; the client gets `platform/internal` without their text. */
+  readonly report?: (error: unknown) => void;
+}
+
+export interface DataPlaneOptions extends PlaneOptions {
+  readonly runs: RunsPort;
+  readonly guest: GuestHandler;
+  /** False where `/-/` is the guest's too (`serve FILE`). */
+  readonly reserveOwn: boolean;
+}
+
+/** `/-/…` is ours, everything else a guest's. */
+export function dataPlane(options: DataPlaneOptions): Plane {
+  const app = newApp(options);
+  if (options.reserveOwn) {
+    route(app, "/-/livez", { GET: live });
+    // Reasons are the operator's: they are on the admin plane.
+    route(app, "/-/readyz", { GET: (c) => ready(c, options.health.reasons(), false) });
+    route(app, "/-/runs/:id", {
+      GET: (c) => {
+        const run = options.runs.get(param(c));
+        return run === undefined ? unknownRun(c) : json(run, 200);
+      },
+      DELETE: (c) => {
+        const run = options.runs.get(param(c));
+        if (run === undefined) return unknownRun(c);
+        if (run.ended) return json(run, 200);
+        options.runs.cancel(param(c));
+        return json(options.runs.get(param(c)) ?? run, 202);
+      },
+    });
+    route(app, "/-/runs/:id/result", {
+      GET: (c) => problem(c, "request/run-not-found", "This version keeps no results of runs; the answer went to whoever made the request."),
+    });
+    // Not "/-/*", which matches "/-" too.
+    app.all("/-/:rest{.*}", notHere);
+  }
+  app.all("*", options.guest);
+  return { app, owns: options.reserveOwn ? (path) => path.startsWith("/-/") : () => false };
+}
+
+export interface AdminPlaneOptions extends PlaneOptions {
+  /** The metrics in Prometheus' text format. */
+  readonly metrics: () => Promise<string>;
+}
+
+/** Health with its reasons, and metrics. */
+export function adminPlane(options: AdminPlaneOptions): Plane {
+  const app = newApp(options);
+  route(app, "/livez", { GET: live });
+  route(app, "/readyz", { GET: (c) => ready(c, options.health.reasons(), true) });
+  route(app, "/metrics", {
+    GET: async () => new Response(await options.metrics(), { headers: { "Content-Type": "text/plain; version=0.0.4; charset=utf-8" } }),
+  });
+  app.all("*", notHere);
+  return { app, owns: () => true };
+}
+
+function newApp(options: PlaneOptions): Hono<PlaneEnv> {
+  const app = new Hono<PlaneEnv>({
+    getPath: (request, env) => wirePath((env as { env?: PlaneEnv["Bindings"] } | undefined)?.env?.incoming?.url ?? request.url),
+  });
+  app.onError((error, c) => {
+    options.report?.(error);
+    return problem(c, "platform/internal", undefined);
+  });
+  return app;
+}
+
+/** The path of a request target or URL, nothing decoded. */
+function wirePath(url: string): string {
+  return pathOf(url.charCodeAt(0) === 47 ? url : (parseTarget(url)?.target ?? "/"));
+}
+
+/** Adds a resource; other methods get 405 and the list of these. */
+function route(app: Hono<PlaneEnv>, path: string, methods: Partial<Record<"GET" | "DELETE", GuestHandler>>): void {
+  for (const [method, handler] of Object.entries(methods)) app.on(method, path, handler);
+  const allow = Object.keys(methods).flatMap((method) => (method === "GET" ? ["GET", "HEAD"] : [method])).join(", ");
+  app.all(path, (c) => problem(c, "request/method-not-allowed", `${c.req.method} is not supported here; ${allow} is.`, ["Allow", allow]));
+}
+
+function live(): Response {
+  return new Response("live\n", { headers: { "Content-Type": "text/plain; charset=utf-8" } });
+}
+
+/** A report, not an error: the same document whether the node is ready or not. */
+function ready(_c: Context<PlaneEnv>, reasons: readonly string[], tell: boolean): Response {
+  const isReady = reasons.length === 0;
+  return json(tell ? { ready: isReady, reasons } : { ready: isReady }, isReady ? 200 : 503);
+}
+
+function param(c: Context<PlaneEnv>): string {
+  return c.req.param("id") as string;
+}
+
+function unknownRun(c: Context<PlaneEnv>): Response {
+  return problem(c, "request/run-not-found", `No run ${JSON.stringify(param(c))} is known here; ended runs are kept for a while only.`);
+}
+
+function notHere(c: Context<PlaneEnv>): Response {
+  return problem(c, "request/not-found", `Nothing of Pilotlight answers at ${c.req.path}.`);
+}
+
+function problem(_c: Context<PlaneEnv>, code: ProblemCode, detail: string | undefined, headers: readonly string[] = []): Response {
+  return problemResponse({ code, detail }, headers);
+}
+
+function json(value: unknown, status: number): Response {
+  return new Response(`${JSON.stringify(value)}\n`, { status, headers: { "Content-Type": "application/json", "Cache-Control": "no-store" } });
+}
