@@ -92,7 +92,9 @@ function zig() {
 }
 
 function witBindgen() {
-  const found = [process.env.WIT_BINDGEN, "wit-bindgen", join(process.env.HOME ?? "", ".cargo/bin/wit-bindgen")].find((c) => c && works(c, ["--version"]));
+  const found = [process.env.WIT_BINDGEN, "wit-bindgen", join(process.env.HOME ?? "", ".cargo/bin/wit-bindgen")].find(
+    (c) => c && works(c, ["--version"]),
+  );
   if (!found) throw new BuildError("no wit-bindgen: `cargo install wit-bindgen-cli --locked`, or name it in WIT_BINDGEN");
   return found;
 }
@@ -122,10 +124,26 @@ function buildC(folder, name, spec, work) {
   const core = join(work, "core.wasm");
   const [command, ...prefix] = zig();
   run(command, [
-    ...prefix, "cc", "-target", "wasm32-wasi", "-mexec-model=reactor", "-std=c23", spec.optimise ?? "-Os", "-s", "-Wall", "-Werror",
-    `-I${generated}`, `-I${join(GUESTS, "shared")}`, "-Wl,-z,stack-size=65536", ...(spec.flags ?? []),
-    join(folder, `${name}.c`), ...(spec.sources ?? []).map((file) => join(folder, file)),
-    join(generated, "guest.c"), join(generated, "guest_component_type.o"), "-o", core,
+    ...prefix,
+    "cc",
+    "-target",
+    "wasm32-wasi",
+    "-mexec-model=reactor",
+    "-std=c23",
+    spec.optimise ?? "-Os",
+    "-s",
+    "-Wall",
+    "-Werror",
+    `-I${generated}`,
+    `-I${join(GUESTS, "shared")}`,
+    "-Wl,-z,stack-size=65536",
+    ...(spec.flags ?? []),
+    join(folder, `${name}.c`),
+    ...(spec.sources ?? []).map((file) => join(folder, file)),
+    join(generated, "guest.c"),
+    join(generated, "guest_component_type.o"),
+    "-o",
+    core,
   ]);
   jco("new", core, "--wasi-reactor", "-o", join(folder, `${name}.wasm`));
 }
@@ -134,30 +152,44 @@ function buildWat(folder, name) {
   jco("parse", join(folder, `${name}.wat`), "-o", join(folder, `${name}.wasm`));
 }
 
-function buildRust(folder, name, spec, work) {
-  const web = existsSync("/usr/lib/rustlib/src") && existsSync("/usr/bin/cargo") && !works("rustup", ["target", "list", "--installed"]);
+function buildRust(folder, name) {
   const target = "wasm32-unknown-unknown";
-  const environment = { ...process.env, CARGO_TARGET_DIR: join(folder, "target") };
+  const environment = { ...process.env, CARGO_TARGET_DIR: join(tmpdir(), "pilotlight-guests-target"), RUSTFLAGS: remappedPaths(folder) };
   let cargo = "cargo";
   const flags = [];
   const installed = spawnSync("rustup", ["target", "list", "--installed"], { encoding: "utf8" }).stdout ?? "";
-  if (!installed.includes(target) || web) {
-    // Debian's rustc-web has the sources of std; the linker comes with any rustup toolchain.
-    const linker = rustLld();
-    cargo = "/usr/bin/cargo";
-    Object.assign(environment, { RUSTC: "/usr/bin/rustc", RUSTC_BOOTSTRAP: "1", CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER: linker });
+  if (!installed.includes(target)) {
+    // Debian's rustc-web has the sources of std, and a rustup toolchain the linker.
+    const debian = ["/usr/bin/cargo", "/usr/bin/rustc"];
+    if (!debian.every(existsSync))
+      throw new BuildError(`no Rust for ${target}: \`rustup target add ${target}\`, or Debian's rustc-web, cargo-web and rust-web-src`);
+    Object.assign(environment, { RUSTC: debian[1], RUSTC_BOOTSTRAP: "1", CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER: rustLld() });
+    cargo = debian[0];
     flags.push("-Z", "build-std=std,panic_abort");
   }
   run(cargo, ["build", "--release", "--locked", "--target", target, ...flags], { cwd: folder, env: environment });
-  jco("new", join(folder, "target", target, "release", `${spec.crate ?? name.replaceAll("-", "_")}.wasm`), "-o", join(folder, `${name}.wasm`));
-  void work;
+  jco(
+    "new",
+    join(environment.CARGO_TARGET_DIR, target, "release", `${name.replaceAll("-", "_")}.wasm`),
+    "-o",
+    join(folder, `${name}.wasm`),
+  );
+}
+
+/** Flags that keep this machine's paths out of panic messages, and so the digest the same elsewhere. */
+function remappedPaths(folder) {
+  const registry = join(process.env.CARGO_HOME ?? join(process.env.HOME ?? "", ".cargo"), "registry", "src");
+  const places = existsSync(registry) ? readdirSync(registry).map((name) => [join(registry, name), "crates"]) : [];
+  places.push(["/usr/lib/rustlib/src/rust", "rust"], [folder, "."]);
+  return places.map(([from, to]) => `--remap-path-prefix=${from}=${to}`).join(" ");
 }
 
 function rustLld() {
   const sysroot = spawnSync("rustc", ["--print", "sysroot"], { encoding: "utf8" }).stdout?.trim();
   const host = /host: (.*)/.exec(spawnSync("rustc", ["-vV"], { encoding: "utf8" }).stdout ?? "")?.[1];
   const found = sysroot && host && join(sysroot, "lib", "rustlib", host, "bin", "rust-lld");
-  if (!found || !existsSync(found)) throw new BuildError("no rust-lld: add the wasm32-unknown-unknown target, or install a rustup toolchain");
+  if (!found || !existsSync(found))
+    throw new BuildError("no rust-lld: add the wasm32-unknown-unknown target, or install a rustup toolchain");
   return found;
 }
 
@@ -169,8 +201,9 @@ function guestFolders() {
   return folders.filter((folder) => existsSync(join(folder, "build.json")));
 }
 
+/** Makes `<folder>/<its name>.wasm`. */
 function build(folder) {
-  const name = componentName(folder);
+  const name = basename(folder);
   const spec = JSON.parse(readFileSync(join(folder, "build.json"), "utf8"));
   const work = mkdtempSync(join(tmpdir(), "pilotlight-guest-"));
   try {
@@ -180,18 +213,23 @@ function build(folder) {
   }
 }
 
-const componentName = (folder) => basename(folder);
-
 function digestOf(folder) {
-  const bytes = readFileSync(join(folder, `${componentName(folder)}.wasm`));
-  return { sha256: createHash("sha256").update(bytes).digest("hex"), bytes: bytes.length, command: `node guests/build.mjs ${basename(folder)}` };
+  const bytes = readFileSync(join(folder, `${basename(folder)}.wasm`));
+  return {
+    sha256: createHash("sha256").update(bytes).digest("hex"),
+    bytes: bytes.length,
+    command: `node guests/build.mjs ${basename(folder)}`,
+  };
 }
 
 function writeDigests(folders) {
-  const built = folders.filter((folder) => existsSync(join(folder, `${componentName(folder)}.wasm`)));
+  const built = folders.filter((folder) => existsSync(join(folder, `${basename(folder)}.wasm`)));
   const write = (file, entries) => writeFileSync(file, `${JSON.stringify(Object.fromEntries(entries), null, 2)}\n`);
   const shipped = built.filter((folder) => dirname(folder) === GUESTS);
-  write(join(GUESTS, "digests.json"), shipped.map((folder) => [basename(folder), digestOf(folder)]));
+  write(
+    join(GUESTS, "digests.json"),
+    shipped.map((folder) => [basename(folder), digestOf(folder)]),
+  );
   for (const folder of built) if (dirname(folder) !== GUESTS) write(join(folder, "digests.json"), [[basename(folder), digestOf(folder)]]);
 }
 
@@ -199,12 +237,17 @@ function writeDigests(folders) {
 function writeTable(folders) {
   const file = join(GUESTS, "README.md");
   if (!existsSync(file)) return;
-  const rows = folders.filter((folder) => dirname(folder) === GUESTS).map((folder) => {
-    const { about, language } = JSON.parse(readFileSync(join(folder, "build.json"), "utf8"));
-    return `| \`${basename(folder)}\` | ${about} | ${language} | \`node guests/build.mjs ${basename(folder)}\` |`;
-  });
+  const rows = folders
+    .filter((folder) => dirname(folder) === GUESTS)
+    .map((folder) => {
+      const { about, language } = JSON.parse(readFileSync(join(folder, "build.json"), "utf8"));
+      return `| \`${basename(folder)}\` | ${about} | ${language} | \`node guests/build.mjs ${basename(folder)}\` |`;
+    });
   const table = ["| guest | what it does | source | build |", "|---|---|---|---|", ...rows].join("\n");
-  writeFileSync(file, readFileSync(file, "utf8").replace(/(<!-- guests -->\n)[^]*?(\n<!-- end -->)/, (_, start, end) => start + table + end));
+  writeFileSync(
+    file,
+    readFileSync(file, "utf8").replace(/(<!-- guests -->\n)[^]*?(<!-- end -->)/, (_, start, end) => `${start}${table}\n${end}`),
+  );
 }
 
 const arguments_ = process.argv.slice(2);
@@ -212,7 +255,8 @@ const folders = guestFolders();
 const names = arguments_.filter((argument) => !argument.startsWith("-"));
 try {
   const unknown = names.filter((name) => !folders.some((folder) => basename(folder) === name));
-  if (unknown.length > 0) throw new BuildError(`no such guest: ${unknown.join(", ")}; there are ${folders.map((f) => basename(f)).join(", ")}`);
+  if (unknown.length > 0)
+    throw new BuildError(`no such guest: ${unknown.join(", ")}; there are ${folders.map((f) => basename(f)).join(", ")}`);
   if (!arguments_.includes("--digests")) {
     for (const folder of folders) {
       if (names.length > 0 && !names.includes(basename(folder))) continue;

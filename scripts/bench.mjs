@@ -16,11 +16,8 @@ const file = name === undefined || name.startsWith("-") ? undefined : entryOf(na
 
 if (file === undefined) {
   const wrong = name === undefined ? "Give a name" : `There is no ${join(folder, name)}`;
-  process.stderr.write(
-    `${wrong}; these exist:\n${names()
-      .map((known) => `  ${known}\n`)
-      .join("")}`,
-  );
+  const known = names().map((line) => `  ${line}\n`);
+  process.stderr.write(`${wrong}; ${known.length === 0 ? "none exist yet" : "these exist:"}\n${known.join("")}`);
   process.exitCode = 2;
 } else {
   await prepare();

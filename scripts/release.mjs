@@ -23,9 +23,9 @@ const platform = target === undefined ? platformName() : platformOfTriple(target
 const addon = addonFile(platform);
 
 await prepare({ only: ["deps", "ts"] });
-const progress = createProgress(process.stdout);
+const progress = createProgress(process.stdout, "release");
 try {
-  await step("addon", "building with link-time optimisation", "built", buildAddon);
+  await step("addon", `building with the profile "${profile}"`, "built", buildAddon);
   await step("packages", "staging", "packed", packAll);
 } catch (error) {
   progress.fail();

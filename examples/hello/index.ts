@@ -14,12 +14,16 @@ export const handler = serve(async (request) => {
     case "throw":
       throw new Error("this becomes a 500, and the stack goes to the log");
     default:
-      return hello(decodeURIComponent(request.path.slice("/hello/".length)));
+      return hello(request.path.slice("/hello/".length));
   }
 });
 
-function hello(name: string): GuestResponse {
-  return { headers: { "content-type": "text/plain; charset=utf-8" }, body: `Hello, ${name}!\n` };
+function hello(encoded: string): GuestResponse | string {
+  try {
+    return `Hello, ${decodeURIComponent(encoded)}!\n`;
+  } catch {
+    return { status: 400, body: "The name is not percent-encoded properly\n" };
+  }
 }
 
 function about(request: GuestRequest): unknown {

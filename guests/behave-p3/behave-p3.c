@@ -57,7 +57,12 @@ static code memory(task *, uint32_t) {
   abort();
 }
 
-static code grow_ok(task *t, uint32_t) { return say(t, number_text(grow_until_refused(1))); }
+static code grow_ok(task *t, uint32_t) {
+  text text = number_text(UINT64_MAX); // room for the answer, while there is some
+  text.length = 0;
+  add_number(&text, grow_until_refused(1)), add(&text, "\n");
+  return say(t, text);
+}
 
 static code flood_error(task *t, uint32_t) { return print(t, true, t->buffer, 100 * 640, t->most / 2, ok); }
 

@@ -5,7 +5,7 @@
 //! | 0 ready | slot, generation, nanoseconds |
 //! | 1 failed | slot, generation, outcome… |
 //! | 2 lease-refused | slot, generation, run |
-//! | 3 head | run, status, headers, body?, ended, trailers? |
+//! | 3 head | run, status, headers, body?, ended, trailers?, start |
 //! | 4 chunk | run, bytes |
 //! | 5 end | run, trailers? |
 //! | 6 need-input | run, bytes |
@@ -54,12 +54,13 @@ impl Writer {
                 self.outcome(&outcome)
             }
             Event::LeaseRefused { slot, generation, run } => self.numbers(&[2.0, slot.into(), generation.into(), run as f64]),
-            Event::Head { run, status, headers, body, ended, trailers } => {
+            Event::Head { run, status, headers, body, ended, trailers, start } => {
                 self.numbers(&[3.0, run as f64, status.into()])?;
                 self.latin1(&headers)?;
                 self.optional(body.as_deref(), Self::buffer)?;
                 self.boolean(ended)?;
-                self.optional(trailers.as_deref(), Self::latin1)
+                self.optional(trailers.as_deref(), Self::latin1)?;
+                self.number(start as f64)
             }
             Event::Chunk { run, bytes } => {
                 self.numbers(&[4.0, run as f64])?;

@@ -3,6 +3,7 @@
  * fails; all of them run, so that one call shows everything.
  */
 import { execFileSync } from "node:child_process";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { ChildFailure, runQuietly } from "./child.mjs";
 import { duration } from "./progress.mjs";
@@ -28,10 +29,25 @@ function checks(root, env) {
     { name: "pins", command: [process.execPath, join(root, "scripts/check-pins.mjs")] },
     { name: "format", command: tool("oxfmt", "bin/oxfmt", "--check") },
     { name: "types", command: tool("typescript", "bin/tsc", "-p", "tsconfig.json") },
+    ...exampleProjects(root).map(({ name, project }) => ({
+      name: `types of ${name}`,
+      command: tool("typescript", "bin/tsc", "-p", project),
+    })),
     { name: "lint", command: tool("oxlint", "bin/oxlint", "--type-aware", "--deny-warnings") },
     { name: "unused code", command: tool("knip", "bin/knip.js") },
     { name: "rust format", command: ["cargo", "fmt", "--all", "--check", "--manifest-path", "native/Cargo.toml"], ...rustfmt },
   ];
+}
+
+/**
+ * Examples that are written against types of their own, as a user's project is.
+ * @param {string} root
+ */
+function exampleProjects(root) {
+  const folders = existsSync(join(root, "examples")) ? readdirSync(join(root, "examples")) : [];
+  return folders
+    .map((folder) => ({ name: `examples/${folder}`, project: `examples/${folder}/tsconfig.json` }))
+    .filter(({ project }) => existsSync(join(root, project)));
 }
 
 /**

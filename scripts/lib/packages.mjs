@@ -9,16 +9,21 @@
 import { platformOfTriple, platformPackage } from "./platform.mjs";
 
 /** Fields of package.json that only a checkout needs. */
-const CHECKOUT_ONLY = ["scripts", "devDependencies", "allowScripts", "imports", "napi"];
+const CHECKOUT_ONLY = ["scripts", "devDependencies", "overrides", "allowScripts", "imports", "napi"];
 
 /**
- * package.json of the main package as it is published.
+ * package.json of the main package as it is published. npm heeds `overrides` only at the root of an install,
+ * so there they become dependencies: npm then puts that version where the packages that want it find it.
  * @param {Record<string, any>} manifest the checkout's package.json
  */
 export function publishedManifest(manifest) {
   const kept = Object.fromEntries(Object.entries(manifest).filter(([field]) => !CHECKOUT_ONLY.includes(field)));
   const packages = manifest.napi.targets.map((/** @type {string} */ triple) => platformPackage(platformOfTriple(triple)));
-  return { ...kept, optionalDependencies: Object.fromEntries(packages.map((/** @type {string} */ name) => [name, manifest.version])) };
+  return {
+    ...kept,
+    dependencies: { ...manifest.dependencies, ...manifest.overrides },
+    optionalDependencies: Object.fromEntries(packages.map((/** @type {string} */ name) => [name, manifest.version])),
+  };
 }
 
 /**

@@ -18,11 +18,12 @@ const PLAIN_EVERY_MS = 30_000;
 
 /**
  * @param {{ isTTY?: boolean, columns?: number, write: (text: string) => unknown }} stream
+ * @param {string} label what plain lines begin with
  * @param {() => number} [now] milliseconds
  * @returns {Progress}
  */
-export function createProgress(stream, now = Date.now) {
-  return stream.isTTY ? terminalProgress(stream, now) : plainProgress(stream, now);
+export function createProgress(stream, label, now = Date.now) {
+  return stream.isTTY ? terminalProgress(stream, now) : plainProgress(stream, label, now);
 }
 
 /** @param {number} ms */
@@ -56,7 +57,7 @@ function terminalProgress(stream, now) {
   /** @type {NodeJS.Timeout | undefined} */
   let timer;
   /** @param {string} text */
-  const line = (text) => stream.write(`\r\u001b[K${text.slice(0, (stream.columns ?? 80) - 1)}`);
+  const line = (text) => stream.write(`\r\u001b[K${text.slice(0, (stream.columns || 80) - 1)}`);
   const draw = () => {
     frame = (frame + 1) % FRAMES.length;
     line(`${FRAMES[frame]} ${step.title.padEnd(14)} ${step.doing}  ${clock(now() - step.began)}`);
@@ -84,16 +85,17 @@ function terminalProgress(stream, now) {
 
 /**
  * @param {{ write: (text: string) => unknown }} stream
+ * @param {string} label
  * @param {() => number} now
  * @returns {Progress}
  */
-function plainProgress(stream, now) {
+function plainProgress(stream, label, now) {
   let step = { title: "", began: 0 };
   let spoke = 0;
   /** @param {string} text */
   const say = (text) => {
     spoke = now();
-    stream.write(`setup: ${text}\n`);
+    stream.write(`${label}: ${text}\n`);
   };
   return {
     begin(title, doing) {

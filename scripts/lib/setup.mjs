@@ -21,7 +21,7 @@ export async function setup(root, { only } = {}) {
   const steps = setupSteps(root).filter(({ name }) => only === undefined || only.includes(name));
   if (steps.every((step) => step.reason() === undefined)) return;
   await refuseWhatLacks(steps);
-  const progress = createProgress(process.stdout);
+  const progress = createProgress(process.stdout, "setup");
   const stopListening = passSignalsOn();
   try {
     await withLock(

@@ -150,8 +150,13 @@ function swapIn(next, output) {
 function hello(root) {
   const output = join(root, "examples/hello/hello.wasm");
   const stamp = `${output}.stamp`;
-  const sources = () => listFiles(root, HELLO_INPUTS, { keep: (path) => !/\.(wasm|stamp)$/.test(path) });
-  const inputs = () => digestOf(root, sources(), [versionOf(root, "@bytecodealliance/jco")]);
+  const sources = () => listFiles(root, HELLO_INPUTS, { keep: (path) => !/\.(wasm|stamp|md)$/.test(path) });
+  const inputs = () =>
+    digestOf(
+      root,
+      sources(),
+      HELLO_TOOLS.map((name) => versionOf(root, name)),
+    );
   return {
     name: "hello",
     title: "hello example",
@@ -167,7 +172,8 @@ function hello(root) {
 }
 
 /** The example, what it is written against, and what builds it. */
-const HELLO_INPUTS = ["examples/hello", "wit", "src/build", "src/cli/build.ts", "src/cli/commands/build.ts"];
+const HELLO_TOOLS = ["@bytecodealliance/jco", "rolldown"];
+const HELLO_INPUTS = ["examples/hello", "wit", "src/guests"];
 
 /**
  * The installed version of a dependency; "none" before there is one.

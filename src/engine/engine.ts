@@ -96,6 +96,8 @@ export type EngineEvent =
       readonly body: Uint8Array | undefined;
       readonly ended: boolean;
       readonly trailers: HeaderList | undefined;
+      /** Making the instance, when it was made for this run; 0 when it was ready. */
+      readonly startNanoseconds: number;
     }
   | { readonly kind: "chunk"; readonly run: RunHandle; readonly bytes: Uint8Array }
   | { readonly kind: "end"; readonly run: RunHandle; readonly trailers: HeaderList | undefined }

@@ -51,6 +51,7 @@ export function decodeEvents(flat: readonly unknown[], events: EngineEvent[], re
           body: flat[at++] as Uint8Array | undefined,
           ended: flat[at++] as boolean,
           trailers: optionalHeaders(),
+          startNanoseconds: number(),
         });
         break;
       case 4:

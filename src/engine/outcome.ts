@@ -13,7 +13,7 @@ export type Outcome =
 /** Bytes for memory, bodies, headers and values; milliseconds for cpu and the times; a count for handles. */
 export type Limit = "memory" | "cpu" | "head-time" | "idle-time" | "total-time" | "request-body" | "response-body" | "headers" | "handles" | "values";
 
-export type RefusalCode = "node-full" | "malformed" | "not-http" | "not-command" | "no-function" | "invalid-argument";
+export type RefusalCode = "node-full" | "task-full" | "malformed" | "not-http" | "not-command" | "no-function" | "invalid-argument";
 
 export type OutcomeKind = Outcome["kind"];
 

@@ -57,7 +57,7 @@ export async function buildGuest(directory: string, options: BuildOptions = {}):
 async function readPlan(directory: string): Promise<Plan> {
   const file = join(directory, "pilotlight.json");
   const manifest = record(await readJson(file), file);
-  const component = text(manifest["component"], file, "component", "the path of the component to write, like \"hello.wasm\"");
+  const component = text(manifest["component"], file, "component", 'the path of the component to write, like "hello.wasm"');
   const build = manifest["build"];
   const example = '{ "source": "index.ts", "world": "http", "engine": "quickjs" } or { "command": "make" }';
   if (build === undefined) throw new BuildError(`${file}: there is no "build"; it says how, for example ${example}`);
@@ -73,15 +73,23 @@ function readRecipe(build: Readonly<Record<string, unknown>>, file: string): Rec
   const unknown = Object.keys(build).find((field) => !fields.includes(field));
   if (unknown !== undefined) throw new BuildError(`${file}: build.${unknown} is not a field; there are ${fields.join(", ")}`);
   if (build["command"] !== undefined) {
-    if (Object.keys(build).length > 1) throw new BuildError(`${file}: build has a "command" and other fields; it is either a command or a source with world and engine`);
-    return { kind: "command", command: text(build["command"], file, "build.command", "a shell command, like \"make\"") };
+    if (Object.keys(build).length > 1)
+      throw new BuildError(`${file}: build has a "command" and other fields; it is either a command or a source with world and engine`);
+    return { kind: "command", command: text(build["command"], file, "build.command", 'a shell command, like "make"') };
   }
   const source = text(build["source"], file, "build.source", "the path of a TypeScript or JavaScript file");
-  if (!SOURCES.includes(extname(source))) throw new BuildError(`${file}: build.source is ${source}; it has to end in ${SOURCES.join(", ")}`);
+  if (!SOURCES.includes(extname(source)))
+    throw new BuildError(`${file}: build.source is ${source}; it has to end in ${SOURCES.join(", ")}`);
   const engine = build["engine"] ?? "quickjs";
-  if (engine !== "quickjs") throw new BuildError(`${file}: build.engine ${JSON.stringify(engine)} is not supported by this version; it has to be "quickjs"`);
+  if (engine !== "quickjs")
+    throw new BuildError(`${file}: build.engine ${JSON.stringify(engine)} is not supported by this version; it has to be "quickjs"`);
   const world = text(build["world"] ?? "http", file, "build.world", `one of ${Object.keys(WORLDS).join(", ")}`);
-  if (!Object.hasOwn(WORLDS, world)) throw new BuildError(`${file}: build.world ${JSON.stringify(world)} is not supported by this version; there is ${Object.keys(WORLDS).map((name) => `"${name}"`).join(", ")}`);
+  if (!Object.hasOwn(WORLDS, world))
+    throw new BuildError(
+      `${file}: build.world ${JSON.stringify(world)} is not supported by this version; there is ${Object.keys(WORLDS)
+        .map((name) => `"${name}"`)
+        .join(", ")}`,
+    );
   return { kind: "source", source, world };
 }
 
@@ -120,7 +128,14 @@ async function componentize(plan: Plan, recipe: Extract<Recipe, { kind: "source"
     // The bundle is self-contained: the engine gets an empty folder to resolve modules in, not the user's.
     const jsPath = join(work, `${basename(entry, extname(entry))}.js`);
     await writeFile(jsPath, source);
-    const { component } = await toComponent({ witPath: work, jsSource: source, jsPath, moduleRoot: work, world: recipe.world, optSize: false }).catch((error: unknown) => {
+    const { component } = await toComponent({
+      witPath: work,
+      jsSource: source,
+      jsPath,
+      moduleRoot: work,
+      world: recipe.world,
+      optSize: false,
+    }).catch((error: unknown) => {
       throw new BuildError(`${entry}: ${explain(error)}`, { cause: error });
     });
     await replace(plan.component, component);
@@ -138,16 +153,24 @@ async function bundle(entry: string, needed: string): Promise<string> {
   try {
     await using build = await rolldown({
       input: entry,
+      cwd: dirname(entry),
       platform: "neutral",
       tsconfig: false,
       external: isBuiltIn,
       resolve: { alias: { "pilotlight/guest": guest as string }, mainFields: ["module", "main"], conditionNames: ["import", "default"] },
+      experimental: { attachDebugInfo: "none" },
       onLog: (_level, log) => warnings.push(log.message),
     });
-    const { output } = await build.generate({ format: "esm", codeSplitting: false });
+    const { output } = await build.generate({ format: "esm", codeSplitting: false, comments: false });
     const unresolved = output[0].imports.filter((id) => !isBuiltIn(id));
-    if (unresolved.length > 0) throw new BuildError(`${entry}: nothing provides ${unresolved.join(", ")}; a function can import its own files, npm packages and wasi: interfaces of its world${warnings.map((warning) => `\n${warning}`).join("")}`);
-    if (!output[0].exports.includes(needed)) throw new BuildError(`${entry}: there is no export named ${needed}; a function that answers HTTP has \`export const handler = serve(…)\``);
+    if (unresolved.length > 0)
+      throw new BuildError(
+        `${entry}: nothing provides ${unresolved.join(", ")}; a function can import its own files, npm packages and wasi: interfaces of its world${warnings.map((warning) => `\n${warning}`).join("")}`,
+      );
+    if (!output[0].exports.includes(needed))
+      throw new BuildError(
+        `${entry}: there is no export named ${needed}; a function that answers HTTP has \`export const handler = serve(…)\``,
+      );
     return output[0].code;
   } catch (error) {
     if (error instanceof BuildError) throw error;
@@ -162,7 +185,8 @@ async function resolveWit(to: string): Promise<void> {
   await mkdir(deps);
   await cp(join(wit, "pilotlight", "worlds.wit"), join(to, "worlds.wit"));
   for (const version of await readdir(join(wit, "wasi"))) {
-    for (const file of await readdir(join(wit, "wasi", version))) await cp(join(wit, "wasi", version, file), join(deps, `${version}-${file}`));
+    for (const file of await readdir(join(wit, "wasi", version)))
+      await cp(join(wit, "wasi", version, file), join(deps, `${version}-${file}`));
   }
 }
 
@@ -194,6 +218,8 @@ async function runCommand(plan: Plan, command: string, options: BuildOptions): P
     child.on("close", (code, signal) => done(signal ?? String(code)));
   });
   const where = join(plan.directory, "pilotlight.json");
-  if (status !== "0") throw new BuildError(`${where}: build.command \`${command}\` ended with ${status}${options.output ? "" : `:\n${said.trim()}`}`);
-  if (!existsSync(plan.component)) throw new BuildError(`${where}: build.command \`${command}\` worked but did not write ${plan.component}`);
+  if (status !== "0")
+    throw new BuildError(`${where}: build.command \`${command}\` ended with ${status}${options.output ? "" : `:\n${said.trim()}`}`);
+  if (!existsSync(plan.component))
+    throw new BuildError(`${where}: build.command \`${command}\` worked but did not write ${plan.component}`);
 }

@@ -1,3 +1,4 @@
+// oxlint-disable-next-line typescript/triple-slash-reference -- ambient modules: there is nothing to import
 /// <reference path="../../wit/types/wasi.d.ts" />
 /**
  * `pilotlight/guest`: what a function written in TypeScript imports. It runs inside the component, on QuickJS.
@@ -64,7 +65,7 @@ export function serve(handler: GuestHandler): HttpExport {
       try {
         return respond(await handler(incoming));
       } catch (error) {
-        console.error(error);
+        printError(error);
         return respond({ status: 500, headers: { "content-type": "text/plain" }, body: "Internal Server Error\n" });
       } finally {
         incoming.release();
@@ -155,7 +156,8 @@ class IncomingRequest implements GuestRequest {
 }
 
 function respond(answer: GuestResponse | string): WasiResponse {
-  const response: GuestResponse = typeof answer === "string" ? { headers: { "content-type": "text/plain; charset=utf-8" }, body: answer } : answer;
+  const response: GuestResponse =
+    typeof answer === "string" ? { headers: { "content-type": "text/plain; charset=utf-8" }, body: answer } : answer;
   const body = typeof response.body === "string" ? encodeUtf8(response.body) : response.body;
   const headers: [string, Uint8Array][] = [];
   for (const [name, values] of Object.entries(response.headers ?? {})) {
@@ -181,7 +183,7 @@ async function* send(body: Exclude<GuestBody, string>, end: wit.Writable<Result<
       if (bytes.length > 0) yield bytes;
     }
   } catch (error) {
-    console.error(error);
+    printError(error);
     broken = { tag: "internal-error", val: null };
   } finally {
     void end.write(broken ? { tag: "err", val: broken } : { tag: "ok", val: null });
@@ -199,9 +201,7 @@ function toBytes(text: string): Uint8Array {
   return Uint8Array.from(text, (character) => character.charCodeAt(0));
 }
 
-type Stream = { blockingWriteAndFlush(bytes: Uint8Array): void; [Symbol.dispose](): void };
-
-function print(stream: Stream, values: readonly unknown[]): void {
+function print(stream: wit.OutputStream, values: readonly unknown[]): void {
   const bytes = encodeUtf8(values.map(inspect).join(" ") + "\n");
   for (let at = 0; at < bytes.length; at += 4096) stream.blockingWriteAndFlush(bytes.subarray(at, at + 4096));
   stream[Symbol.dispose]();
@@ -217,6 +217,12 @@ function inspect(value: unknown): string {
   }
 }
 
-const out = (...values: unknown[]): void => print(getStdout(), values);
-const err = (...values: unknown[]): void => print(getStderr(), values);
-Object.assign(globalThis, { console: { log: out, info: out, debug: out, warn: err, error: err } });
+function printLine(...values: readonly unknown[]): void {
+  print(getStdout(), values);
+}
+
+function printError(...values: readonly unknown[]): void {
+  print(getStderr(), values);
+}
+
+Object.assign(globalThis, { console: { log: printLine, info: printLine, debug: printLine, warn: printError, error: printError } });

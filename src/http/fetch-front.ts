@@ -13,7 +13,6 @@ import { INLINE_BYTES } from "../engine/engine.js";
 import type { Incoming, Invoke } from "../invoke/invocation.js";
 import { FetchInput } from "./fetch-input.js";
 import { FetchReply } from "./fetch-reply.js";
-import { pathOf } from "./mapping.js";
 import type { GuestHandler, Plane } from "./planes.js";
 import { problemResponse } from "./problem-reply.js";
 
@@ -63,12 +62,11 @@ function incomingOf(request: Request, contentLength: number | undefined, body: U
   const { protocol, host } = new URL(url);
   const path = url.indexOf("/", url.indexOf("//") + 2);
   const fragment = url.indexOf("#");
-  const target = url.slice(path, fragment < 0 ? undefined : fragment);
   return {
     method: request.method,
     scheme: protocol === "https:" ? "https" : "http",
     authority: request.headers.get("host") ?? host,
-    target: pathOf(target) === "" ? `/${target}` : target,
+    target: url.slice(path, fragment < 0 ? undefined : fragment),
     headers: [...request.headers].flat() satisfies HeaderList,
     peer: "",
     body: body === undefined || body.byteLength === 0 ? undefined : body,

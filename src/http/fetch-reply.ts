@@ -55,15 +55,16 @@ export class FetchReply implements Reply {
     }
     const whole = answer.bodiless || ended;
     try {
+      refuseControls(answer.headers);
       const content = answer.bodiless ? null : ended ? ((body ?? new Uint8Array()) as Uint8Array<ArrayBuffer>) : this.#stream();
       this.#resolve(new Response(content, { status, headers: pairs(answer.headers) }));
     } catch (error) {
-      return this.#refuse(`The function's answer cannot be said in a web Response: ${(error as Error).message}.`, headers);
+      return this.#refuse(`The function's answer cannot be sent: ${(error as Error).message}.`, headers);
     }
     if (whole && ended) return this.#done();
     if (answer.bodiless) {
       this.#stage = "dropping";
-      this.#dropping = setTimeout(() => this.#exchange?.cancel(), DROPPED_MS).unref();
+      this.#dropping = setTimeout(() => this.#dropNoMore(), DROPPED_MS).unref();
       if (length > 0) this.#dropped(length);
       return;
     }
@@ -134,6 +135,11 @@ export class FetchReply implements Reply {
     setImmediate(() => this.#exchange?.taken(count));
   }
 
+  #dropNoMore(): void {
+    this.#done();
+    this.#exchange?.cancel();
+  }
+
   /** The answer is complete as far as the run goes; its reader may still be at it. */
   #done(): void {
     this.#stage = "over";
@@ -159,5 +165,13 @@ export class FetchReply implements Reply {
   #refuse(detail: string, headers: HeaderList): void {
     this.problem({ code: "guest/error", detail }, runOf(headers));
     queueMicrotask(() => this.#exchange?.cancel());
+  }
+}
+
+/** `Headers` takes control characters that no HTTP/1.1 server would send. */
+function refuseControls(headers: HeaderList): void {
+  for (let i = 1; i < headers.length; i += 2) {
+    // oxlint-disable-next-line no-control-regex
+    if (/[^\t\x20-\x7e\x80-\xff]/.test(headers[i] as string)) throw new TypeError(`Invalid character in header content ["${headers[i - 1]}"]`);
   }
 }

@@ -135,10 +135,10 @@ export function nodeFront(options: NodeFrontOptions): Front {
   server.on("connect", (_incoming, socket) => refuseConnect(socket));
   server.on("clientError", (error, socket) => refuseClient(error, socket as ClientSocket, headerBytes));
 
-  let open = 0;
+  const sockets = new Set<ClientSocket>();
   server.on("connection", (socket) => {
-    open += 1;
-    socket.on("close", () => (open -= 1));
+    sockets.add(socket);
+    socket.on("close", () => sockets.delete(socket));
   });
 
   /** While draining, an answer is the last on its connection. */
@@ -152,9 +152,9 @@ export function nodeFront(options: NodeFrontOptions): Front {
     listen: (address) => listen(server, address),
     close(limitMs) {
       draining = true;
-      return (closed ??= drain(server, limitMs));
+      return (closed ??= drain(server, sockets, limitMs));
     },
-    connections: () => open,
+    connections: () => sockets.size,
   };
 }
 
@@ -170,15 +170,22 @@ function listen(server: Server, address: ListenAddress): Promise<Listening> {
   });
 }
 
-function drain(server: Server, limitMs: number): Promise<void> {
+function drain(server: Server, sockets: ReadonlySet<ClientSocket>, limitMs: number): Promise<void> {
+  // Answers that began before the drain do not say `Connection: close`: their connections are found when idle.
+  const closeIdle = (): void => {
+    server.closeIdleConnections();
+    // Node does not count a connection as idle that has never sent anything.
+    for (const socket of sockets) if (socket.lastAnswer === undefined && socket.bytesRead === 0) socket.destroy();
+  };
   return new Promise((resolve) => {
-    // Answers that began before the drain do not say `Connection: close`: their connections are found when idle.
-    const sweep = setInterval(() => server.closeIdleConnections(), 50);
+    closeIdle();
+    const sweep = setInterval(closeIdle, 50);
     const limit = setTimeout(() => server.closeAllConnections(), limitMs);
     server.close(() => {
       clearInterval(sweep);
       clearTimeout(limit);
-      resolve();
+      // The server is closed a moment before the last socket says so.
+      void Promise.all([...sockets].map((socket) => new Promise((closed) => socket.once("close", closed)))).then(() => resolve());
     });
   });
 }

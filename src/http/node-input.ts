@@ -80,7 +80,8 @@ export class NodeInput {
       this.#stage = "reading";
       this.#message.on("readable", this.#pump);
       this.#message.on("end", this.#end);
-      this.#message.on("close", this.#close);
+      // Of the socket: once the answer is out, Node no longer tells the message that its connection broke.
+      this.#message.socket.on("close", this.#close);
     }
     this.#pump();
   }
@@ -101,22 +102,24 @@ export class NodeInput {
   };
 
   readonly #end = (): void => {
-    this.#stage = "over";
+    this.#over();
     this.#sink?.inputEnd(readTrailers(this.#message.rawTrailers));
   };
 
   readonly #close = (): void => {
-    if (this.#stage !== "reading") return;
-    this.#stage = "over";
+    this.#over();
     if (!this.#message.complete) this.#sink?.cancel();
   };
 
-  #discard(): void {
-    if (this.#stage === "reading") {
-      this.#message.off("readable", this.#pump);
-      this.#message.off("end", this.#end);
-    }
+  #over(): void {
     this.#stage = "over";
+    this.#message.off("readable", this.#pump);
+    this.#message.off("end", this.#end);
+    this.#message.socket.off("close", this.#close);
+  }
+
+  #discard(): void {
+    this.#over();
     // An unread body of a client that waits for 100 Continue will not come: there is nothing to throw away.
     if (!this.#expects) this.#message.resume();
   }

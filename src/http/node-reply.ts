@@ -106,7 +106,7 @@ export class NodeReply implements Reply {
     this.#stage = "over";
     if (body === undefined || length === 0) this.#outgoing.end();
     // Node joins a string with the head and writes both at once; latin1 keeps every byte as it is.
-    else if (length <= JOINED_BYTES) this.#outgoing.end(Buffer.from(body.buffer, body.byteOffset, length).toString("latin1"), "latin1");
+    else if (length <= JOINED_BYTES) this.#outgoing.end(asBuffer(body).toString("latin1"), "latin1");
     else this.#outgoing.end(body);
   }
 
@@ -120,7 +120,7 @@ export class NodeReply implements Reply {
     this.#outgoing.end();
     this.#stage = ended ? "over" : "dropping";
     if (ended) return;
-    this.#dropping = setTimeout(() => this.#exchange?.cancel(), DROPPED_MS).unref();
+    this.#dropping = setTimeout(() => this.#dropNoMore(), DROPPED_MS).unref();
     if (length > 0) setImmediate(() => this.#exchange?.taken(length));
   }
 
@@ -177,6 +177,11 @@ export class NodeReply implements Reply {
     queueMicrotask(() => this.#exchange?.cancel());
   }
 
+  #dropNoMore(): void {
+    this.#stage = "over";
+    this.#exchange?.cancel();
+  }
+
   #closed(): void {
     if (this.#stage === "dropping" && this.#outgoing.writableFinished) return;
     if (this.#stage === "over" && this.#outgoing.writableFinished) return;
@@ -184,6 +189,10 @@ export class NodeReply implements Reply {
     this.#stage = "over";
     this.#exchange?.cancel();
   }
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /** Writes a problem as the whole answer. */

@@ -53,7 +53,8 @@ export interface DataPlaneOptions extends PlaneOptions {
 
 /** `/-/…` is ours, everything else a guest's. */
 export function dataPlane(options: DataPlaneOptions): Plane {
-  const app = newApp(options);
+  const owns = options.reserveOwn ? (path: string): boolean => path.startsWith("/-/") : () => false;
+  const app = newApp(options, owns);
   if (options.reserveOwn) {
     route(app, "/-/livez", { GET: live });
     // Reasons are the operator's: they are on the admin plane.
@@ -78,7 +79,7 @@ export function dataPlane(options: DataPlaneOptions): Plane {
     app.all("/-/:rest{.*}", notHere);
   }
   app.all("*", options.guest);
-  return { app, owns: options.reserveOwn ? (path) => path.startsWith("/-/") : () => false };
+  return { app, owns };
 }
 
 export interface AdminPlaneOptions extends PlaneOptions {
@@ -88,21 +89,24 @@ export interface AdminPlaneOptions extends PlaneOptions {
 
 /** Health with its reasons, and metrics. */
 export function adminPlane(options: AdminPlaneOptions): Plane {
-  const app = newApp(options);
+  const owns = (): boolean => true;
+  const app = newApp(options, owns);
   route(app, "/livez", { GET: live });
   route(app, "/readyz", { GET: (c) => ready(c, options.health.reasons(), true) });
   route(app, "/metrics", {
     GET: async () => new Response(await options.metrics(), { headers: { "Content-Type": "text/plain; version=0.0.4; charset=utf-8" } }),
   });
   app.all("*", notHere);
-  return { app, owns: () => true };
+  return { app, owns };
 }
 
-function newApp(options: PlaneOptions): Hono<PlaneEnv> {
+function newApp(options: PlaneOptions, owns: Plane["owns"]): Hono<PlaneEnv> {
   const app = new Hono<PlaneEnv>({
     getPath: (request, env) => wirePath((env as { env?: PlaneEnv["Bindings"] } | undefined)?.env?.incoming?.url ?? request.url),
   });
   app.onError((error, c) => {
+    // What the way to a guest throws is for whoever called the front: a client that left, most of all.
+    if (!owns(c.req.path)) throw error;
     options.report?.(error);
     return problem(c, "platform/internal", undefined);
   });

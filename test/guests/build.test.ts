@@ -28,7 +28,10 @@ const TYPESCRIPT = { source: "index.ts", world: "http", engine: "quickjs" };
 /** The message of a refused build, with the folder's name taken out. */
 async function refusal(files: Readonly<Record<string, string | object>>): Promise<string> {
   const made = await folder(files);
-  const error = await buildGuest(made).then(() => undefined, (reason: unknown) => reason);
+  const error = await buildGuest(made).then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
   expect(error).toBeInstanceOf(Error);
   expect((error as Error).name).toBe("BuildError");
   return (error as Error).message.replaceAll(made, "DIR");
@@ -57,8 +60,18 @@ describe("buildGuest", () => {
   });
 
   it("says which module nothing provides", async () => {
-    expect(await refusal({ "pilotlight.json": manifest(TYPESCRIPT), "index.ts": 'import { x } from "no-such-package"; export const handler = x;' })).toContain("no-such-package");
-    expect(await refusal({ "pilotlight.json": manifest(TYPESCRIPT), "index.ts": 'import { readFileSync } from "node:fs"; export const handler = readFileSync;' })).toContain("node:fs");
+    expect(
+      await refusal({
+        "pilotlight.json": manifest(TYPESCRIPT),
+        "index.ts": 'import { x } from "no-such-package"; export const handler = x;',
+      }),
+    ).toContain("no-such-package");
+    expect(
+      await refusal({
+        "pilotlight.json": manifest(TYPESCRIPT),
+        "index.ts": 'import { readFileSync } from "node:fs"; export const handler = readFileSync;',
+      }),
+    ).toContain("node:fs");
   });
 
   it("says when the world's export is missing", async () => {
@@ -68,24 +81,65 @@ describe("buildGuest", () => {
   });
 
   it("says what an error at the top of the module was", { timeout: 60_000 }, async () => {
-    expect(await refusal({ "pilotlight.json": manifest(TYPESCRIPT), "index.ts": 'if (Date.now() > 0) throw new Error("broken at the top"); export const handler = 1;' })).toContain("broken at the top");
+    expect(
+      await refusal({
+        "pilotlight.json": manifest(TYPESCRIPT),
+        "index.ts": 'if (Date.now() > 0) throw new Error("broken at the top"); export const handler = 1;',
+      }),
+    ).toContain("broken at the top");
   });
 
   it.each([
     ["no manifest", {}, "DIR/pilotlight.json: there is no such file; a function's folder has a pilotlight.json"],
     ["a manifest that is no JSON", { "pilotlight.json": "{" }, /^DIR\/pilotlight\.json: not valid JSON: /],
     ["a manifest that is no object", { "pilotlight.json": "[]" }, "DIR/pilotlight.json: expected an object, found []"],
-    ["no component", { "pilotlight.json": { build: TYPESCRIPT } }, 'DIR/pilotlight.json: component is missing; it has to be the path of the component to write, like "hello.wasm"'],
-    ["no build", { "pilotlight.json": { component: "x.wasm" } }, 'DIR/pilotlight.json: there is no "build"; it says how, for example { "source": "index.ts", "world": "http", "engine": "quickjs" } or { "command": "make" }'],
-    ["a field that is not one", { "pilotlight.json": manifest({ sauce: "x" }) }, "DIR/pilotlight.json: build.sauce is not a field; there are source, world, engine, command"],
+    [
+      "no component",
+      { "pilotlight.json": { build: TYPESCRIPT } },
+      'DIR/pilotlight.json: component is missing; it has to be the path of the component to write, like "hello.wasm"',
+    ],
+    [
+      "no build",
+      { "pilotlight.json": { component: "x.wasm" } },
+      'DIR/pilotlight.json: there is no "build"; it says how, for example { "source": "index.ts", "world": "http", "engine": "quickjs" } or { "command": "make" }',
+    ],
+    [
+      "a field that is not one",
+      { "pilotlight.json": manifest({ sauce: "x" }) },
+      "DIR/pilotlight.json: build.sauce is not a field; there are source, world, engine, command",
+    ],
     ["both kinds", { "pilotlight.json": manifest({ command: "make", source: "index.ts" }) }, /either a command or a source/],
-    ["a source that is not there", { "pilotlight.json": manifest(TYPESCRIPT) }, "DIR/pilotlight.json: build.source names index.ts, which is not in DIR"],
-    ["a source of another language", { "pilotlight.json": manifest({ source: "index.py" }) }, "DIR/pilotlight.json: build.source is index.py; it has to end in .ts, .mts, .js, .mjs"],
-    ["another engine", { "pilotlight.json": manifest({ ...TYPESCRIPT, engine: "v8" }) }, 'DIR/pilotlight.json: build.engine "v8" is not supported by this version; it has to be "quickjs"'],
-    ["another world", { "pilotlight.json": manifest({ ...TYPESCRIPT, world: "cli" }) }, 'DIR/pilotlight.json: build.world "cli" is not supported by this version; there is "http"'],
-    ["a command that fails", { "pilotlight.json": manifest({ command: "echo oops >&2; exit 3" }) }, "DIR/pilotlight.json: build.command `echo oops >&2; exit 3` ended with 3:\noops"],
-    ["a command that writes nothing", { "pilotlight.json": manifest({ command: "true" }) }, "DIR/pilotlight.json: build.command `true` worked but did not write DIR/x.wasm"],
+    [
+      "a source that is not there",
+      { "pilotlight.json": manifest(TYPESCRIPT) },
+      "DIR/pilotlight.json: build.source names index.ts, which is not in DIR",
+    ],
+    [
+      "a source of another language",
+      { "pilotlight.json": manifest({ source: "index.py" }) },
+      "DIR/pilotlight.json: build.source is index.py; it has to end in .ts, .mts, .js, .mjs",
+    ],
+    [
+      "another engine",
+      { "pilotlight.json": manifest({ ...TYPESCRIPT, engine: "v8" }) },
+      'DIR/pilotlight.json: build.engine "v8" is not supported by this version; it has to be "quickjs"',
+    ],
+    [
+      "another world",
+      { "pilotlight.json": manifest({ ...TYPESCRIPT, world: "cli" }) },
+      'DIR/pilotlight.json: build.world "cli" is not supported by this version; there is "http"',
+    ],
+    [
+      "a command that fails",
+      { "pilotlight.json": manifest({ command: "echo oops >&2; exit 3" }) },
+      "DIR/pilotlight.json: build.command `echo oops >&2; exit 3` ended with 3:\noops",
+    ],
+    [
+      "a command that writes nothing",
+      { "pilotlight.json": manifest({ command: "true" }) },
+      "DIR/pilotlight.json: build.command `true` worked but did not write DIR/x.wasm",
+    ],
   ])("refuses %s by name", async (_, files, message) => {
-    expect(await refusal(files as Record<string, string | object>)).toEqual(typeof message === "string" ? message : expect.stringMatching(message));
+    expect(await refusal(files as Record<string, string | object>)).toMatch(message);
   });
 });

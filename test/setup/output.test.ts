@@ -22,7 +22,7 @@ test("the library is found wherever cargo put it", () => {
 test("a log gets a line when a step begins and ends, and one every half minute between", () => {
   let now = 0;
   let text = "";
-  const progress = createProgress({ write: (more) => (text += more) }, () => now);
+  const progress = createProgress({ write: (more) => (text += more) }, "setup", () => now);
   progress.begin("addon", "building");
   for (const at of [1, 29, 31, 40, 62]) {
     now = at * 1000;
@@ -42,7 +42,7 @@ test("a log gets a line when a step begins and ends, and one every half minute b
 
 test("a terminal gets one line a step", () => {
   let text = "";
-  const progress = createProgress({ isTTY: true, columns: 40, write: (more) => (text += more) }, () => 0);
+  const progress = createProgress({ isTTY: true, columns: 40, write: (more) => (text += more) }, "setup", () => 0);
   progress.begin("addon", "building for a long time in a narrow terminal");
   progress.finish("built");
   expect(text.split("\n")).toHaveLength(2);

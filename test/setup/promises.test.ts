@@ -77,12 +77,13 @@ describe("a release", () => {
       scripts: {},
       devDependencies: {},
       dependencies: { hono: "4.0.0" },
+      overrides: { shim: "0.26.0" },
       napi: { targets: ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-musl", "aarch64-apple-darwin", "x86_64-pc-windows-msvc"] },
     };
     expect(publishedManifest(manifest)).toEqual({
       name: "pilotlight",
       version: "0.1.0",
-      dependencies: { hono: "4.0.0" },
+      dependencies: { hono: "4.0.0", shim: "0.26.0" },
       optionalDependencies: {
         "pilotlight-linux-x64-gnu": "0.1.0",
         "pilotlight-linux-arm64-musl": "0.1.0",

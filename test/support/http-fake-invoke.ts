@@ -97,8 +97,9 @@ export class FakeRun implements Exchange {
 
   /** Waits until something is so; rejects when the run is cancelled first. */
   async until(condition: () => boolean): Promise<void> {
-    while (!condition()) {
+    for (;;) {
       if (this.isCancelled) throw new Cancelled();
+      if (condition()) return;
       await new Promise<void>((resolve) => this.#wake.push(resolve));
     }
   }

@@ -64,8 +64,8 @@ export const GUESTS = {
   },
   /** Reads everything and says how much it was. */
   sink: async (run) => {
-    while ((await run.read(64 * 1024)) !== undefined);
-    run.answer(200, text, String(run.received));
+    while (run.incoming.streaming && (await run.read(64 * 1024)) !== undefined);
+    run.answer(200, text, String(run.incoming.body?.byteLength ?? run.received));
   },
   /** Answers with the status of the path, and a body. */
   status: (run) => run.answer(Number(run.incoming.target.slice(1)), text, "body"),

@@ -6,7 +6,9 @@
  */
 declare module "wasi:http/types@0.3.0" {
   export type ErrorCode = { readonly tag: string; readonly val?: unknown };
-  export type Method = { readonly tag: "get" | "head" | "post" | "put" | "delete" | "connect" | "options" | "trace" | "patch" } | { readonly tag: "other"; readonly val: string };
+  export type Method =
+    | { readonly tag: "get" | "head" | "post" | "put" | "delete" | "connect" | "options" | "trace" | "patch" }
+    | { readonly tag: "other"; readonly val: string };
   export type Scheme = { readonly tag: "HTTP" | "HTTPS" } | { readonly tag: "other"; readonly val: string };
   export type Result<T> = { readonly tag: "ok"; readonly val: T } | { readonly tag: "err"; readonly val: ErrorCode };
 
@@ -29,13 +31,20 @@ declare module "wasi:http/types@0.3.0" {
     getAuthority(): string | null;
     getHeaders(): Fields;
     /** Takes the request; `consumed` says how reading went. */
-    static consumeBody(request: Request, consumed: wit.Readable<Result<null>>): [body: wit.ByteStream, trailers: wit.Readable<Result<Fields | null>>];
+    static consumeBody(
+      request: Request,
+      consumed: wit.Readable<Result<null>>,
+    ): [body: wit.ByteStream, trailers: wit.Readable<Result<Fields | null>>];
     [Symbol.dispose](): void;
   }
 
   export class Response implements Disposable {
     private constructor();
-    static new(headers: Fields, body: AsyncIterable<Uint8Array> | null, trailers: wit.Readable<Result<Fields | null>>): [response: Response, sent: wit.Readable<Result<null>>];
+    static new(
+      headers: Fields,
+      body: AsyncIterable<Uint8Array> | null,
+      trailers: wit.Readable<Result<Fields | null>>,
+    ): [response: Response, sent: wit.Readable<Result<null>>];
     setStatusCode(status: number): void;
     [Symbol.dispose](): void;
   }

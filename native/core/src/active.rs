@@ -56,6 +56,7 @@ impl Active {
     pub fn begin(&mut self, start: u64) {
         self.begun = Some(Instant::now());
         self.usage.start = start;
+        self.answer.start = start;
     }
 
     /// Moves bodies and looks for reasons to end: the outcome, if there is one.

@@ -50,6 +50,8 @@ pub(crate) struct Answer {
     done: bool,
     limit: u64,
     pub(crate) bytes: u64,
+    /// Nanoseconds that went into making the instance; the head tells.
+    pub(crate) start: u64,
 }
 
 /// What a poll came to.
@@ -74,6 +76,7 @@ impl Answer {
             done: false,
             limit,
             bytes: 0,
+            start: 0,
         }
     }
 
@@ -155,6 +158,7 @@ impl Answer {
                 body: (!body.is_empty()).then(|| body.freeze()),
                 ended: self.done,
                 trailers: if self.done { self.trailers.take() } else { None },
+                start: self.start,
             });
             if let Some(rest) = rest {
                 self.send(rest.freeze(), run, shared);

@@ -314,9 +314,9 @@ impl<'a, T: 'static> Survey<'a, T> {
     fn item(&mut self, index: usize, name: &'a str, item: &'a ComponentItem) -> Option<String> {
         let verdict = self.probe(index, &[(name.to_owned(), item.clone())]);
         let state = match verdict {
-            Verdict::Satisfied | Verdict::Incomparable | Verdict::Unknown => State::Supplied,
+            Verdict::Satisfied | Verdict::Unknown => State::Supplied,
             Verdict::Missing => State::Missing,
-            Verdict::Unfit(_) => State::Unusable,
+            Verdict::Unfit(_) | Verdict::Incomparable => State::Unusable,
         };
         self.note_resource(index, name, item, state);
         let name = match item {

@@ -19,7 +19,7 @@ pub enum Event {
     Ready { slot: u32, generation: u32, nanoseconds: u64 },
     Failed { slot: u32, generation: u32, outcome: Outcome },
     LeaseRefused { slot: u32, generation: u32, run: u64 },
-    Head { run: u64, status: u16, headers: HeaderBlock, body: Option<Bytes>, ended: bool, trailers: Option<HeaderBlock> },
+    Head { run: u64, status: u16, headers: HeaderBlock, body: Option<Bytes>, ended: bool, trailers: Option<HeaderBlock>, start: u64 },
     Chunk { run: u64, bytes: Bytes },
     End { run: u64, trailers: Option<HeaderBlock> },
     NeedInput { run: u64, bytes: u64 },

@@ -589,7 +589,6 @@ mod random {
         }
 
         #[test]
-        #[ignore = "needs the feature float_roundtrip of serde_json, which otherwise reads some floats one bit off"]
         fn a_value_comes_back_from_text_as_it_was(
             (shape, value) in shapes().prop_flat_map(|shape| (Just(shape.clone()), value(&shape)))
         ) {
@@ -1053,6 +1052,15 @@ mod missing {
         instance.func_wrap("wrong", |_, (_,): (u16,)| Ok(())).expect("a new function");
         let wrong = "wrong: the component imports func(x: u8), the function there is another (type mismatch with parameters: expected `u16` found `u8`)";
         assert_eq!(check(text, &linker), listed(&[("a:b/c", &["resource file", "gone", wrong])]));
+    }
+
+    #[test]
+    fn a_resource_that_is_only_where_it_is_used_blames_nothing_else() {
+        let functions = ["a:fs/open@0.2.9#open", "a:fs/open@0.2.9#shut"];
+        let mut linker = linker(&functions);
+        let mut open = linker.instance("a:fs/open@0.2.9").expect("an instance");
+        open.resource("file", ResourceType::host::<File>(), |_, _| Ok(())).expect("a new resource");
+        assert_eq!(check(RESOURCES, &linker)[1], listed(&[("a:fs/open@0.2.1", &["free"])])[0]);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Outbound `wasi:http` of both versions: the replacement for wasmtime's `default_send_request`.
 //!
 //! [`Outbound`] is what a program may reach and how much of it at once; its instances share one, each store holding its
-//! own [`Hooks`]. A request passes the origin list ([`policy`]), takes a slot ([`slots`]), is connected to an address that
-//! was checked after resolution ([`connect`], [`address`]), and is then spoken by hyper over HTTP/1.1.
+//! own [`Hooks`]. A request passes the origin list (`policy`), takes a slot (`slots`), is connected to an address that
+//! was checked after resolution (`connect`, `address`), and is then spoken by hyper over HTTP/1.1.
 //!
 //! Left to others: deadlines of the run and the sizes of bodies. Left to the guest: redirects, retries, cookies. Left out
 //! for now: keep-alive (a connection carries one request), HTTP/2, proxies. wasmtime's default filter of forbidden headers
@@ -124,6 +124,9 @@ impl Outbound {
         let mut request = request.map(|body| Upload::new(body, fault.clone()));
         headers::prepare(request.headers_mut(), &origin)?;
         let wire = self.connect(&origin, slot, &mut request, timeouts).await?;
+        if let Some(failed) = fault.take() {
+            return Err(failed);
+        }
         finish_head(&mut request)?;
         exchange(wire, request, timeouts, fault).await
     }

@@ -1,34 +1,12 @@
 //! Where a request may go by name.
 
-use std::collections::VecDeque;
-use std::convert::Infallible;
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::task::{Context, Waker};
 
 use bytes::Bytes;
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING};
-use http::{HeaderMap, Method, Request, Response, StatusCode};
-use http_body::Frame;
-use http_body_util::{BodyExt as _, Empty, Full, StreamBody};
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use pilotlight_core::outbound::{
-    Grant, GrantError, Hooks, Outbound, Resolve, Wiring, address_allowed, open_connections, tls_config,
-};
-use proptest::prelude::*;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep, timeout};
-use wasmtime_wasi_http::io::TokioIo;
-use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
+use http::StatusCode;
+use http_body_util::BodyExt as _;
+use pilotlight_core::outbound::{GrantError, Hooks, Outbound};
+use wasmtime_wasi_http::WasiHttpHooks;
 
 use crate::support::*;
 
@@ -45,11 +23,18 @@ async fn both_versions_of_wasi_http_send_through_the_hooks() {
     let mut hooks = Hooks::new(allow_at(address));
     let hooks: &mut dyn WasiHttpHooks = &mut hooks;
     assert!(!hooks.set_host_header());
-    let answer = hooks.send_request(get(&at(address, "/")), None, Box::new(async { Ok(()) }));
-    let (response, sending) = Box::into_pin(answer).await.unwrap();
-    let (body, sent) = tokio::join!(response.into_body().collect(), Box::into_pin(sending));
-    assert_eq!(body.unwrap().to_bytes(), "hello");
-    sent.unwrap();
+    for version in ["0.2", "0.3"] {
+        let answer = hooks.send_request(get(&at(address, "/")), None, Box::new(async { Ok(()) }));
+        let (response, sending) = Box::into_pin(answer).await.unwrap();
+        let mut sending = Box::into_pin(sending);
+        // For 0.3, wasmtime looks once, without a waker, whether there is anything left to drive.
+        let done = version == "0.3" && sending.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
+        let sending = (!done).then(|| tokio::spawn(sending));
+        assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "hello");
+        if let Some(sending) = sending {
+            sending.await.unwrap().unwrap();
+        }
+    }
 }
 
 #[tokio::test]

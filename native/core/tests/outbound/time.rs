@@ -1,34 +1,19 @@
 //! How long each step may take.
 
-use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING};
-use http::{HeaderMap, Method, Request, Response, StatusCode};
-use http_body::Frame;
-use http_body_util::{BodyExt as _, Empty, Full, StreamBody};
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use pilotlight_core::outbound::{
-    Grant, GrantError, Hooks, Outbound, Resolve, Wiring, address_allowed, open_connections, tls_config,
-};
-use proptest::prelude::*;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use http::Method;
+use http_body_util::{BodyExt as _, StreamBody};
+use pilotlight_core::outbound::{Outbound, Resolve};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
-use wasmtime_wasi_http::io::TokioIo;
-use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
+use wasmtime_wasi_http::RequestOptions;
 
 use crate::support::*;
 

@@ -1,0 +1,173 @@
+/** Every command, its options and its help. The work is done elsewhere. */
+import { Command, InvalidArgumentError, Option } from "commander";
+import { relative } from "node:path";
+import { parseAddress, resolveConfig, type NodeFlags } from "../config/resolve.js";
+import { buildGuest } from "../guests/build.js";
+import { runFile, serveFile, serveNode, type FileOptions } from "../main.js";
+import { LOG_LEVELS, type LogLevel } from "../observe/log.js";
+import { version } from "./version.js";
+
+interface FileFlags {
+  readonly env: Record<string, string>;
+  readonly dir: FileOptions["files"];
+  readonly outbound: string[];
+  readonly sockets: boolean;
+  readonly configVar: Record<string, string>;
+  readonly limit: Record<string, string | number>;
+  readonly reuse: Record<string, string | number>;
+  readonly ready: number;
+}
+
+type ServeFlags = FileFlags & NodeFlags & { readonly log?: LogLevel };
+
+/** Builds the command tree. `status.code` is what the process ends with. */
+export function createProgram(status: { code: number }): Command {
+  const program = new Command("pilotlight")
+    .description("Runs WebAssembly components as functions: a clean instance for every request.")
+    .version(version())
+    .showHelpAfterError("(add --help for what there is)")
+    .exitOverride()
+    .enablePositionalOptions();
+  program.addCommand(serveCommand(status));
+  program.addCommand(runCommand(status));
+  program.addCommand(buildCommand());
+  return program;
+}
+
+function serveCommand(status: { code: number }): Command {
+  const command = subcommand("serve")
+    .description("Starts a node with the tasks of pilotlight.config.json, or serves one component on every path.")
+    .argument("[FILE]", "a component; without it, a node is started")
+    .argument("[ARGS...]", "arguments of the component, after --")
+    .option("--addr <HOST:PORT>", "where requests come in; port 0 takes any free one (default: 127.0.0.1:8700)")
+    .option("--data <DIR>", "state and compiled components (default: .pilotlight; with FILE: none)")
+    .addOption(new Option("--log <LEVEL>", "log lines on stdout from this level up (default: info)").choices(LOG_LEVELS))
+    .option("--admin <HOST:PORT>", "health and metrics, without FILE (default: 127.0.0.1:8701)")
+    .option("--config <FILE>", "configuration, without FILE (default: pilotlight.config.json)");
+  fileOptions(command).option("--ready <N>", "instances kept ready ahead of requests", integer, 0);
+  command.addHelpText("after", SERVE_EXAMPLES);
+  return command.action(async (file: string | undefined, args: string[], flags: ServeFlags) => {
+    if (file === undefined) {
+      refuseFileFlags(command);
+      status.code = await serveNode(resolveConfig(flags, process.cwd()));
+      return;
+    }
+    refuseNodeFlags(command, flags);
+    status.code = await serveFile(file, {
+      ...fileFlags(flags, args),
+      addr: parseAddress(flags.addr ?? "127.0.0.1:8700", "--addr"),
+      log: flags.log ?? "info",
+      data: flags.data,
+    });
+  });
+}
+
+function runCommand(status: { code: number }): Command {
+  const command = subcommand("run")
+    .description("Runs a wasi:cli/run component on this terminal's stdio; its exit status is ours.")
+    .argument("<FILE>", "a component")
+    .argument("[ARGS...]", "arguments of the component, after --");
+  fileOptions(command).addHelpText("after", RUN_EXAMPLES);
+  return command.action(async (file: string, args: string[], flags: FileFlags) => {
+    status.code = await runFile(file, fileFlags(flags, args));
+  });
+}
+
+function buildCommand(): Command {
+  return subcommand("build")
+    .description("Builds a function's source into the component that its pilotlight.json names.")
+    .argument("[DIR]", "the folder with pilotlight.json", ".")
+    .addHelpText("after", "\nExample:\n  $ pilotlight build examples/hello")
+    .action(async (directory: string) => {
+      const built = await buildGuest(directory, { output: (text) => void process.stderr.write(text) });
+      const seconds = (built.milliseconds / 1000).toFixed(1);
+      process.stderr.write(`built ${relative(process.cwd(), built.component)}: ${Math.ceil(built.bytes / 1024)} KiB in ${seconds} s\n`);
+    });
+}
+
+function subcommand(name: string): Command {
+  return new Command(name).exitOverride().showHelpAfterError(`(pilotlight ${name} --help says what there is)`);
+}
+
+function fileOptions(command: Command): Command {
+  return command
+    .option("--env <K=V>", "an environment variable of the component (repeatable)", pair, {})
+    .option("--dir <HOST::GUEST>", "a folder the component may use, with everything in it (repeatable)", directory, [])
+    .option("--outbound <ORIGIN>", "an origin the component may call, such as https://api.example.com; * means everything (repeatable)", append, [])
+    .option("--sockets", "gives the component TCP, UDP and name lookup", false)
+    .option("--config-var <K=V>", "a value that wasi:config gives the component (repeatable)", pair, {})
+    .option("--limit <K=V>", "a limit, as in the manifest: memory=64MiB, timeout=10s, cpu=2s, … (repeatable)", setting, {})
+    .option("--reuse <K=V>", "how instances are used again, as in the manifest: maxRequests=100, maxConcurrent=16, … (repeatable)", setting, {});
+}
+
+function fileFlags(flags: FileFlags, args: readonly string[]): FileOptions {
+  return {
+    env: flags.env,
+    files: flags.dir,
+    outbound: flags.outbound,
+    sockets: flags.sockets,
+    config: flags.configVar,
+    limits: flags.limit as FileOptions["limits"],
+    reuse: flags.reuse as FileOptions["reuse"],
+    ready: flags.ready ?? 0,
+    arguments: args,
+  };
+}
+
+const NODE_ONLY = ["admin", "config"];
+const FILE_ONLY = ["env", "dir", "outbound", "sockets", "configVar", "limit", "reuse", "ready"];
+
+function refuseFileFlags(command: Command): void {
+  for (const name of FILE_ONLY) {
+    if (command.getOptionValueSource(name) === "cli") command.error(`error: ${flagOf(command, name)} goes with a FILE; a node's tasks say it in their manifests`, { exitCode: 2 });
+  }
+}
+
+function refuseNodeFlags(command: Command, flags: ServeFlags): void {
+  for (const name of NODE_ONLY) {
+    if (flags[name as keyof ServeFlags] !== undefined) command.error(`error: ${flagOf(command, name)} goes without a FILE: it is about a node`, { exitCode: 2 });
+  }
+}
+
+function flagOf(command: Command, name: string): string {
+  return command.options.find((option) => option.attributeName() === name)?.long ?? name;
+}
+
+function integer(text: string): number {
+  if (!/^\d{1,5}$/.test(text)) throw new InvalidArgumentError("expected a whole number.");
+  return Number(text);
+}
+
+function append(text: string, before: string[]): string[] {
+  return [...before, text];
+}
+
+function pair(text: string, before: Record<string, string>): Record<string, string> {
+  const equals = text.indexOf("=");
+  if (equals < 1) throw new InvalidArgumentError("expected NAME=VALUE.");
+  return { ...before, [text.slice(0, equals)]: text.slice(equals + 1) };
+}
+
+/** A manifest's field: numbers where the manifest has numbers. */
+function setting(text: string, before: Record<string, string | number>): Record<string, string | number> {
+  const [[name, value]] = Object.entries(pair(text, {})) as [[string, string]];
+  return { ...before, [name]: /^\d+$/.test(value) ? Number(value) : value };
+}
+
+function directory(text: string, before: FileOptions["files"]): FileOptions["files"] {
+  const [host, guest, ...rest] = text.split("::");
+  if (host === undefined || host === "" || guest === "" || rest.length > 0) throw new InvalidArgumentError("expected HOST::GUEST, such as ./data::/data.");
+  return [...before, { host, guest: guest ?? host, readOnly: false }];
+}
+
+const SERVE_EXAMPLES = `
+Examples:
+  $ pilotlight serve                                    a node, with the tasks of pilotlight.config.json
+  $ pilotlight serve hello.wasm                         one component on every path
+  $ pilotlight serve api.wasm --outbound https://api.example.com --env MODE=dev
+  $ pilotlight serve api.wasm --reuse maxRequests=1000 --reuse maxConcurrent=16`;
+
+const RUN_EXAMPLES = `
+Examples:
+  $ pilotlight run tool.wasm -- --verbose input.txt
+  $ pilotlight run tool.wasm --dir .::/ < data.csv`;

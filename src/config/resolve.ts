@@ -1,0 +1,83 @@
+/** What flags and file together mean. Flags win. */
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { UserError } from "../base/errors.js";
+import { DURATION_HELP, parseDuration } from "../base/units.js";
+import type { LogLevel } from "../observe/log.js";
+import { readConfig, type ConfigFile } from "./schema.js";
+
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** A node, ready to be started. */
+export interface NodeConfig {
+  readonly addr: Address;
+  readonly admin: Address;
+  /** Absolute. */
+  readonly data: string;
+  readonly log: LogLevel;
+  /** Absolute paths of manifests, or of folders with one. */
+  readonly tasks: readonly string[];
+  readonly instances: number;
+  readonly threads: number;
+  readonly drainMs: number;
+}
+
+export interface NodeFlags {
+  readonly addr?: string;
+  readonly admin?: string;
+  readonly data?: string;
+  readonly config?: string;
+  readonly log?: LogLevel;
+}
+
+const CONFIG_FILE = "pilotlight.config.json";
+const DEFAULT_DRAIN_MS = 30_000;
+export const DEFAULT_INSTANCES = 1000;
+
+/** Reads the config file that `--config` names, or the usual one in the working folder if there is one. */
+export function resolveConfig(flags: NodeFlags, cwd: string): NodeConfig {
+  const path = resolve(cwd, flags.config ?? CONFIG_FILE);
+  const file = readFile(path, flags.config !== undefined);
+  const base = dirname(path);
+  return {
+    addr: parseAddress(flags.addr ?? file.addr ?? "127.0.0.1:8700", "--addr"),
+    admin: parseAddress(flags.admin ?? file.admin ?? "127.0.0.1:8701", "--admin"),
+    data: flags.data === undefined ? resolve(base, file.data ?? ".pilotlight") : resolve(cwd, flags.data),
+    log: flags.log ?? file.log ?? "info",
+    tasks: file.tasks.map((task) => resolve(base, task)),
+    instances: file.node.instances ?? DEFAULT_INSTANCES,
+    threads: file.node.threads ?? 0,
+    drainMs: drain(file.node.drain, path),
+  };
+}
+
+/** `HOST:PORT`, or a UserError that names the flag. */
+export function parseAddress(text: string, flag: string): Address {
+  const match = /^(?:\[([^\]]+)\]|([^\s:]+)):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (match === null || port > 65_535) {
+    throw new UserError(`${flag} ${JSON.stringify(text)} is not an address: expected HOST:PORT, such as 127.0.0.1:8700; port 0 takes any free one`, { exitCode: 2 });
+  }
+  return { host: (match[1] ?? match[2]) as string, port };
+}
+
+function readFile(path: string, asked: boolean): ConfigFile {
+  if (!asked && !existsSync(path)) return readConfig("{}", path);
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    throw new UserError(`the configuration ${path} cannot be read: ${(error as Error).message}`, { cause: error });
+  }
+  return readConfig(text, path);
+}
+
+function drain(text: string | undefined, path: string): number {
+  if (text === undefined) return DEFAULT_DRAIN_MS;
+  const parsed = parseDuration(text);
+  if (parsed === undefined) throw new UserError(`${path} is not a valid configuration:\n  node.drain: expected ${DURATION_HELP}`);
+  return parsed;
+}

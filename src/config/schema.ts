@@ -1,0 +1,42 @@
+/** What the operator said: `pilotlight.config.json`, merely checked. `resolve.ts` says what it means. */
+import { z } from "zod";
+import { UserError } from "../base/errors.js";
+import { LOG_LEVELS } from "../observe/log.js";
+import { describeIssues } from "../tasks/manifest.js";
+
+const address = z.string().regex(/^(?:\[[0-9a-fA-F:.]+\]|[^\s:]+):\d{1,5}$/, 'expected HOST:PORT, such as "127.0.0.1:8700"');
+
+export const configSchema = z.strictObject({
+  $schema: z.string().optional(),
+  /** Folders with a `pilotlight.json`, or manifest files; relative to the config file. */
+  tasks: z.array(z.string().min(1)).default([]),
+  addr: address.optional(),
+  admin: address.optional(),
+  data: z.string().min(1).optional(),
+  log: z.enum(LOG_LEVELS, { error: `expected one of ${LOG_LEVELS.join(", ")}` }).optional(),
+  node: z
+    .strictObject({
+      instances: z.number().int().min(1).max(20_000).optional(),
+      threads: z.number().int().min(1).max(256).optional(),
+      drain: z.string().optional(),
+    })
+    .prefault({}),
+});
+
+export type ConfigFile = z.output<typeof configSchema>;
+
+/** Parses a config file's text. `where` names the file. Throws a `UserError` that lists every wrong field. */
+export function readConfig(text: string, where: string): ConfigFile {
+  const result = configSchema.safeParse(parseJson(text, where));
+  if (result.success) return result.data;
+  throw new UserError(`${where} is not a valid configuration:\n${describeIssues(result.error)}`);
+}
+
+/** Parses JSON; the error names the file and the place. */
+export function parseJson(text: string, where: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new UserError(`${where} is not valid JSON: ${(error as Error).message}`);
+  }
+}

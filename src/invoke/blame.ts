@@ -1,0 +1,95 @@
+/** How an outcome reads to a client: the one place that maps outcomes to problems. */
+import type { Problem } from "../base/problem.js";
+import type { Limit, Outcome } from "../engine/outcome.js";
+
+/**
+ * The problem for a run that ended without an answer. `debug` callers also get the trap's own message; others
+ * learn which kind of ending it was and nothing of the guest's insides.
+ */
+export function problemOf(outcome: Outcome, debug: boolean): Problem {
+  switch (outcome.kind) {
+    case "ok":
+      return { code: "guest/no-answer", detail: undefined };
+    case "guest-error":
+      return outcome.code === "no-answer"
+        ? { code: "guest/no-answer", detail: "The handler returned without answering." }
+        : { code: "guest/error", detail: debug ? outcome.message : undefined };
+    case "trap":
+      return { code: "guest/trap", detail: debug ? outcome.message : undefined };
+    case "limit":
+      return { code: LIMIT_CODES[outcome.limit], detail: limitDetail(outcome) };
+    case "cancelled":
+      return { code: "request/cancelled", detail: undefined };
+    case "refused":
+      return refused(outcome);
+    case "platform":
+      return platform(outcome, debug);
+  }
+}
+
+const LIMIT_CODES = {
+  memory: "guest/memory",
+  cpu: "guest/cpu",
+  "head-time": "guest/timeout",
+  "idle-time": "guest/timeout",
+  "total-time": "guest/timeout",
+  "request-body": "request/body-too-large",
+  "response-body": "guest/output",
+  headers: "request/headers-too-large",
+  handles: "guest/handles",
+  values: "guest/values",
+} as const satisfies Record<Limit, Problem["code"]>;
+
+const LIMIT_FIELDS = {
+  memory: "limits.memory",
+  cpu: "limits.cpu",
+  "head-time": "limits.timeout",
+  "idle-time": "limits.idle",
+  "total-time": "limits.duration",
+  "request-body": "limits.requestBody",
+  "response-body": "limits.responseBody",
+  headers: "limits.headers",
+  handles: "limits.handles",
+  values: "limits.values",
+} as const satisfies Record<Limit, string>;
+
+const MILLISECONDS: ReadonlySet<Limit> = new Set(["cpu", "head-time", "idle-time", "total-time"]);
+
+/** Names the limit, what was used and what was allowed. */
+function limitDetail({ limit, used, allowed }: Extract<Outcome, { kind: "limit" }>): string {
+  const unit = MILLISECONDS.has(limit) ? " ms" : limit === "handles" ? "" : " bytes";
+  return `${LIMIT_FIELDS[limit]} allows ${allowed}${unit}; this run came to ${used}${unit}.`;
+}
+
+function refused(outcome: Extract<Outcome, { kind: "refused" }>): Problem {
+  switch (outcome.code) {
+    case "task-full":
+      return { code: "capacity/task-full", detail: undefined };
+    case "node-full":
+      return { code: "capacity/node-full", detail: undefined };
+    case "malformed":
+      return { code: "request/malformed", detail: sentence(outcome.message) };
+    case "invalid-argument":
+    case "no-function":
+      return { code: "request/invalid-argument", detail: sentence(outcome.message) };
+    case "not-http":
+    case "not-command":
+      return { code: "request/not-found", detail: sentence(outcome.message) };
+  }
+}
+
+function platform(outcome: Extract<Outcome, { kind: "platform" }>, debug: boolean): Problem {
+  switch (outcome.code) {
+    case "instance-lost":
+      return { code: "platform/instance-lost", detail: "Another run on the same instance ended it; the request may be sent again." };
+    case "closing":
+      return { code: "platform/draining", detail: undefined };
+    case "internal":
+      return { code: "platform/internal", detail: debug ? outcome.message : undefined };
+  }
+}
+
+function sentence(text: string): string {
+  const first = text.charAt(0).toUpperCase();
+  return `${first}${text.slice(1)}.`;
+}

@@ -1,0 +1,69 @@
+/** Runs that were started by name rather than by a request: one function call, or a command to its end. */
+import type { Clock } from "../base/clock.js";
+import { newRunId } from "../base/ids.js";
+import type { Problem } from "../base/problem.js";
+import type { Engine, Frame } from "../engine/engine.js";
+import type { Outcome } from "../engine/outcome.js";
+import type { Task } from "../tasks/task.js";
+import { problemOf } from "./blame.js";
+import type { Executor } from "./executor.js";
+import { Run, type RunListener } from "./run.js";
+
+/** A call that did not come to a result. `problem` is what an HTTP client would be told. */
+export class CallError extends Error {
+  override readonly name = "CallError";
+  constructor(
+    readonly run: string,
+    readonly outcome: Outcome,
+    readonly problem: Problem,
+  ) {
+    super(problem.detail ?? ("message" in outcome ? outcome.message : outcome.kind));
+  }
+}
+
+/** Answers a guest's call of an import that TypeScript provides: takes and gives JSON arrays. */
+export type ScriptAnswer = (iface: string, func: string, args: string) => Promise<string>;
+
+export interface CallPorts {
+  readonly executor: Executor;
+  readonly engine: Engine;
+  readonly clock: Clock;
+}
+
+/** Runs a frame on the task and resolves with its result (JSON, for calls) and exit status. Rejects with a `CallError`. */
+export function execute(
+  ports: CallPorts,
+  task: Task,
+  kind: "call" | "command",
+  frame: Frame,
+  script: ScriptAnswer,
+): Promise<{ json: string | undefined; exit: number; run: string }> {
+  return new Promise((resolve, reject) => {
+    let json: string | undefined;
+    const listener: RunListener = {
+      event(event) {
+        if (event.kind === "result") json = event.json;
+        else if (event.kind === "ask") void answer(ports.engine, event, script);
+      },
+      settled(run) {
+        const outcome = run.outcome as Outcome;
+        if (outcome.kind === "ok") resolve({ json, exit: outcome.exit, run: run.id });
+        else reject(new CallError(run.id, outcome, problemOf(outcome, true)));
+      },
+    };
+    const origin = { kind, method: undefined, path: undefined, requestId: undefined, traceparent: undefined };
+    ports.executor.submit(new Run(newRunId(), ports.executor.newHandle(), task, origin, () => frame, listener, ports.clock.now()));
+  });
+}
+
+async function answer(
+  engine: Engine,
+  ask: { readonly ask: number; readonly interface: string; readonly function: string; readonly arguments: string },
+  script: ScriptAnswer,
+): Promise<void> {
+  try {
+    engine.send({ kind: "answer", ask: ask.ask, ok: await script(ask.interface, ask.function, ask.arguments), error: undefined });
+  } catch (error) {
+    engine.send({ kind: "answer", ask: ask.ask, ok: undefined, error: error instanceof Error ? error.message : String(error) });
+  }
+}

@@ -1,0 +1,171 @@
+/**
+ * A request's way through the stages that exist: resolve, admit, lease, run, settle.
+ *
+ * Each stage is a plain function or a small object that can be tested alone; this file is their order. Stages
+ * that refuse end the request before any capacity moves.
+ */
+import type { Clock } from "../base/clock.js";
+import { headerValue, type HeaderList } from "../base/headers.js";
+import { newRunId } from "../base/ids.js";
+import type { Problem } from "../base/problem.js";
+import type { Engine, Frame } from "../engine/engine.js";
+import type { Task } from "../tasks/task.js";
+import { problemOf } from "./blame.js";
+import type { Executor } from "./executor.js";
+import type { Exchange, Incoming, Invoke, Reply } from "./invocation.js";
+import { Run, type RunEvent, type RunListener } from "./run.js";
+import { admit } from "./stages/admit.js";
+import { asksFor, withOurs, withoutOurs } from "./stages/head.js";
+import { resolve, type TaskLookup } from "./stages/resolve.js";
+
+export interface PipelinePorts {
+  readonly tasks: TaskLookup;
+  readonly executor: Executor;
+  readonly engine: Engine;
+  readonly clock: Clock;
+  /** True once the node takes no more runs. */
+  draining(): boolean;
+  /** Told of requests that were refused before they became a run. */
+  refused(incoming: Incoming, run: string, problem: Problem): void;
+}
+
+/** Builds the function that fronts call. */
+export function createInvoke(ports: PipelinePorts): Invoke {
+  return (incoming, reply) => {
+    const task = resolve(incoming, ports.tasks);
+    if (isProblem(task)) return refuse(ports, incoming, reply, task);
+    const problem = admit(incoming, task, ports.draining());
+    if (problem !== undefined) return refuse(ports, incoming, reply, problem);
+    return new HttpRun(ports, task, incoming, reply).begin();
+  };
+}
+
+function isProblem(value: Task | Problem): value is Problem {
+  return "code" in value;
+}
+
+/** Answers with a problem; nothing runs. */
+function refuse(ports: PipelinePorts, incoming: Incoming, reply: Reply, problem: Problem): Exchange {
+  const run = newRunId();
+  ports.refused(incoming, run, problem);
+  // After the exchange is in the front's hands: a front may not expect an answer while it still asks.
+  queueMicrotask(() => reply.problem(problem, ourHeaders(run, problem)));
+  return { run, input() {}, inputEnd() {}, taken() {}, cancel() {} };
+}
+
+/** What goes with a problem: the run id, and when to try again where waiting helps. */
+function ourHeaders(run: string, problem: Problem): HeaderList {
+  const headers = ["Pilotlight-Run", run];
+  if (RETRIABLE.has(problem.code)) headers.push("Retry-After", "1");
+  return headers;
+}
+
+const RETRIABLE: ReadonlySet<Problem["code"]> = new Set([
+  "capacity/task-full",
+  "capacity/node-full",
+  "platform/draining",
+  "platform/instance-lost",
+]);
+
+/** One HTTP request that runs: the front's exchange on one side, the run's events on the other. */
+class HttpRun implements Exchange, RunListener {
+  readonly run: string;
+  readonly #ports: PipelinePorts;
+  readonly #incoming: Incoming;
+  readonly #reply: Reply;
+  readonly #run: Run;
+  readonly #mayDebug: boolean;
+  #headSent = false;
+  #ended = false;
+
+  constructor(ports: PipelinePorts, task: Task, incoming: Incoming, reply: Reply) {
+    this.#ports = ports;
+    this.#incoming = incoming;
+    this.#reply = reply;
+    this.run = newRunId();
+    // Until there are keys, callers on this machine hold every scope.
+    this.#mayDebug = isLoopback(incoming.peer);
+    const origin = {
+      kind: "http" as const,
+      method: incoming.method,
+      path: incoming.target,
+      requestId: headerValue(incoming.headers, "x-request-id"),
+      traceparent: headerValue(incoming.headers, "traceparent"),
+    };
+    this.#run = new Run(this.run, ports.executor.newHandle(), task, origin, () => this.#frame(), this, ports.clock.now());
+  }
+
+  begin(): this {
+    this.#ports.executor.submit(this.#run);
+    return this;
+  }
+
+  input(bytes: Uint8Array): void {
+    if (!this.#ended) this.#ports.engine.send({ kind: "chunk", run: this.#run.handle, bytes });
+  }
+
+  inputEnd(trailers: HeaderList | undefined): void {
+    if (!this.#ended) this.#ports.engine.send({ kind: "end", run: this.#run.handle, trailers });
+  }
+
+  taken(bytes: number): void {
+    if (!this.#ended) this.#ports.engine.send({ kind: "credit", run: this.#run.handle, bytes });
+  }
+
+  cancel(): void {
+    this.#ports.executor.cancel(this.#run);
+  }
+
+  event(event: RunEvent): void {
+    switch (event.kind) {
+      case "head": {
+        const run = this.#run;
+        run.headAt = this.#ports.clock.now();
+        run.status = event.status;
+        run.startNanoseconds = event.startNanoseconds;
+        this.#headSent = true;
+        this.#ended = event.ended;
+        const explain = asksFor(this.#incoming.headers, "pilotlight-explain", this.#mayDebug);
+        this.#reply.head(event.status, withOurs(event.headers, run, explain), event.body, event.ended, event.trailers);
+        break;
+      }
+      case "chunk":
+        this.#reply.chunk(event.bytes);
+        break;
+      case "end":
+        this.#ended = true;
+        this.#reply.end(event.trailers);
+        break;
+      case "need-input":
+        this.#reply.wantInput(event.bytes);
+        break;
+      case "ask":
+        // Imports that TypeScript answers come with the embedder's own; nothing here is linked to any.
+        this.#ports.engine.send({ kind: "answer", ask: event.ask, ok: undefined, error: "nobody answers this import" });
+        break;
+      case "result":
+        break;
+    }
+  }
+
+  settled(run: Run): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    if (this.#headSent) {
+      this.#reply.reset();
+      return;
+    }
+    const debug = asksFor(this.#incoming.headers, "pilotlight-debug", this.#mayDebug);
+    const problem = problemOf(run.outcome ?? { kind: "platform", code: "internal", message: "no outcome" }, debug);
+    this.#reply.problem(problem, ourHeaders(this.run, problem));
+  }
+
+  #frame(): Frame {
+    const { method, scheme, authority, target, headers, body, streaming } = this.#incoming;
+    return { kind: "http", method, scheme, authority, target, headers: withoutOurs(headers), body, more: streaming };
+  }
+}
+
+function isLoopback(peer: string): boolean {
+  return peer === "127.0.0.1" || peer === "::1" || peer.startsWith("127.") || peer.startsWith("::ffff:127.");
+}

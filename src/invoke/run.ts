@@ -1,0 +1,91 @@
+/** One execution as the pipeline sees it, from admission until it has settled, whatever started it. */
+import type { EngineEvent, Frame, RunHandle } from "../engine/engine.js";
+import { NO_USAGE, type Outcome, type Usage } from "../engine/outcome.js";
+import type { Rung } from "../pool/pool.js";
+import type { Task } from "../tasks/task.js";
+
+export type RunState = "admitted" | "waiting" | "running" | "settled";
+
+/** What a run tells whoever started it. After `settled` nothing comes any more. */
+export interface RunListener {
+  event(event: RunEvent): void;
+  settled(run: Run): void;
+}
+
+/** The engine's events that concern one run, without the last. */
+export type RunEvent = Extract<EngineEvent, { run: RunHandle }> & { kind: "head" | "chunk" | "end" | "need-input" | "result" | "ask" };
+
+/** What started it; part of the log line and of the run's record. */
+export interface Origin {
+  readonly kind: "http" | "call" | "command";
+  readonly method: string | undefined;
+  readonly path: string | undefined;
+  readonly requestId: string | undefined;
+  readonly traceparent: string | undefined;
+}
+
+export class Run {
+  state: RunState = "admitted";
+  /** Milliseconds on the pipeline's clock. */
+  readonly admittedAt: number;
+  grantedAt: number | undefined;
+  headAt: number | undefined;
+  settledAt: number | undefined;
+  rung: Rung | undefined;
+  /** Making the instance, when it was made for this run. */
+  startNanoseconds = 0;
+  status: number | undefined;
+  outcome: Outcome | undefined;
+  usage: Usage = NO_USAGE;
+  readonly startedAtWall: number;
+
+  constructor(
+    /** The public id. */
+    readonly id: string,
+    readonly handle: RunHandle,
+    readonly task: Task,
+    readonly origin: Origin,
+    readonly frame: () => Frame,
+    readonly listener: RunListener,
+    now: number,
+  ) {
+    this.admittedAt = now;
+    this.startedAtWall = Date.now();
+  }
+}
+
+/** The record of a run, as `GET /-/runs/<id>` shows it. Durations are milliseconds. */
+export interface RunRecord {
+  readonly id: string;
+  readonly task: string;
+  readonly version: string;
+  readonly state: RunState;
+  readonly ended: boolean;
+  readonly startedAt: string;
+  readonly outcome: string | undefined;
+  readonly status: number | undefined;
+  readonly capacity: Rung | undefined;
+  readonly queueMs: number | undefined;
+  readonly runMs: number | undefined;
+  readonly cpuMs: number | undefined;
+  readonly memoryBytes: number | undefined;
+}
+
+export function recordOf(run: Run): RunRecord {
+  const ended = run.state === "settled";
+  return {
+    id: run.id,
+    task: run.task.name,
+    version: run.task.version.label,
+    state: run.state,
+    ended,
+    startedAt: new Date(run.startedAtWall).toISOString(),
+    outcome: run.outcome?.kind,
+    status: run.status,
+    capacity: run.rung,
+    queueMs: run.grantedAt === undefined ? undefined : run.grantedAt - run.admittedAt,
+    runMs: run.settledAt === undefined || run.grantedAt === undefined ? undefined : run.settledAt - run.grantedAt,
+    cpuMs: ended ? run.usage.cpuNanoseconds / 1e6 : undefined,
+    memoryBytes: ended ? run.usage.memoryBytes : undefined,
+  };
+}

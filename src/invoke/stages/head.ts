@@ -1,0 +1,57 @@
+/** What crosses to the guest, and what of ours is added to its answer. */
+import { headerValue, type HeaderList } from "../../base/headers.js";
+import type { Run } from "../run.js";
+
+/** Fields that are about the call to us, not for the guest: a key must not reach it, and a lie in one must not help. */
+const OURS: ReadonlySet<string> = new Set(["pilotlight-key", "pilotlight-explain", "pilotlight-debug"]);
+
+/** The request's fields without ours. Hop-by-hop fields are out already. */
+export function withoutOurs(headers: HeaderList): HeaderList {
+  let clean = true;
+  for (let i = 0; i < headers.length && clean; i += 2) clean = !isOurs(headers[i] as string);
+  if (clean) return headers;
+  const kept: string[] = [];
+  for (let i = 0; i < headers.length; i += 2) {
+    if (!isOurs(headers[i] as string)) kept.push(headers[i] as string, headers[i + 1] as string);
+  }
+  return kept;
+}
+
+function isOurs(name: string): boolean {
+  return name.length >= 14 && name.length <= 18 && OURS.has(name.toLowerCase());
+}
+
+/** The answer's fields with the run id, and with the timing if the caller asked for it. A run id of the guest's own is dropped. */
+export function withOurs(headers: HeaderList, run: Run, explain: boolean): HeaderList {
+  const out: string[] = [];
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i] as string;
+    if (name.length === 14 && name.toLowerCase() === "pilotlight-run") continue;
+    out.push(name, headers[i + 1] as string);
+  }
+  out.push("Pilotlight-Run", run.id);
+  if (explain) out.push("Server-Timing", serverTiming(run));
+  return out;
+}
+
+/** Where the time went until the answer began. */
+export function serverTiming(run: Run): string {
+  const granted = run.grantedAt ?? run.admittedAt;
+  const entries = [
+    `capacity;desc="${run.rung ?? "none"}"`,
+    'pool;desc="shared"',
+    `queue;dur=${milliseconds(granted - run.admittedAt)}`,
+    `start;dur=${milliseconds(run.startNanoseconds / 1e6)}`,
+    `run;dur=${milliseconds((run.headAt ?? granted) - granted)}`,
+  ];
+  return entries.join(", ");
+}
+
+function milliseconds(value: number): string {
+  return value.toFixed(3);
+}
+
+/** True when the caller asked for it with `name: 1` and may have it. */
+export function asksFor(headers: HeaderList, name: string, mayDebug: boolean): boolean {
+  return mayDebug && headerValue(headers, name) === "1";
+}

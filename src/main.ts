@@ -1,0 +1,141 @@
+/** The process: starts a runtime, listens, says where, and drains on SIGINT and SIGTERM. */
+import { basename, extname } from "node:path";
+import { UserError } from "./base/errors.js";
+import type { Address, NodeConfig } from "./config/resolve.js";
+import { ListenError, type Front, type Listening } from "./http/front.js";
+import type { LogLevel } from "./observe/log.js";
+import { Runtime, type Deployment } from "./runtime.js";
+import { loadTask, readComponentFile } from "./tasks/load.js";
+import type { ManifestInput } from "./tasks/manifest.js";
+
+/** Starts a node with the tasks of its configuration; resolves with the exit status once it has drained. */
+export async function serveNode(config: NodeConfig): Promise<number> {
+  const runtime = new Runtime({ data: config.data, instances: config.instances, threads: config.threads, log: config.log });
+  try {
+    for (const path of config.tasks) {
+      const { manifest, component, path: source } = loadTask(path);
+      await runtime.deploy({ manifest, component, source });
+    }
+    const data = await listen(runtime.dataFront(), config.addr, "--addr");
+    const admin = await listen(runtime.adminFront(), config.admin, "--admin");
+    process.stderr.write(`data plane ${data.url}\nadmin plane ${admin.url}\n`);
+  } catch (error) {
+    await runtime.close(0);
+    throw error;
+  }
+  return drainOnSignal(runtime, config.drainMs);
+}
+
+/** What `serve FILE` and `run FILE` grant: the user's own command on the user's own machine. */
+export interface FileOptions {
+  readonly env: Readonly<Record<string, string>>;
+  readonly files: NonNullable<ManifestInput["files"]>;
+  readonly outbound: readonly string[];
+  readonly sockets: boolean;
+  readonly config: Readonly<Record<string, string>>;
+  readonly limits: ManifestInput["limits"];
+  readonly reuse: ManifestInput["reuse"];
+  readonly ready: number;
+  readonly arguments: readonly string[];
+}
+
+export interface ServeFileOptions extends FileOptions {
+  readonly addr: Address;
+  readonly log: LogLevel;
+  /** Keeps compiled components there. */
+  readonly data: string | undefined;
+}
+
+const FILE_DRAIN_MS = 10_000;
+
+/** Serves one component on every path. */
+export async function serveFile(path: string, options: ServeFileOptions): Promise<number> {
+  const component = readComponentFile(path);
+  const runtime = new Runtime({ log: options.log, guestsOwnEverything: true, ...(options.data === undefined ? {} : { data: options.data }) });
+  try {
+    const { component: info } = await runtime.deploy(deploymentOf(path, component, options, "capture", SERVE_LIMITS));
+    if (info.runs.http === undefined) throw new UserError(`${path}: ${cannotServe(info.runs.command !== undefined)}`);
+    const { url } = await listen(runtime.dataFront(), options.addr, "--addr");
+    process.stderr.write(`serving ${path} on ${url}\n`);
+  } catch (error) {
+    await runtime.close(0);
+    throw error;
+  }
+  return drainOnSignal(runtime, FILE_DRAIN_MS);
+}
+
+/** Runs a `wasi:cli/run` component on this process's stdio; resolves with its exit status. */
+export async function runFile(path: string, options: FileOptions): Promise<number> {
+  const component = readComponentFile(path);
+  const runtime = new Runtime({ instances: 16 });
+  const cancel = (signal: NodeJS.Signals): void => process.exit(signal === "SIGINT" ? 130 : 143);
+  process.once("SIGINT", cancel).once("SIGTERM", cancel);
+  try {
+    const { component: info, name } = await runtime.deploy(deploymentOf(path, component, options, "inherit", RUN_LIMITS));
+    if (info.runs.command === undefined) {
+      const instead = info.runs.http === undefined ? "" : `; it exports an HTTP handler: pilotlight serve ${path}`;
+      throw new UserError(`${path} does not export wasi:cli/run@0.2 or @0.3${instead}`);
+    }
+    return await runtime.run(name);
+  } finally {
+    await runtime.close(0);
+  }
+}
+
+/** The user's own component may do more than a task that others send requests to, though not without end. */
+const SERVE_LIMITS: ManifestInput["limits"] = { memory: "1GiB", cpu: "30s", requestBody: "64GiB", responseBody: "64GiB", concurrency: 1000, duration: "1d" };
+const FOREVER = "36500d";
+const RUN_LIMITS: ManifestInput["limits"] = { memory: "4GiB", timeout: FOREVER, idle: FOREVER, duration: FOREVER, cpu: FOREVER, handles: 1_000_000, values: "64MiB" };
+
+function deploymentOf(path: string, component: Uint8Array, options: FileOptions, stdio: "capture" | "inherit", limits: ManifestInput["limits"]): Deployment {
+  const everywhere = options.outbound.includes("*");
+  return {
+    manifest: {
+      name: taskName(path),
+      routes: ["/*"],
+      limits: { ...limits, ...options.limits },
+      ...(options.reuse === undefined ? {} : { reuse: options.reuse }),
+      capacity: { ready: options.ready },
+      env: { ...options.env },
+      files: [...options.files],
+      outbound: [...options.outbound],
+      sockets: options.sockets,
+      config: { ...options.config },
+    },
+    component,
+    source: path,
+    // A component's own name comes first among its arguments, as a program's does.
+    own: { anyAddress: everywhere, stdio, arguments: [basename(path), ...options.arguments] },
+  };
+}
+
+function taskName(path: string): string {
+  const name = basename(path, extname(path)).toLowerCase().replace(/[^a-z0-9-]+/g, "-").replace(/^[^a-z]+/, "").slice(0, 63);
+  return name === "" ? "component" : name;
+}
+
+function cannotServe(isCommand: boolean): string {
+  const needed = "it has no HTTP handler: it should export wasi:http/incoming-handler@0.2 or wasi:http/handler@0.3";
+  return isCommand ? `${needed}; it exports wasi:cli/run: use pilotlight run` : needed;
+}
+
+async function listen(front: Front, address: Address, flag: string): Promise<Listening> {
+  try {
+    return await front.listen(address);
+  } catch (error) {
+    if (error instanceof ListenError) throw new UserError(`${flag}: ${error.message}`, { cause: error });
+    throw error;
+  }
+}
+
+/** Resolves with 0 once a signal has come and everything that ran is done, or its time is up. A second signal ends at once. */
+function drainOnSignal(runtime: Runtime, limitMs: number): Promise<number> {
+  return new Promise((resolve) => {
+    let signals = 0;
+    const onSignal = (): void => {
+      if (++signals > 1) process.exit(1);
+      void runtime.close(limitMs).then(() => resolve(0));
+    };
+    process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
+  });
+}

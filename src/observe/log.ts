@@ -1,0 +1,86 @@
+/** pino, one line a run, and the guests' own lines beside it. */
+import pino, { type DestinationStream, type Logger } from "pino";
+import type { Problem } from "../base/problem.js";
+import type { GuestLine } from "../engine/engine.js";
+import type { OutcomeKind } from "../engine/outcome.js";
+import type { Incoming } from "../invoke/invocation.js";
+import type { Run } from "../invoke/run.js";
+
+export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** A logger to `destination`, or to stdout in batches: one write for many lines, at most 100 ms late. */
+export function createLogger(level: LogLevel, destination?: DestinationStream): Logger {
+  const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime };
+  if (destination !== undefined) return pino(options, destination);
+  return pino(options, pino.destination({ dest: 1, sync: false, minLength: 8 * 1024, periodicFlush: 100 }));
+}
+
+const LEVELS = {
+  ok: "info",
+  "guest-error": "warn",
+  trap: "warn",
+  limit: "warn",
+  cancelled: "info",
+  refused: "warn",
+  platform: "error",
+} as const satisfies Record<OutcomeKind, LogLevel>;
+
+/** The line of a run that has settled. Durations are milliseconds. */
+export function logRun(log: Logger, run: Run): void {
+  const outcome = run.outcome;
+  if (outcome === undefined) return;
+  const level = LEVELS[outcome.kind];
+  if (!log.isLevelEnabled(level)) return;
+  const granted = run.grantedAt ?? run.settledAt ?? run.admittedAt;
+  log[level](
+    {
+      run: run.id,
+      tenant: run.task.tenant,
+      task: run.task.name,
+      version: run.task.version.label,
+      method: run.origin.method,
+      path: run.origin.path,
+      status: run.status,
+      outcome: outcome.kind,
+      cause: causeOf(run),
+      capacity: run.rung,
+      queueMs: round(granted - run.admittedAt),
+      startMs: round(run.usage.startNanoseconds / 1e6),
+      runMs: round((run.settledAt ?? granted) - granted),
+      cpuMs: round(run.usage.cpuNanoseconds / 1e6),
+      memory: run.usage.memoryBytes,
+      bytesIn: run.usage.requestBytes,
+      bytesOut: run.usage.responseBytes,
+      droppedLines: run.usage.droppedLines || undefined,
+      requestId: run.origin.requestId,
+      traceparent: run.origin.traceparent,
+    },
+    "run",
+  );
+}
+
+/** For operators: what a client is not told. */
+function causeOf(run: Run): string | undefined {
+  const outcome = run.outcome;
+  if (outcome === undefined || outcome.kind === "ok" || outcome.kind === "cancelled") return undefined;
+  if (outcome.kind === "limit") return `${outcome.limit}: ${outcome.used} of ${outcome.allowed}`;
+  return outcome.message;
+}
+
+export function logRefusal(log: Logger, incoming: Incoming, run: string, problem: Problem): void {
+  log.info({ run, method: incoming.method, path: incoming.target, outcome: "refused", cause: problem.code }, "refused");
+}
+
+const GUEST_LEVELS = { trace: "trace", debug: "debug", info: "info", warn: "warn", error: "error", critical: "fatal" } as const;
+
+/** A guest's line. Its text is data: it is never used as a format, and pino escapes what could end the line. */
+export function logGuestLine(log: Logger, line: GuestLine, run: Run | undefined): void {
+  const level = line.level === undefined ? "info" : GUEST_LEVELS[line.level];
+  if (!log.isLevelEnabled(level)) return;
+  log[level]({ run: run?.id, task: run?.task.name, origin: line.origin, context: line.context, text: line.text }, "guest");
+}
+
+function round(milliseconds: number): number {
+  return Math.round(milliseconds * 1000) / 1000;
+}

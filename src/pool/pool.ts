@@ -1,0 +1,436 @@
+/**
+ * Which instance serves which run: a synchronous state machine over the engine's protocol.
+ *
+ * `step(now, event)` returns commands; there are no promises, timers or clocks inside, so the runtime, a
+ * property test and a simulator drive the same code. An instance is named by its slot and the slot's
+ * generation; a lease is the right to one run on it. This first policy is small and fixed: reuse a ready
+ * instance, share a busy one where its program allows that and enough of them exist, make one where there is
+ * room, else wait in line.
+ */
+
+/** How a program's instances may be used again. Bytes and milliseconds; 1/1 is a clean instance for each run. */
+export interface ReusePolicy {
+  readonly maxRequests: number;
+  readonly maxConcurrent: number;
+  readonly maxMemory: number;
+  readonly maxIdle: number;
+  readonly maxAge: number;
+}
+
+export interface PoolProgram {
+  readonly program: number;
+  readonly reuse: ReusePolicy;
+  /** Runs at once. */
+  readonly concurrency: number;
+  /** Instances kept ready ahead of demand. */
+  readonly ready: number;
+  /** What happens to a run when there is no room. */
+  readonly whenFull: "wait" | "reject";
+}
+
+/** How a lease was come by: whose capacity, and how far the code was. */
+export type Rung = "own/ready" | "own/linked";
+
+export type PoolEvent =
+  | { readonly kind: "add"; readonly program: PoolProgram }
+  /** Takes no more runs; instances end as they fall idle. */
+  | { readonly kind: "remove"; readonly program: number }
+  | { readonly kind: "demand"; readonly run: number; readonly program: number; readonly deadline: number }
+  /** A run that waits is no longer wanted. */
+  | { readonly kind: "withdraw"; readonly run: number }
+  | { readonly kind: "ready"; readonly slot: number; readonly generation: number }
+  | { readonly kind: "failed"; readonly slot: number; readonly generation: number }
+  /** A run's lease is over. `sound` is false when the instance must not be used again. */
+  | { readonly kind: "settled"; readonly run: number; readonly sound: boolean; readonly memoryBytes: number }
+  /** The engine did not know the instance: nothing ran. */
+  | { readonly kind: "lease-refused"; readonly run: number }
+  | { readonly kind: "retired"; readonly slot: number; readonly generation: number }
+  /** Time has passed `nextWake()`. */
+  | { readonly kind: "tick" };
+
+export type PoolCommand =
+  | { readonly kind: "prepare"; readonly slot: number; readonly generation: number; readonly program: number }
+  | { readonly kind: "grant"; readonly run: number; readonly slot: number; readonly generation: number; readonly last: boolean; readonly rung: Rung }
+  | { readonly kind: "refuse"; readonly run: number; readonly reason: "task-full" | "node-full" }
+  | { readonly kind: "retire"; readonly slot: number; readonly generation: number };
+
+export interface PoolOptions {
+  /** Instances that may exist at once on this node. */
+  readonly capacity: number;
+  /** A busy instance is shared only once a program has this many. */
+  readonly parallelism: number;
+  /** Runs that may wait at once, over all programs. */
+  readonly queue: number;
+}
+
+type InstanceState = "starting" | "idle" | "busy" | "ending";
+
+interface Instance {
+  readonly slot: number;
+  readonly generation: number;
+  readonly owner: ProgramState;
+  state: InstanceState;
+  /** Runs on it now, and ever. */
+  active: number;
+  served: number;
+  readonly born: number;
+  idleSince: number;
+}
+
+interface ProgramState {
+  readonly terms: PoolProgram;
+  /** Idle instances, the most recently used last. */
+  readonly idle: Instance[];
+  /** Busy ones that may take another run. */
+  readonly shared: Set<Instance>;
+  readonly waiting: Waiter[];
+  /** Runs that hold a lease. */
+  leased: number;
+  /** Instances that are not ending. */
+  instances: number;
+  starting: number;
+  removed: boolean;
+}
+
+interface Waiter {
+  readonly run: number;
+  readonly deadline: number;
+  withdrawn: boolean;
+}
+
+/** Instances made ahead of demand at once, so that filling up starves nobody. */
+const STARTING_AT_ONCE = 4;
+
+export interface PoolCounts {
+  readonly idle: number;
+  readonly busy: number;
+  readonly starting: number;
+  readonly ending: number;
+  readonly waiting: number;
+}
+
+export class Pool {
+  readonly #options: PoolOptions;
+  readonly #programs = new Map<number, ProgramState>();
+  readonly #leases = new Map<number, Instance>();
+  readonly #slots: (Instance | undefined)[] = [];
+  readonly #generations: number[] = [];
+  readonly #free: number[] = [];
+  readonly #waiters = new Map<number, { readonly state: ProgramState; readonly waiter: Waiter }>();
+  /** Instances that exist and are not on their way out. */
+  #occupied = 0;
+  #ending = 0;
+  /** Idle instances that have been used: those that idle time and age end. */
+  #usedIdle = 0;
+
+  constructor(options: PoolOptions) {
+    this.#options = options;
+  }
+
+  step(now: number, event: PoolEvent): PoolCommand[] {
+    const out: PoolCommand[] = [];
+    switch (event.kind) {
+      case "demand":
+        this.#demand(now, event, out);
+        break;
+      case "settled":
+        this.#settled(now, event, out);
+        break;
+      case "retired":
+      case "failed":
+        this.#gone(now, event.slot, event.generation, event.kind === "failed", out);
+        break;
+      case "ready":
+        this.#ready(now, event.slot, event.generation, out);
+        break;
+      case "lease-refused":
+        this.#settled(now, { run: event.run, sound: false, memoryBytes: 0 }, out);
+        break;
+      case "withdraw":
+        this.#withdraw(event.run);
+        break;
+      case "add":
+        this.#add(event.program, out);
+        break;
+      case "remove":
+        this.#remove(event.program, out);
+        break;
+      case "tick":
+        this.#tick(now, out);
+        break;
+    }
+    return out;
+  }
+
+  /** When `tick` has something to do next; Infinity when never. */
+  nextWake(): number {
+    let next = Number.POSITIVE_INFINITY;
+    // Asked after every step, so the usual case costs nothing.
+    if (this.#waiters.size === 0 && this.#usedIdle === 0) return next;
+    for (const state of this.#programs.values()) {
+      for (const waiter of state.waiting) next = Math.min(next, waiter.deadline);
+      for (const instance of state.idle) next = Math.min(next, expiry(instance));
+    }
+    return next;
+  }
+
+  counts(): PoolCounts {
+    let [idle, busy, starting] = [0, 0, 0];
+    for (const instance of this.#slots) {
+      if (instance?.state === "idle") idle++;
+      else if (instance?.state === "busy") busy++;
+      else if (instance?.state === "starting") starting++;
+    }
+    return { idle, busy, starting, ending: this.#ending, waiting: this.#waiters.size };
+  }
+
+  #add(terms: PoolProgram, out: PoolCommand[]): void {
+    const state: ProgramState = { terms, idle: [], shared: new Set(), waiting: [], leased: 0, instances: 0, starting: 0, removed: false };
+    this.#programs.set(terms.program, state);
+    this.#refill(0, state, out);
+  }
+
+  #remove(program: number, out: PoolCommand[]): void {
+    const state = this.#programs.get(program);
+    if (state === undefined) return;
+    state.removed = true;
+    for (const instance of [...state.idle]) {
+      this.#takeIdle(state, instance);
+      this.#end(instance, out);
+    }
+    if (state.instances === 0 && state.waiting.length === 0) this.#programs.delete(program);
+  }
+
+  #demand(now: number, demand: { run: number; program: number; deadline: number }, out: PoolCommand[]): void {
+    const state = this.#programs.get(demand.program);
+    if (state === undefined || state.removed) {
+      out.push({ kind: "refuse", run: demand.run, reason: "node-full" });
+      return;
+    }
+    if (state.waiting.length === 0 && this.#grant(now, state, demand.run, out)) return;
+    const full = this.#fullness(state);
+    if (state.terms.whenFull === "reject" || this.#waiters.size >= this.#options.queue) {
+      out.push({ kind: "refuse", run: demand.run, reason: full });
+      return;
+    }
+    const waiter: Waiter = { run: demand.run, deadline: demand.deadline, withdrawn: false };
+    state.waiting.push(waiter);
+    this.#waiters.set(demand.run, { state, waiter });
+  }
+
+  #fullness(state: ProgramState): "task-full" | "node-full" {
+    return state.leased >= state.terms.concurrency ? "task-full" : "node-full";
+  }
+
+  /** Leases an instance to the run, if there is one to be had now. */
+  #grant(now: number, state: ProgramState, run: number, out: PoolCommand[]): boolean {
+    if (state.leased >= state.terms.concurrency) return false;
+    const ready = state.idle.at(-1);
+    if (ready !== undefined) {
+      this.#takeIdle(state, ready);
+      this.#lease(state, ready, run, "own/ready", out);
+      this.#refill(now, state, out);
+      return true;
+    }
+    const hasRoom = this.#occupied < this.#options.capacity;
+    if (state.shared.size > 0 && (!hasRoom || state.instances >= this.#options.parallelism)) {
+      this.#lease(state, leastBusy(state.shared), run, "own/ready", out);
+      return true;
+    }
+    if (!hasRoom) return false;
+    this.#lease(state, this.#newInstance(now, state, "busy"), run, "own/linked", out);
+    return true;
+  }
+
+  #lease(state: ProgramState, instance: Instance, run: number, rung: Rung, out: PoolCommand[]): void {
+    const { reuse } = state.terms;
+    instance.state = "busy";
+    instance.active++;
+    instance.served++;
+    state.leased++;
+    this.#leases.set(run, instance);
+    const last = instance.served >= reuse.maxRequests;
+    if (!last && instance.active < reuse.maxConcurrent) state.shared.add(instance);
+    else state.shared.delete(instance);
+    out.push({ kind: "grant", run, slot: instance.slot, generation: instance.generation, last, rung });
+  }
+
+  #settled(now: number, lease: { run: number; sound: boolean; memoryBytes: number }, out: PoolCommand[]): void {
+    const instance = this.#leases.get(lease.run);
+    if (instance === undefined) return;
+    this.#leases.delete(lease.run);
+    const state = instance.owner;
+    state.leased--;
+    instance.active--;
+    if (instance.state === "busy") this.#afterRun(now, state, instance, lease, out);
+    this.#serveWaiting(now, state, out);
+    if (this.#waiters.size > 0) this.#serveOthers(now, state, out);
+  }
+
+  /** What becomes of an instance when one of its runs has ended. */
+  #afterRun(now: number, state: ProgramState, instance: Instance, lease: { sound: boolean; memoryBytes: number }, out: PoolCommand[]): void {
+    const { reuse } = state.terms;
+    const spent = instance.served >= reuse.maxRequests;
+    if (!lease.sound || lease.memoryBytes > reuse.maxMemory || now - instance.born >= reuse.maxAge || state.removed || spent) {
+      state.shared.delete(instance);
+      if (instance.active > 0) {
+        // The others on it finish; it takes no more.
+        instance.served = Number.POSITIVE_INFINITY;
+        return;
+      }
+      // The engine retires a spent instance by itself: its last lease said so.
+      if (spent && lease.sound && Number.isFinite(instance.served)) this.#ended(instance);
+      else this.#end(instance, out);
+      return;
+    }
+    if (instance.active === 0) {
+      state.shared.delete(instance);
+      this.#putIdle(now, state, instance);
+    } else {
+      state.shared.add(instance);
+    }
+  }
+
+  #ready(now: number, slot: number, generation: number, out: PoolCommand[]): void {
+    const instance = this.#instance(slot, generation);
+    if (instance === undefined || instance.state !== "starting") return;
+    const state = instance.owner;
+    state.starting--;
+    if (state.removed) {
+      this.#end(instance, out);
+      return;
+    }
+    this.#putIdle(now, state, instance);
+    this.#serveWaiting(now, state, out);
+    this.#refill(now, state, out);
+  }
+
+  #gone(now: number, slot: number, generation: number, failed: boolean, out: PoolCommand[]): void {
+    const instance = this.#instance(slot, generation);
+    if (instance === undefined) return;
+    const state = instance.owner;
+    if (instance.state === "starting") state.starting--;
+    if (instance.state === "idle") this.#takeIdle(state, instance);
+    state.shared.delete(instance);
+    if (instance.state !== "ending") this.#ended(instance);
+    this.#ending--;
+    this.#slots[slot] = undefined;
+    this.#free.push(slot);
+    // A program whose instances cannot be made is not tried again until someone asks for it.
+    if (!failed) this.#refill(now, state, out);
+    this.#serveWaiting(now, state, out);
+    this.#serveOthers(now, state, out);
+    if (state.removed && state.instances === 0 && state.waiting.length === 0) this.#programs.delete(state.terms.program);
+  }
+
+  #withdraw(run: number): void {
+    const entry = this.#waiters.get(run);
+    if (entry === undefined) return;
+    this.#waiters.delete(run);
+    entry.waiter.withdrawn = true;
+    remove(entry.state.waiting, entry.waiter);
+  }
+
+  #tick(now: number, out: PoolCommand[]): void {
+    for (const state of this.#programs.values()) {
+      while (state.waiting.length > 0 && (state.waiting[0] as Waiter).deadline <= now) {
+        const waiter = state.waiting.shift() as Waiter;
+        this.#waiters.delete(waiter.run);
+        out.push({ kind: "refuse", run: waiter.run, reason: this.#fullness(state) });
+      }
+      for (const instance of state.idle.filter((instance) => expiry(instance) <= now)) {
+        this.#takeIdle(state, instance);
+        this.#end(instance, out);
+      }
+      this.#refill(now, state, out);
+    }
+  }
+
+  #serveWaiting(now: number, state: ProgramState, out: PoolCommand[]): void {
+    while (state.waiting.length > 0 && this.#grant(now, state, (state.waiting[0] as Waiter).run, out)) {
+      const waiter = state.waiting.shift() as Waiter;
+      this.#waiters.delete(waiter.run);
+    }
+  }
+
+  /** Room that one program gave up may be what another waits for. */
+  #serveOthers(now: number, except: ProgramState, out: PoolCommand[]): void {
+    if (this.#waiters.size === 0 || this.#occupied >= this.#options.capacity) return;
+    for (const state of this.#programs.values()) {
+      if (state !== except) this.#serveWaiting(now, state, out);
+    }
+  }
+
+  #refill(now: number, state: ProgramState, out: PoolCommand[]): void {
+    while (
+      !state.removed &&
+      state.idle.length + state.starting < state.terms.ready &&
+      state.starting < STARTING_AT_ONCE &&
+      this.#waiters.size === 0 &&
+      this.#occupied < this.#options.capacity
+    ) {
+      const instance = this.#newInstance(now, state, "starting");
+      state.starting++;
+      out.push({ kind: "prepare", slot: instance.slot, generation: instance.generation, program: state.terms.program });
+    }
+  }
+
+  #newInstance(now: number, owner: ProgramState, state: InstanceState): Instance {
+    const slot = this.#free.pop() ?? this.#slots.length;
+    const generation = (this.#generations[slot] ?? 0) + 1;
+    this.#generations[slot] = generation;
+    const instance: Instance = { slot, generation, owner, state, active: 0, served: 0, born: now, idleSince: now };
+    this.#slots[slot] = instance;
+    this.#occupied++;
+    owner.instances++;
+    return instance;
+  }
+
+  #putIdle(now: number, state: ProgramState, instance: Instance): void {
+    instance.state = "idle";
+    instance.idleSince = now;
+    state.idle.push(instance);
+    if (instance.served > 0) this.#usedIdle++;
+  }
+
+  #takeIdle(state: ProgramState, instance: Instance): void {
+    remove(state.idle, instance);
+    if (instance.served > 0) this.#usedIdle--;
+  }
+
+  #instance(slot: number, generation: number): Instance | undefined {
+    const instance = this.#slots[slot];
+    return instance?.generation === generation ? instance : undefined;
+  }
+
+  #end(instance: Instance, out: PoolCommand[]): void {
+    this.#ended(instance);
+    out.push({ kind: "retire", slot: instance.slot, generation: instance.generation });
+  }
+
+  /** It is on its way out and takes up no capacity any more; its slot is free once the engine says `retired`. */
+  #ended(instance: Instance): void {
+    instance.state = "ending";
+    instance.owner.shared.delete(instance);
+    instance.owner.instances--;
+    this.#occupied--;
+    this.#ending++;
+  }
+}
+
+function expiry(instance: Instance): number {
+  const { reuse } = instance.owner.terms;
+  // An instance that was never used is not a used one: `maxIdle` is not about it, and nothing of it has aged.
+  return instance.served === 0 ? Number.POSITIVE_INFINITY : Math.min(instance.idleSince + reuse.maxIdle, instance.born + reuse.maxAge);
+}
+
+function leastBusy(shared: ReadonlySet<Instance>): Instance {
+  let best: Instance | undefined;
+  for (const instance of shared) if (best === undefined || instance.active < best.active) best = instance;
+  return best as Instance;
+}
+
+function remove<T>(list: T[], item: T): void {
+  const index = list.lastIndexOf(item);
+  if (index >= 0) list.splice(index, 1);
+}

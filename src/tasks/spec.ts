@@ -1,0 +1,47 @@
+/** What a manifest asks of the engine. */
+import type { ProgramSpec } from "../engine/program.js";
+import type { PoolProgram } from "../pool/pool.js";
+import type { Manifest } from "./manifest.js";
+
+/** Grants that no manifest can give: they are the user's own, of `serve FILE` and `run`. */
+export interface OwnGrants {
+  /** `--outbound *` means every address, private and loopback too. */
+  readonly anyAddress: boolean;
+  readonly arguments: readonly string[];
+  readonly stdio: "capture" | "inherit";
+}
+
+export const NO_GRANTS: OwnGrants = { anyAddress: false, arguments: [], stdio: "capture" };
+
+/** Outbound requests of guests wait no longer than this, whatever they ask for. */
+const OUTBOUND = { connectMs: 10_000, firstByteMs: 60_000, betweenBytesMs: 60_000, connections: 100 } as const;
+
+export function programSpec(digest: string, manifest: Manifest, scripts: readonly string[], own: OwnGrants): ProgramSpec {
+  const { limits, reuse } = manifest;
+  return {
+    digest,
+    limits: {
+      memoryBytes: limits.memory,
+      cpuMs: limits.cpu,
+      requestBodyBytes: limits.requestBody,
+      responseBodyBytes: limits.responseBody,
+      headerBytes: limits.headers,
+      handles: limits.handles,
+      logBytes: limits.logs,
+      valueBytes: limits.values,
+    },
+    environment: Object.entries(manifest.env),
+    arguments: own.arguments,
+    directories: manifest.files,
+    config: Object.entries(manifest.config),
+    outbound: { origins: manifest.outbound, anyAddress: own.anyAddress, ...OUTBOUND },
+    sockets: manifest.sockets,
+    stdio: own.stdio,
+    maxConcurrent: reuse.maxConcurrent,
+    scripts,
+  };
+}
+
+export function poolProgram(program: number, manifest: Manifest): PoolProgram {
+  return { program, reuse: manifest.reuse, concurrency: manifest.limits.concurrency, ready: manifest.capacity.ready, whenFull: manifest.capacity.whenFull };
+}
