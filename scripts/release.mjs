@@ -48,6 +48,8 @@ async function packAll() {
   mkdirSync(main, { recursive: true });
   for (const path of manifest.files)
     cpSync(join(ROOT, path), join(main, path), { recursive: true, filter: (file) => !file.endsWith(".stamp") });
+  const bin = join(main, manifest.bin[manifest.name]);
+  if (!readFileSync(bin, "utf8").startsWith("#!")) throw new Error(`${bin} must begin with #!/usr/bin/env node`);
   writeFileSync(join(main, "package.json"), `${JSON.stringify(publishedManifest(manifest), null, 2)}\n`);
   const packed = [
     await pack(join(OUT, platform), [addon, "package.json", "LICENSE"]),

@@ -128,12 +128,19 @@ async function listen(front: Front, address: Address, flag: string): Promise<Lis
   }
 }
 
-/** Resolves with 0 once a signal has come and everything that ran is done, or its time is up. A second signal ends at once. */
+/** npm passes an interrupt on that the terminal has sent already: the same wish twice within this time is one. */
+const SAME_SIGNAL_MS = 1000;
+
+/** Resolves with 0 once a signal has come and everything that ran is done, or its time is up. A later second signal ends at once. */
 function drainOnSignal(runtime: Runtime, limitMs: number): Promise<number> {
   return new Promise((resolve) => {
-    let signals = 0;
+    let first: number | undefined;
     const onSignal = (): void => {
-      if (++signals > 1) process.exit(1);
+      if (first !== undefined) {
+        if (performance.now() - first > SAME_SIGNAL_MS) process.exit(1);
+        return;
+      }
+      first = performance.now();
       void runtime.close(limitMs).then(() => resolve(0));
     };
     process.on("SIGINT", onSignal).on("SIGTERM", onSignal);

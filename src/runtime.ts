@@ -16,7 +16,7 @@ import { execute, type ScriptAnswer } from "./invoke/call.js";
 import { Executor } from "./invoke/executor.js";
 import { createInvoke } from "./invoke/pipeline.js";
 import type { RunRecord } from "./invoke/run.js";
-import { RunRegistry } from "./invoke/runs.js";
+import { EndedRuns } from "./invoke/runs.js";
 import { createLogger, logGuestLine, logRefusal, logRun, type LogLevel } from "./observe/log.js";
 import { Metrics } from "./observe/metrics.js";
 import { Pool, type PoolCounts } from "./pool/pool.js";
@@ -77,7 +77,6 @@ export class Runtime implements AsyncDisposable {
   readonly #engine: Engine;
   readonly #executor: Executor;
   readonly #pool: Pool;
-  readonly #runs = new RunRegistry();
   readonly #tasks = new TaskTable();
   readonly #metrics: Metrics;
   readonly #log: Logger;
@@ -105,14 +104,14 @@ export class Runtime implements AsyncDisposable {
     this.#metrics = new Metrics({
       engine: () => this.#engine.stats(),
       pool: () => this.#pool.counts(),
-      liveRuns: () => this.#runs.liveCount,
+      liveRuns: () => this.#executor.liveCount,
       connections: () => this.#fronts.reduce((sum, front) => sum + front.connections(), 0),
     });
     this.#executor = new Executor({
       engine: this.#engine,
       pool: this.#pool,
       clock: systemClock,
-      runs: this.#runs,
+      ended: new EndedRuns(),
       observer: {
         settled: (run) => {
           this.#metrics.settled(run);
@@ -205,11 +204,11 @@ export class Runtime implements AsyncDisposable {
 
   /** The record of a live run, or of one of the last 10,000 that ended. */
   runRecord(id: string): RunRecord | undefined {
-    return this.#runs.get(id);
+    return this.#executor.record(id);
   }
 
   stats(): RuntimeStats {
-    return { engine: this.#engine.stats(), pool: this.#pool.counts(), liveRuns: this.#runs.liveCount };
+    return { engine: this.#engine.stats(), pool: this.#pool.counts(), liveRuns: this.#executor.liveCount };
   }
 
   /** Takes no more runs; lets those that run finish for at most `limitMs`, ends the rest, and gives everything back. */
@@ -238,9 +237,9 @@ export class Runtime implements AsyncDisposable {
 
   #dataPlane(guest: Parameters<typeof dataPlane>[0]["guest"]): ReturnType<typeof dataPlane> {
     const runs = {
-      get: (id: string) => this.#runs.get(id),
+      get: (id: string) => this.#executor.record(id),
       cancel: (id: string) => {
-        const run = this.#runs.live(id);
+        const run = this.#executor.live(id);
         if (run !== undefined) this.#executor.cancel(run);
       },
     };

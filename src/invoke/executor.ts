@@ -8,8 +8,8 @@ import type { Clock } from "../base/clock.js";
 import type { Engine, EngineEvent, GuestLine, RunHandle } from "../engine/engine.js";
 import { NO_USAGE, type Outcome, type Usage } from "../engine/outcome.js";
 import type { Pool, PoolCommand, PoolEvent, PoolProgram } from "../pool/pool.js";
-import type { Run } from "./run.js";
-import type { RunRegistry } from "./runs.js";
+import { liveRecord, type Run, type RunRecord } from "./run.js";
+import type { EndedRuns } from "./runs.js";
 
 /** Told of what happens, for logs and metrics; never in the way. */
 export interface RunObserver {
@@ -24,7 +24,7 @@ export interface ExecutorPorts {
   readonly engine: Engine;
   readonly pool: Pool;
   readonly clock: Clock;
-  readonly runs: RunRegistry;
+  readonly ended: EndedRuns;
   readonly observer: RunObserver;
 }
 
@@ -59,7 +59,6 @@ export class Executor {
   submit(run: Run): void {
     const { limits } = run.task.version.manifest;
     this.#runs.set(run.handle, run);
-    this.#ports.runs.begin(run);
     run.state = "waiting";
     this.#step({ kind: "demand", run: run.handle, program: run.task.version.program, deadline: run.admittedAt + Math.min(limits.timeout, LONGEST_WAIT_MS) });
   }
@@ -71,6 +70,22 @@ export class Executor {
       this.#step({ kind: "withdraw", run: run.handle });
       this.#settle(run, { kind: "cancelled" }, NO_USAGE);
     }
+  }
+
+  get liveCount(): number {
+    return this.#runs.size;
+  }
+
+  /** The live run of that public id. Looks at all of them: few are alive at once, and this is for people. */
+  live(id: string): Run | undefined {
+    for (const run of this.#runs.values()) if (run.id === id) return run;
+    return undefined;
+  }
+
+  /** The record of a live run, or of one that ended not long ago. */
+  record(id: string): RunRecord | undefined {
+    const run = this.live(id);
+    return run === undefined ? this.#ports.ended.get(id) : liveRecord(run);
   }
 
   /** Resolves when no run is left, or after `limitMs`. */
@@ -137,7 +152,7 @@ export class Executor {
     run.usage = usage;
     run.settledAt = this.#ports.clock.now();
     this.#runs.delete(run.handle);
-    this.#ports.runs.end(run);
+    this.#ports.ended.add(run);
     run.listener.settled(run);
     this.#ports.observer.settled(run);
     if (this.#runs.size === 0) for (const resolve of this.#whenEmpty.splice(0)) resolve();
@@ -173,13 +188,18 @@ export class Executor {
       case "retire":
         this.#ports.engine.send(command);
         break;
+      case "forget":
+        this.#ports.engine.unlink(command.program);
+        break;
     }
   }
 
   #start(grant: Extract<PoolCommand, { kind: "grant" }>): void {
     const run = this.#runs.get(grant.run);
     if (run === undefined) {
-      // Cancelled while the grant was on its way: give the lease back unused.
+      // Cancelled while the grant was on its way: give the lease back unused. An instance that was to be made
+      // for it was never asked for, so the engine will not say that it is gone.
+      if (grant.rung === "own/linked") this.#step({ kind: "retired", slot: grant.slot, generation: grant.generation });
       this.#step({ kind: "settled", run: grant.run, sound: false, memoryBytes: 0 });
       return;
     }

@@ -71,21 +71,21 @@ export interface RunRecord {
   readonly memoryBytes: number | undefined;
 }
 
-export function recordOf(run: Run): RunRecord {
-  const ended = run.state === "settled";
+/** The record of a run that goes on. */
+export function liveRecord(run: Run): RunRecord {
   return {
     id: run.id,
     task: run.task.name,
     version: run.task.version.label,
     state: run.state,
-    ended,
+    ended: false,
     startedAt: new Date(run.startedAtWall).toISOString(),
-    outcome: run.outcome?.kind,
+    outcome: undefined,
     status: run.status,
     capacity: run.rung,
     queueMs: run.grantedAt === undefined ? undefined : run.grantedAt - run.admittedAt,
-    runMs: run.settledAt === undefined || run.grantedAt === undefined ? undefined : run.settledAt - run.grantedAt,
-    cpuMs: ended ? run.usage.cpuNanoseconds / 1e6 : undefined,
-    memoryBytes: ended ? run.usage.memoryBytes : undefined,
+    runMs: undefined,
+    cpuMs: undefined,
+    memoryBytes: undefined,
   };
 }

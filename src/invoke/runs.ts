@@ -1,38 +1,89 @@
-/** The registry of live runs and of the last ones that ended. */
-import { recordOf, type Run, type RunRecord } from "./run.js";
+/**
+ * The last runs that ended, so that they can be asked about.
+ *
+ * Every run passes here, so nothing of one is kept alive: what is remembered is copied into a ring of flat
+ * arrays. Kept as objects, ten thousand runs would all grow old, and the garbage collector would copy each.
+ */
+import type { OutcomeKind } from "../engine/outcome.js";
+import type { Task } from "../tasks/task.js";
+import type { Run, RunRecord } from "./run.js";
 
 /** Ended runs that are remembered. */
 export const ENDED_RUNS = 10_000;
 
-export class RunRegistry {
-  readonly #live = new Map<string, Run>();
-  /** In the order in which they ended: the first is the oldest. */
-  readonly #ended = new Map<string, Run>();
+const ID_BYTES = 32;
+const NUMBERS = 7;
 
-  begin(run: Run): void {
-    this.#live.set(run.id, run);
+export class EndedRuns {
+  readonly #size: number;
+  readonly #ids: Buffer;
+  readonly #numbers: Float64Array;
+  readonly #tasks: (Task | undefined)[];
+  readonly #outcomes: (OutcomeKind | undefined)[];
+  readonly #rungs: (Run["rung"] | undefined)[];
+  #next = 0;
+  #count = 0;
+
+  constructor(size: number = ENDED_RUNS) {
+    this.#size = size;
+    this.#ids = Buffer.alloc(size * ID_BYTES);
+    this.#numbers = new Float64Array(size * NUMBERS);
+    this.#tasks = Array.from({ length: size });
+    this.#outcomes = Array.from({ length: size });
+    this.#rungs = Array.from({ length: size });
   }
 
-  end(run: Run): void {
-    this.#live.delete(run.id);
-    this.#ended.set(run.id, run);
-    if (this.#ended.size > ENDED_RUNS) this.#ended.delete(this.#ended.keys().next().value as string);
+  /** Remembers a settled run in place of the oldest. */
+  add(run: Run): void {
+    const at = this.#next;
+    this.#next = at + 1 === this.#size ? 0 : at + 1;
+    this.#count = Math.min(this.#count + 1, this.#size);
+    this.#ids.write(run.id, at * ID_BYTES, ID_BYTES, "latin1");
+    const settled = run.settledAt ?? run.admittedAt;
+    const granted = run.grantedAt ?? settled;
+    const numbers = this.#numbers;
+    const base = at * NUMBERS;
+    numbers[base] = run.startedAtWall;
+    numbers[base + 1] = run.status ?? 0;
+    numbers[base + 2] = granted - run.admittedAt;
+    numbers[base + 3] = settled - granted;
+    numbers[base + 4] = run.usage.cpuNanoseconds;
+    numbers[base + 5] = run.usage.memoryBytes;
+    numbers[base + 6] = run.grantedAt === undefined ? 0 : 1;
+    this.#tasks[at] = run.task;
+    this.#outcomes[at] = run.outcome?.kind;
+    this.#rungs[at] = run.rung;
   }
 
-  live(id: string): Run | undefined {
-    return this.#live.get(id);
-  }
-
+  /** The record of an ended run. Looks at all of them: this is for people, not for the hot path. */
   get(id: string): RunRecord | undefined {
-    const run = this.#live.get(id) ?? this.#ended.get(id);
-    return run === undefined ? undefined : recordOf(run);
+    if (!/^[0-9a-f]{32}$/.test(id)) return undefined;
+    for (let back = 1; back <= this.#count; back++) {
+      const at = (this.#next - back + this.#size) % this.#size;
+      if (this.#ids.toString("latin1", at * ID_BYTES, (at + 1) * ID_BYTES) === id) return this.#record(id, at);
+    }
+    return undefined;
   }
 
-  get liveCount(): number {
-    return this.#live.size;
-  }
-
-  all(): Iterable<Run> {
-    return this.#live.values();
+  #record(id: string, at: number): RunRecord {
+    const task = this.#tasks[at] as Task;
+    const [startedAt, status, queueMs, runMs, cpu, memoryBytes, granted] = this.#numbers.subarray(at * NUMBERS, (at + 1) * NUMBERS) as unknown as [
+      number, number, number, number, number, number, number,
+    ];
+    return {
+      id,
+      task: task.name,
+      version: task.version.label,
+      state: "settled",
+      ended: true,
+      startedAt: new Date(startedAt).toISOString(),
+      outcome: this.#outcomes[at],
+      status: status === 0 ? undefined : status,
+      capacity: this.#rungs[at],
+      queueMs,
+      runMs: granted === 1 ? runMs : undefined,
+      cpuMs: cpu / 1e6,
+      memoryBytes,
+    };
   }
 }

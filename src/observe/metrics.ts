@@ -3,10 +3,11 @@
  * tasks are what the operator deployed, everything else is an enumeration.
  */
 import { monitorEventLoopDelay, performance, type EventLoopUtilization } from "node:perf_hooks";
-import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
+import { Counter, Gauge, Registry, collectDefaultMetrics } from "prom-client";
 import type { EngineStats } from "../engine/engine.js";
 import type { Run } from "../invoke/run.js";
 import type { PoolCounts } from "../pool/pool.js";
+import { Histogram } from "./histogram.js";
 
 /** From 1 µs to 1 minute. */
 const SECONDS = [1e-6, 5e-6, 1e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
@@ -23,14 +24,14 @@ export class Metrics {
   readonly #invocations: Counter<"task" | "outcome">;
   readonly #limits: Counter<"task" | "limit">;
   readonly #coldstarts: Counter<"task" | "rung">;
-  readonly #duration: Histogram<"task">;
-  readonly #init: Histogram<"rung">;
-  readonly #wait: Histogram<string>;
   readonly #dropped: Counter<"task">;
+  readonly #duration = new Histogram("faas_invoke_duration_seconds", "From the lease until the run has settled.", "task", SECONDS);
+  readonly #init = new Histogram("faas_init_duration_seconds", "Making an instance, by rung.", "rung", SECONDS);
+  readonly #wait = new Histogram("pilotlight_lease_wait_seconds", "From admission until the lease.", "task", SECONDS);
   readonly #delay = monitorEventLoopDelay({ resolution: 10 });
   #utilization: EventLoopUtilization = performance.eventLoopUtilization();
-  /** Children by task, so that a run costs no look-up by labels. */
-  readonly #byTask = new Map<string, { ok: Counter.Internal; duration: Histogram.Internal<"task"> }>();
+  /** Runs that ended well, and cold starts by rung, since the last scrape: counted here because a look-up by labels costs. */
+  readonly #tally = new Map<string, { ok: number; readonly cold: Map<string, number> }>();
 
   constructor(sources: MetricSources) {
     const registers = [this.#registry];
@@ -38,9 +39,6 @@ export class Metrics {
     this.#invocations = new Counter({ name: "faas_invocations_total", help: "Runs that have settled, by outcome.", labelNames: ["task", "outcome"], registers });
     this.#limits = new Counter({ name: "pilotlight_limits_total", help: "Runs ended by a limit.", labelNames: ["task", "limit"], registers });
     this.#coldstarts = new Counter({ name: "faas_coldstarts_total", help: "Runs whose instance was made for them, by rung.", labelNames: ["task", "rung"], registers });
-    this.#duration = new Histogram({ name: "faas_invoke_duration_seconds", help: "From the lease until the run has settled.", labelNames: ["task"], buckets: SECONDS, registers });
-    this.#init = new Histogram({ name: "faas_init_duration_seconds", help: "Making an instance, by rung.", labelNames: ["rung"], buckets: SECONDS, registers });
-    this.#wait = new Histogram({ name: "pilotlight_lease_wait_seconds", help: "From admission until the lease.", buckets: SECONDS, registers });
     this.#dropped = new Counter({ name: "pilotlight_log_lines_dropped_total", help: "Guest log lines over the limit.", labelNames: ["task"], registers });
     this.#delay.enable();
     this.#gauges(sources);
@@ -50,27 +48,34 @@ export class Metrics {
     const outcome = run.outcome;
     if (outcome === undefined) return;
     const task = run.task.name;
-    const children = this.#children(task);
-    if (outcome.kind === "ok") children.ok.inc();
+    const tally = this.#tallyOf(task);
+    if (outcome.kind === "ok") tally.ok++;
     else this.#invocations.inc({ task, outcome: outcome.kind });
     if (outcome.kind === "limit") this.#limits.inc({ task, limit: outcome.limit });
     if (run.usage.droppedLines > 0) this.#dropped.inc({ task }, run.usage.droppedLines);
     if (run.grantedAt === undefined || run.settledAt === undefined) return;
-    children.duration.observe((run.settledAt - run.grantedAt) / 1e3);
-    this.#wait.observe((run.grantedAt - run.admittedAt) / 1e3);
+    this.#duration.observe(task, (run.settledAt - run.grantedAt) / 1e3);
+    this.#wait.observe(task, (run.grantedAt - run.admittedAt) / 1e3);
     if (run.rung !== undefined && run.usage.startNanoseconds > 0) {
-      this.#coldstarts.inc({ task, rung: run.rung });
-      this.#init.observe({ rung: run.rung }, run.usage.startNanoseconds / 1e9);
+      tally.cold.set(run.rung, (tally.cold.get(run.rung) ?? 0) + 1);
+      this.#init.observe(run.rung, run.usage.startNanoseconds / 1e9);
     }
   }
 
   prepared(nanoseconds: number): void {
-    this.#init.observe({ rung: "prepared" }, nanoseconds / 1e9);
+    this.#init.observe("prepared", nanoseconds / 1e9);
   }
 
   /** The text format. */
-  render(): Promise<string> {
-    return this.#registry.metrics();
+  async render(): Promise<string> {
+    for (const [task, tally] of this.#tally) {
+      this.#invocations.inc({ task, outcome: "ok" }, tally.ok);
+      tally.ok = 0;
+      for (const [rung, count] of tally.cold) this.#coldstarts.inc({ task, rung }, count);
+      tally.cold.clear();
+    }
+    const histograms = [this.#duration, this.#init, this.#wait].map((histogram) => histogram.render());
+    return [await this.#registry.metrics(), ...histograms].join("\n");
   }
 
   stop(): void {
@@ -78,13 +83,13 @@ export class Metrics {
     this.#registry.clear();
   }
 
-  #children(task: string): { ok: Counter.Internal; duration: Histogram.Internal<"task"> } {
-    let children = this.#byTask.get(task);
-    if (children === undefined) {
-      children = { ok: this.#invocations.labels({ task, outcome: "ok" }), duration: this.#duration.labels({ task }) };
-      this.#byTask.set(task, children);
+  #tallyOf(task: string): { ok: number; readonly cold: Map<string, number> } {
+    let tally = this.#tally.get(task);
+    if (tally === undefined) {
+      tally = { ok: 0, cold: new Map() };
+      this.#tally.set(task, tally);
     }
-    return children;
+    return tally;
   }
 
   #gauges(sources: MetricSources): void {

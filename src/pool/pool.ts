@@ -5,7 +5,8 @@
  * property test and a simulator drive the same code. An instance is named by its slot and the slot's
  * generation; a lease is the right to one run on it. This first policy is small and fixed: reuse a ready
  * instance, share a busy one where its program allows that and enough of them exist, make one where there is
- * room, else wait in line.
+ * room or where another program's instance lies idle, else wait in line. Who has waited longest is served
+ * first, whatever its program.
  */
 
 /** How a program's instances may be used again. Bytes and milliseconds; 1/1 is a clean instance for each run. */
@@ -52,7 +53,9 @@ export type PoolCommand =
   | { readonly kind: "prepare"; readonly slot: number; readonly generation: number; readonly program: number }
   | { readonly kind: "grant"; readonly run: number; readonly slot: number; readonly generation: number; readonly last: boolean; readonly rung: Rung }
   | { readonly kind: "refuse"; readonly run: number; readonly reason: "task-full" | "node-full" }
-  | { readonly kind: "retire"; readonly slot: number; readonly generation: number };
+  | { readonly kind: "retire"; readonly slot: number; readonly generation: number }
+  /** A program that was removed has served its last run: no command will name it again. */
+  | { readonly kind: "forget"; readonly program: number };
 
 export interface PoolOptions {
   /** Instances that may exist at once on this node. */
@@ -89,13 +92,16 @@ interface ProgramState {
   /** Instances that are not ending. */
   instances: number;
   starting: number;
+  /** An instance could not be made: none is made ahead of demand until someone asks for the program. */
+  failing: boolean;
   removed: boolean;
 }
 
 interface Waiter {
   readonly run: number;
   readonly deadline: number;
-  withdrawn: boolean;
+  /** Its place in line over all programs. */
+  readonly place: number;
 }
 
 /** Instances made ahead of demand at once, so that filling up starves nobody. */
@@ -117,9 +123,17 @@ export class Pool {
   readonly #generations: number[] = [];
   readonly #free: number[] = [];
   readonly #waiters = new Map<number, { readonly state: ProgramState; readonly waiter: Waiter }>();
+  /** Programs with runs that wait. */
+  readonly #queued = new Set<ProgramState>();
+  /** Programs that are owed ready instances. */
+  readonly #short = new Set<ProgramState>();
+  /** Programs that were removed and still have runs or instances. */
+  readonly #leaving = new Set<ProgramState>();
+  #nextPlace = 0;
   /** Instances that exist and are not on their way out. */
   #occupied = 0;
   #ending = 0;
+  #idle = 0;
   /** Idle instances that have been used: those that idle time and age end. */
   #usedIdle = 0;
 
@@ -138,7 +152,7 @@ export class Pool {
         break;
       case "retired":
       case "failed":
-        this.#gone(now, event.slot, event.generation, event.kind === "failed", out);
+        this.#gone(event.slot, event.generation, event.kind === "failed");
         break;
       case "ready":
         this.#ready(now, event.slot, event.generation, out);
@@ -150,7 +164,7 @@ export class Pool {
         this.#withdraw(event.run);
         break;
       case "add":
-        this.#add(event.program, out);
+        this.#add(event.program);
         break;
       case "remove":
         this.#remove(event.program, out);
@@ -159,6 +173,9 @@ export class Pool {
         this.#tick(now, out);
         break;
     }
+    if (this.#queued.size > 0) this.#serve(now, out);
+    if (this.#short.size > 0) this.#refill(now, out);
+    if (this.#leaving.size > 0) this.#forget(out);
     return out;
   }
 
@@ -167,8 +184,9 @@ export class Pool {
     let next = Number.POSITIVE_INFINITY;
     // Asked after every step, so the usual case costs nothing.
     if (this.#waiters.size === 0 && this.#usedIdle === 0) return next;
+    for (const { waiter } of this.#waiters.values()) next = Math.min(next, waiter.deadline);
+    if (this.#usedIdle === 0) return next;
     for (const state of this.#programs.values()) {
-      for (const waiter of state.waiting) next = Math.min(next, waiter.deadline);
       for (const instance of state.idle) next = Math.min(next, expiry(instance));
     }
     return next;
@@ -184,21 +202,21 @@ export class Pool {
     return { idle, busy, starting, ending: this.#ending, waiting: this.#waiters.size };
   }
 
-  #add(terms: PoolProgram, out: PoolCommand[]): void {
-    const state: ProgramState = { terms, idle: [], shared: new Set(), waiting: [], leased: 0, instances: 0, starting: 0, removed: false };
+  #add(terms: PoolProgram): void {
+    const state: ProgramState = { terms, idle: [], shared: new Set(), waiting: [], leased: 0, instances: 0, starting: 0, failing: false, removed: false };
     this.#programs.set(terms.program, state);
-    this.#refill(0, state, out);
+    this.#want(state);
   }
 
   #remove(program: number, out: PoolCommand[]): void {
     const state = this.#programs.get(program);
     if (state === undefined) return;
     state.removed = true;
+    this.#leaving.add(state);
     for (const instance of [...state.idle]) {
-      this.#takeIdle(state, instance);
+      this.#takeIdle(instance);
       this.#end(instance, out);
     }
-    if (state.instances === 0 && state.waiting.length === 0) this.#programs.delete(program);
   }
 
   #demand(now: number, demand: { run: number; program: number; deadline: number }, out: PoolCommand[]): void {
@@ -207,39 +225,62 @@ export class Pool {
       out.push({ kind: "refuse", run: demand.run, reason: "node-full" });
       return;
     }
-    if (state.waiting.length === 0 && this.#grant(now, state, demand.run, out)) return;
-    const full = this.#fullness(state);
-    if (state.terms.whenFull === "reject" || this.#waiters.size >= this.#options.queue) {
-      out.push({ kind: "refuse", run: demand.run, reason: full });
+    state.failing = false;
+    this.#want(state);
+    if (state.waiting.length === 0 && this.#canGrant(state)) {
+      this.#grant(now, state, demand.run, out);
       return;
     }
-    const waiter: Waiter = { run: demand.run, deadline: demand.deadline, withdrawn: false };
+    if (state.terms.whenFull === "reject" || this.#waiters.size >= this.#options.queue) {
+      out.push({ kind: "refuse", run: demand.run, reason: this.#fullness(state) });
+      return;
+    }
+    const waiter: Waiter = { run: demand.run, deadline: demand.deadline, place: this.#nextPlace++ };
     state.waiting.push(waiter);
     this.#waiters.set(demand.run, { state, waiter });
+    this.#queued.add(state);
   }
 
   #fullness(state: ProgramState): "task-full" | "node-full" {
     return state.leased >= state.terms.concurrency ? "task-full" : "node-full";
   }
 
-  /** Leases an instance to the run, if there is one to be had now. */
-  #grant(now: number, state: ProgramState, run: number, out: PoolCommand[]): boolean {
+  /** Whether a run of the program could be leased an instance now. */
+  #canGrant(state: ProgramState): boolean {
     if (state.leased >= state.terms.concurrency) return false;
+    return state.idle.length > 0 || state.shared.size > 0 || this.#hasRoom() || this.#idle > 0;
+  }
+
+  /** Leases an instance to the run; `#canGrant` has said that there is one. */
+  #grant(now: number, state: ProgramState, run: number, out: PoolCommand[]): void {
     const ready = state.idle.at(-1);
     if (ready !== undefined) {
-      this.#takeIdle(state, ready);
+      this.#takeIdle(ready);
       this.#lease(state, ready, run, "own/ready", out);
-      this.#refill(now, state, out);
-      return true;
+      return;
     }
-    const hasRoom = this.#occupied < this.#options.capacity;
-    if (state.shared.size > 0 && (!hasRoom || state.instances >= this.#options.parallelism)) {
+    if (state.shared.size > 0 && (!this.#hasRoom() || state.instances >= this.#options.parallelism)) {
       this.#lease(state, leastBusy(state.shared), run, "own/ready", out);
-      return true;
+      return;
     }
-    if (!hasRoom) return false;
+    if (!this.#hasRoom()) this.#reclaim(out);
     this.#lease(state, this.#newInstance(now, state, "busy"), run, "own/linked", out);
-    return true;
+  }
+
+  #hasRoom(): boolean {
+    return this.#occupied < this.#options.capacity;
+  }
+
+  /** Makes room: of the instances that lie idle, the one that has done so longest goes. */
+  #reclaim(out: PoolCommand[]): void {
+    let longest: Instance | undefined;
+    for (const { idle } of this.#programs.values()) {
+      const first = idle[0];
+      if (first !== undefined && (longest === undefined || first.idleSince < longest.idleSince)) longest = first;
+    }
+    if (longest === undefined) return;
+    this.#takeIdle(longest);
+    this.#end(longest, out);
   }
 
   #lease(state: ProgramState, instance: Instance, run: number, rung: Rung, out: PoolCommand[]): void {
@@ -263,8 +304,6 @@ export class Pool {
     state.leased--;
     instance.active--;
     if (instance.state === "busy") this.#afterRun(now, state, instance, lease, out);
-    this.#serveWaiting(now, state, out);
-    if (this.#waiters.size > 0) this.#serveOthers(now, state, out);
   }
 
   /** What becomes of an instance when one of its runs has ended. */
@@ -285,7 +324,7 @@ export class Pool {
     }
     if (instance.active === 0) {
       state.shared.delete(instance);
-      this.#putIdle(now, state, instance);
+      this.#putIdle(now, instance);
     } else {
       state.shared.add(instance);
     }
@@ -300,78 +339,94 @@ export class Pool {
       this.#end(instance, out);
       return;
     }
-    this.#putIdle(now, state, instance);
-    this.#serveWaiting(now, state, out);
-    this.#refill(now, state, out);
+    this.#putIdle(now, instance);
+    this.#want(state);
   }
 
-  #gone(now: number, slot: number, generation: number, failed: boolean, out: PoolCommand[]): void {
+  #gone(slot: number, generation: number, failed: boolean): void {
     const instance = this.#instance(slot, generation);
     if (instance === undefined) return;
     const state = instance.owner;
     if (instance.state === "starting") state.starting--;
-    if (instance.state === "idle") this.#takeIdle(state, instance);
-    state.shared.delete(instance);
+    if (instance.state === "idle") this.#takeIdle(instance);
     if (instance.state !== "ending") this.#ended(instance);
     this.#ending--;
     this.#slots[slot] = undefined;
     this.#free.push(slot);
-    // A program whose instances cannot be made is not tried again until someone asks for it.
-    if (!failed) this.#refill(now, state, out);
-    this.#serveWaiting(now, state, out);
-    this.#serveOthers(now, state, out);
-    if (state.removed && state.instances === 0 && state.waiting.length === 0) this.#programs.delete(state.terms.program);
+    if (failed) state.failing = true;
+    this.#want(state);
   }
 
   #withdraw(run: number): void {
     const entry = this.#waiters.get(run);
     if (entry === undefined) return;
-    this.#waiters.delete(run);
-    entry.waiter.withdrawn = true;
     remove(entry.state.waiting, entry.waiter);
+    this.#leftLine(entry.state, run);
   }
 
   #tick(now: number, out: PoolCommand[]): void {
+    for (const { state, waiter } of this.#waiters.values()) {
+      if (waiter.deadline > now) continue;
+      remove(state.waiting, waiter);
+      this.#leftLine(state, waiter.run);
+      out.push({ kind: "refuse", run: waiter.run, reason: this.#fullness(state) });
+    }
+    if (this.#usedIdle === 0) return;
     for (const state of this.#programs.values()) {
-      while (state.waiting.length > 0 && (state.waiting[0] as Waiter).deadline <= now) {
-        const waiter = state.waiting.shift() as Waiter;
-        this.#waiters.delete(waiter.run);
-        out.push({ kind: "refuse", run: waiter.run, reason: this.#fullness(state) });
-      }
       for (const instance of state.idle.filter((instance) => expiry(instance) <= now)) {
-        this.#takeIdle(state, instance);
+        this.#takeIdle(instance);
         this.#end(instance, out);
       }
-      this.#refill(now, state, out);
     }
   }
 
-  #serveWaiting(now: number, state: ProgramState, out: PoolCommand[]): void {
-    while (state.waiting.length > 0 && this.#grant(now, state, (state.waiting[0] as Waiter).run, out)) {
-      const waiter = state.waiting.shift() as Waiter;
-      this.#waiters.delete(waiter.run);
+  #leftLine(state: ProgramState, run: number): void {
+    this.#waiters.delete(run);
+    if (state.waiting.length === 0) this.#queued.delete(state);
+  }
+
+  /** Grants what can be granted. */
+  #serve(now: number, out: PoolCommand[]): void {
+    for (let state = this.#firstInLine(); state !== undefined; state = this.#firstInLine()) {
+      const { run } = state.waiting.shift() as Waiter;
+      this.#leftLine(state, run);
+      this.#grant(now, state, run, out);
     }
   }
 
-  /** Room that one program gave up may be what another waits for. */
-  #serveOthers(now: number, except: ProgramState, out: PoolCommand[]): void {
-    if (this.#waiters.size === 0 || this.#occupied >= this.#options.capacity) return;
-    for (const state of this.#programs.values()) {
-      if (state !== except) this.#serveWaiting(now, state, out);
+  /** The program of the run that has waited longest of those that need not wait any more. */
+  #firstInLine(): ProgramState | undefined {
+    let first: ProgramState | undefined;
+    for (const state of this.#queued) {
+      if (this.#canGrant(state) && (first === undefined || placeOf(state) < placeOf(first))) first = state;
+    }
+    return first;
+  }
+
+  /** Notes that the program has fewer ready instances than it should. */
+  #want(state: ProgramState): void {
+    if (isShort(state)) this.#short.add(state);
+  }
+
+  /** Makes instances ahead of demand, where there is room that no run waits for. */
+  #refill(now: number, out: PoolCommand[]): void {
+    for (const state of this.#short) {
+      while (isShort(state)) {
+        if (!this.#hasRoom()) return;
+        const instance = this.#newInstance(now, state, "starting");
+        state.starting++;
+        out.push({ kind: "prepare", slot: instance.slot, generation: instance.generation, program: state.terms.program });
+      }
+      this.#short.delete(state);
     }
   }
 
-  #refill(now: number, state: ProgramState, out: PoolCommand[]): void {
-    while (
-      !state.removed &&
-      state.idle.length + state.starting < state.terms.ready &&
-      state.starting < STARTING_AT_ONCE &&
-      this.#waiters.size === 0 &&
-      this.#occupied < this.#options.capacity
-    ) {
-      const instance = this.#newInstance(now, state, "starting");
-      state.starting++;
-      out.push({ kind: "prepare", slot: instance.slot, generation: instance.generation, program: state.terms.program });
+  #forget(out: PoolCommand[]): void {
+    for (const state of this.#leaving) {
+      if (state.instances > 0 || state.waiting.length > 0) continue;
+      this.#leaving.delete(state);
+      this.#programs.delete(state.terms.program);
+      out.push({ kind: "forget", program: state.terms.program });
     }
   }
 
@@ -386,16 +441,19 @@ export class Pool {
     return instance;
   }
 
-  #putIdle(now: number, state: ProgramState, instance: Instance): void {
+  #putIdle(now: number, instance: Instance): void {
     instance.state = "idle";
     instance.idleSince = now;
-    state.idle.push(instance);
+    instance.owner.idle.push(instance);
+    this.#idle++;
     if (instance.served > 0) this.#usedIdle++;
   }
 
-  #takeIdle(state: ProgramState, instance: Instance): void {
-    remove(state.idle, instance);
+  #takeIdle(instance: Instance): void {
+    remove(instance.owner.idle, instance);
+    this.#idle--;
     if (instance.served > 0) this.#usedIdle--;
+    this.#want(instance.owner);
   }
 
   #instance(slot: number, generation: number): Instance | undefined {
@@ -422,6 +480,14 @@ function expiry(instance: Instance): number {
   const { reuse } = instance.owner.terms;
   // An instance that was never used is not a used one: `maxIdle` is not about it, and nothing of it has aged.
   return instance.served === 0 ? Number.POSITIVE_INFINITY : Math.min(instance.idleSince + reuse.maxIdle, instance.born + reuse.maxAge);
+}
+
+function placeOf(state: ProgramState): number {
+  return (state.waiting[0] as Waiter).place;
+}
+
+function isShort({ removed, failing, idle, starting, terms }: ProgramState): boolean {
+  return !removed && !failing && starting < STARTING_AT_ONCE && idle.length + starting < terms.ready;
 }
 
 function leastBusy(shared: ReadonlySet<Instance>): Instance {
