@@ -24,7 +24,7 @@ export function ratio(ours: number, theirs: number): number {
 /** The range of the values as a share of their median: how far to trust it. */
 export function spread(values: readonly number[]): number {
   const sorted = ascending(values);
-  return (at(sorted, sorted.length - 1) - at(sorted, 0)) / median(sorted);
+  return (at(sorted, sorted.length - 1) - at(sorted, 0)) / median(values);
 }
 
 /** `items` begun at the place of the round, so that nobody is always first. */

@@ -1,179 +1,253 @@
-//! Events as one flat JavaScript array: a tag, then as many values as that tag has, again and again.
+//! Events through shared memory: numbers, bytes, and a JavaScript array for what is large.
+//!
+//! Creating JavaScript values through napi costs more than running a small guest, so the usual event creates
+//! none: its numbers go into a `Float64Array` and its text and small bodies into a `Uint8Array`, both the
+//! owner's and filled anew by every drain. Each event is a tag, then what that tag has:
 //!
 //! | tag | values |
 //! |---|---|
 //! | 0 ready | slot, generation, nanoseconds |
-//! | 1 failed | slot, generation, outcome… |
+//! | 1 failed | slot, generation, outcome |
 //! | 2 lease-refused | slot, generation, run |
-//! | 3 head | run, status, headers, body?, ended, trailers?, start |
-//! | 4 chunk | run, bytes |
-//! | 5 end | run, trailers? |
+//! | 3 head | run, status, latin1 headers, body?, ended, latin1 trailers?, start |
+//! | 4 chunk | run, body |
+//! | 5 end | run, latin1 trailers? |
 //! | 6 need-input | run, bytes |
-//! | 7 result | run, json |
-//! | 8 ask | run, ask, interface, function, arguments |
-//! | 9 log | slot, run?, origin, level?, context?, text |
-//! | 10 settled | run, outcome…, cpu, run, start, wait, memory, request, response, dropped |
+//! | 7 result | run, text json |
+//! | 8 ask | run, ask, text interface, text function, text arguments |
+//! | 9 log | slot, run?, origin, level?, text context?, text |
+//! | 10 settled | run, outcome, cpu, run, start, wait, memory, request, response, dropped |
 //! | 11 retired | slot, generation |
-//! | 12 loaded | request, json?, error? |
-//! | 13 linked | request, program?, error? |
+//! | 12 loaded | request, text json?, text error? |
+//! | 13 linked | request, program?, text error? |
 //! | 14 closed | |
+//! | -1 | the end |
+//! | -2 | the memory is full: drain again |
 //!
-//! An outcome is three values: kind, a code or limit or number, a message or `[used, allowed]`, see `outcome`.
-//! Header blocks are latin1 strings, bodies are Buffers, absent values are undefined.
+//! Text is a length in bytes, the bytes being the next ones; a body too, or -2 when it is the next of the array.
+//! Absent is -1. An outcome is a number: 0 ok, else 1 followed by text kind, text detail, text message.
 
 use std::ptr;
+use std::slice;
 
 use napi::bindgen_prelude::*;
 use napi::{check_status, sys};
 use pilotlight_core::events::{Event, GuestLine, Origin};
 use pilotlight_core::outcome::{Outcome, Usage};
 
-pub fn to_array<'env>(env: Env, events: Vec<Event>) -> Result<Unknown<'env>> {
-    let mut array = ptr::null_mut();
-    check_status!(unsafe { sys::napi_create_array_with_length(env.raw(), events.len() * 8, &mut array) }, "array")?;
-    let mut writer = Writer { env: env.raw(), array, next: 0 };
-    for event in events {
-        writer.event(event)?;
+/// A larger body becomes a Buffer of its own.
+const SMALL: usize = 16 * 1024;
+/// Numbers that any one event fits in.
+const EVENT_NUMBERS: usize = 32;
+
+/// The memory that both sides know. Written only inside a call from the owner's thread.
+pub struct SharedMemory {
+    numbers: *mut f64,
+    numbers_len: usize,
+    bytes: *mut u8,
+    bytes_len: usize,
+    /// Events that did not fit.
+    left: Vec<Event>,
+}
+
+impl SharedMemory {
+    /// The arrays must stay alive and in place as long as this does: they are the owner's fields, and Node never
+    /// moves the memory of an ArrayBuffer.
+    pub fn new(numbers: &mut [f64], bytes: &mut [u8]) -> Self {
+        Self { numbers: numbers.as_mut_ptr(), numbers_len: numbers.len(), bytes: bytes.as_mut_ptr(), bytes_len: bytes.len(), left: Vec::new() }
     }
-    writer.number(-1.0)?;
-    Ok(unsafe { Unknown::from_raw_unchecked(env.raw(), array) })
-}
 
-struct Writer {
-    env: sys::napi_env,
-    array: sys::napi_value,
-    next: u32,
-}
+    /// What the owner has written for a command.
+    pub fn input(&mut self) -> (&[f64], &[u8]) {
+        unsafe { (slice::from_raw_parts(self.numbers, self.numbers_len), slice::from_raw_parts(self.bytes, self.bytes_len)) }
+    }
 
-impl Writer {
-    fn event(&mut self, event: Event) -> Result<()> {
-        match event {
-            Event::Ready { slot, generation, nanoseconds } => self.numbers(&[0.0, slot.into(), generation.into(), nanoseconds as f64]),
-            Event::Failed { slot, generation, outcome } => {
-                self.numbers(&[1.0, slot.into(), generation.into()])?;
-                self.outcome(&outcome)
+    /// Writes as many events as fit; the array of large bodies, if there are any.
+    pub fn drain<'env>(&mut self, env: Env, next: impl FnOnce() -> Vec<Event>) -> Result<Option<Unknown<'env>>> {
+        let events = if self.left.is_empty() { next() } else { std::mem::take(&mut self.left) };
+        let (numbers, bytes) = unsafe { (slice::from_raw_parts_mut(self.numbers, self.numbers_len), slice::from_raw_parts_mut(self.bytes, self.bytes_len)) };
+        let mut writer = Writer { env: env.raw(), numbers, bytes, n: 0, b: 0, large: ptr::null_mut(), larges: 0 };
+        let mut events = events.into_iter();
+        while let Some(event) = events.as_slice().first() {
+            if !writer.has_room(event) {
+                break;
             }
-            Event::LeaseRefused { slot, generation, run } => self.numbers(&[2.0, slot.into(), generation.into(), run as f64]),
+            writer.event(event)?;
+            events.next();
+        }
+        self.left = events.collect();
+        writer.number(if self.left.is_empty() { -1.0 } else { -2.0 });
+        Ok((writer.larges > 0).then(|| unsafe { Unknown::from_raw_unchecked(env.raw(), writer.large) }))
+    }
+}
+
+struct Writer<'a> {
+    env: sys::napi_env,
+    numbers: &'a mut [f64],
+    bytes: &'a mut [u8],
+    n: usize,
+    b: usize,
+    large: sys::napi_value,
+    larges: u32,
+}
+
+impl Writer<'_> {
+    fn has_room(&self, event: &Event) -> bool {
+        self.n + EVENT_NUMBERS < self.numbers.len() && self.b + inline_bytes(event) <= self.bytes.len()
+    }
+
+    fn event(&mut self, event: &Event) -> Result<()> {
+        match event {
+            Event::Ready { slot, generation, nanoseconds } => self.all(&[0.0, (*slot).into(), (*generation).into(), *nanoseconds as f64]),
+            Event::Failed { slot, generation, outcome } => {
+                self.all(&[1.0, (*slot).into(), (*generation).into()]);
+                self.outcome(outcome)?;
+            }
+            Event::LeaseRefused { slot, generation, run } => self.all(&[2.0, (*slot).into(), (*generation).into(), *run as f64]),
             Event::Head { run, status, headers, body, ended, trailers, start } => {
-                self.numbers(&[3.0, run as f64, status.into()])?;
-                self.latin1(&headers)?;
-                self.optional(body.as_deref(), Self::buffer)?;
-                self.boolean(ended)?;
-                self.optional(trailers.as_deref(), Self::latin1)?;
-                self.number(start as f64)
+                self.all(&[3.0, *run as f64, (*status).into()]);
+                self.body(Some(headers))?;
+                self.body(body.as_deref())?;
+                self.number(f64::from(u8::from(*ended)));
+                self.body(trailers.as_deref())?;
+                self.number(*start as f64);
             }
             Event::Chunk { run, bytes } => {
-                self.numbers(&[4.0, run as f64])?;
-                self.buffer(&bytes)
+                self.all(&[4.0, *run as f64]);
+                self.body(Some(bytes))?;
             }
             Event::End { run, trailers } => {
-                self.numbers(&[5.0, run as f64])?;
-                self.optional(trailers.as_deref(), Self::latin1)
+                self.all(&[5.0, *run as f64]);
+                self.body(trailers.as_deref())?;
             }
-            Event::NeedInput { run, bytes } => self.numbers(&[6.0, run as f64, bytes as f64]),
+            Event::NeedInput { run, bytes } => self.all(&[6.0, *run as f64, *bytes as f64]),
             Event::Result { run, json } => {
-                self.numbers(&[7.0, run as f64])?;
-                self.utf8(&json)
+                self.all(&[7.0, *run as f64]);
+                self.body(Some(json.as_bytes()))?;
             }
             Event::Ask { run, ask, interface, function, arguments } => {
-                self.numbers(&[8.0, run as f64, ask as f64])?;
-                self.utf8(&interface)?;
-                self.utf8(&function)?;
-                self.utf8(&arguments)
+                self.all(&[8.0, *run as f64, *ask as f64]);
+                for text in [interface, function, arguments] {
+                    self.body(Some(text.as_bytes()))?;
+                }
             }
-            Event::Log(line) => self.line(&line),
+            Event::Log(line) => self.line(line)?,
             Event::Settled { run, outcome, usage } => {
-                self.numbers(&[10.0, run as f64])?;
-                self.outcome(&outcome)?;
-                self.usage(&usage)
+                self.all(&[10.0, *run as f64]);
+                self.outcome(outcome)?;
+                self.usage(usage);
             }
-            Event::Retired { slot, generation } => self.numbers(&[11.0, slot.into(), generation.into()]),
+            Event::Retired { slot, generation } => self.all(&[11.0, (*slot).into(), (*generation).into()]),
             Event::Loaded { request, result } => {
-                self.numbers(&[12.0, request as f64])?;
-                self.optional(result.as_deref().ok(), Self::utf8)?;
-                self.optional(result.as_ref().err().map(String::as_str), Self::utf8)
+                self.all(&[12.0, *request as f64]);
+                self.body(result.as_deref().ok().map(str::as_bytes))?;
+                self.body(result.as_deref().err().map(|error| error.as_bytes()))?;
             }
             Event::Linked { request, result } => {
-                self.numbers(&[13.0, request as f64])?;
-                self.optional(result.as_ref().ok().copied().map(f64::from), Self::number)?;
-                self.optional(result.as_ref().err().map(String::as_str), Self::utf8)
+                self.all(&[13.0, *request as f64, result.as_ref().map_or(-1.0, |program| f64::from(*program))]);
+                self.body(result.as_ref().err().map(|error| error.as_bytes()))?;
             }
             Event::Closed => self.number(14.0),
         }
+        Ok(())
     }
 
     fn line(&mut self, line: &GuestLine) -> Result<()> {
-        self.numbers(&[9.0, line.slot.into()])?;
-        self.optional(line.run.map(|run| run as f64), Self::number)?;
-        self.utf8(match line.origin {
-            Origin::Stdout => "stdout",
-            Origin::Stderr => "stderr",
-            Origin::Logging => "wasi:logging",
-        })?;
-        self.optional(line.level, Self::utf8)?;
-        self.optional(line.context.as_deref(), Self::utf8)?;
-        self.utf8(&line.text)
-    }
-
-    /// Kind, detail, message; `limit` has its name as detail and `USED/ALLOWED` as message.
-    fn outcome(&mut self, outcome: &Outcome) -> Result<()> {
-        let (kind, detail, message) = match outcome {
-            Outcome::Ok { exit: 0 } => ("ok", "", String::new()),
-            Outcome::Ok { exit } => ("ok", "", exit.to_string()),
-            Outcome::GuestError { code, message } => ("guest-error", *code, message.clone()),
-            Outcome::Trap { message } => ("trap", "", message.clone()),
-            Outcome::Limit { limit, used, allowed } => ("limit", limit.name(), format!("{used}/{allowed}")),
-            Outcome::Cancelled => ("cancelled", "", String::new()),
-            Outcome::Refused { code, message } => ("refused", *code, message.clone()),
-            Outcome::Platform { code, message } => ("platform", *code, message.clone()),
+        let origin = match line.origin {
+            Origin::Stdout => 0.0,
+            Origin::Stderr => 1.0,
+            Origin::Logging => 2.0,
         };
-        self.utf8(kind)?;
-        self.utf8(detail)?;
-        self.utf8(&message)
+        self.all(&[9.0, line.slot.into(), line.run.map_or(-1.0, |run| run as f64), origin]);
+        self.body(line.level.map(str::as_bytes))?;
+        self.body(line.context.as_deref().map(str::as_bytes))?;
+        self.body(Some(line.text.as_bytes()))
     }
 
-    fn usage(&mut self, usage: &Usage) -> Result<()> {
-        let Usage { cpu, run, start, wait, memory, request_bytes, response_bytes, dropped_lines } = *usage;
-        self.numbers(&[cpu, run, start, wait, memory, request_bytes, response_bytes, dropped_lines].map(|value| value as f64))
-    }
-
-    fn optional<T>(&mut self, value: Option<T>, write: impl FnOnce(&mut Self, T) -> Result<()>) -> Result<()> {
-        match value {
-            Some(value) => write(self, value),
-            None => self.create(|env, value| unsafe { sys::napi_get_undefined(env, value) }),
+    fn outcome(&mut self, outcome: &Outcome) -> Result<()> {
+        let Some([kind, detail, message]) = outcome_texts(outcome) else {
+            self.number(0.0);
+            return Ok(());
+        };
+        self.number(1.0);
+        for text in [kind, detail, message] {
+            self.body(Some(text.as_bytes()))?;
         }
-    }
-
-    fn numbers(&mut self, numbers: &[f64]) -> Result<()> {
-        numbers.iter().try_for_each(|&number| self.number(number))
-    }
-
-    fn number(&mut self, number: f64) -> Result<()> {
-        self.create(|env, value| unsafe { sys::napi_create_double(env, number, value) })
-    }
-
-    fn boolean(&mut self, flag: bool) -> Result<()> {
-        self.create(|env, value| unsafe { sys::napi_get_boolean(env, flag, value) })
-    }
-
-    fn utf8(&mut self, text: &str) -> Result<()> {
-        self.create(|env, value| unsafe { sys::napi_create_string_utf8(env, text.as_ptr().cast(), text.len() as isize, value) })
-    }
-
-    fn latin1(&mut self, bytes: &[u8]) -> Result<()> {
-        self.create(|env, value| unsafe { sys::napi_create_string_latin1(env, bytes.as_ptr().cast(), bytes.len() as isize, value) })
-    }
-
-    /// Copied: an external buffer costs a finalizer, which is more than 64 KiB of copying.
-    fn buffer(&mut self, bytes: &[u8]) -> Result<()> {
-        self.create(|env, value| unsafe { sys::napi_create_buffer_copy(env, bytes.len(), bytes.as_ptr().cast(), ptr::null_mut(), value) })
-    }
-
-    fn create(&mut self, create: impl FnOnce(sys::napi_env, *mut sys::napi_value) -> sys::napi_status) -> Result<()> {
-        let mut value = ptr::null_mut();
-        check_status!(create(self.env, &mut value), "value")?;
-        check_status!(unsafe { sys::napi_set_element(self.env, self.array, self.next, value) }, "element")?;
-        self.next += 1;
         Ok(())
     }
+
+    fn usage(&mut self, usage: &Usage) {
+        let Usage { cpu, run, start, wait, memory, request_bytes, response_bytes, dropped_lines } = *usage;
+        self.all(&[cpu, run, start, wait, memory, request_bytes, response_bytes, dropped_lines].map(|value| value as f64));
+    }
+
+    fn all(&mut self, numbers: &[f64]) {
+        self.numbers[self.n..self.n + numbers.len()].copy_from_slice(numbers);
+        self.n += numbers.len();
+    }
+
+    fn number(&mut self, number: f64) {
+        self.numbers[self.n] = number;
+        self.n += 1;
+    }
+
+    /// Bytes of any kind: in the shared memory when small, else as a Buffer in the array.
+    fn body(&mut self, bytes: Option<&[u8]>) -> Result<()> {
+        let Some(bytes) = bytes else {
+            self.number(-1.0);
+            return Ok(());
+        };
+        if bytes.len() > SMALL {
+            self.number(-2.0);
+            return self.large(bytes);
+        }
+        self.bytes[self.b..self.b + bytes.len()].copy_from_slice(bytes);
+        self.b += bytes.len();
+        self.number(bytes.len() as f64);
+        Ok(())
+    }
+
+    fn large(&mut self, bytes: &[u8]) -> Result<()> {
+        if self.larges == 0 {
+            check_status!(unsafe { sys::napi_create_array(self.env, &mut self.large) }, "array")?;
+        }
+        let mut value = ptr::null_mut();
+        check_status!(unsafe { sys::napi_create_buffer_copy(self.env, bytes.len(), bytes.as_ptr().cast(), ptr::null_mut(), &mut value) }, "buffer")?;
+        check_status!(unsafe { sys::napi_set_element(self.env, self.large, self.larges, value) }, "element")?;
+        self.larges += 1;
+        Ok(())
+    }
+}
+
+/// What [`Writer::body`] will put into the shared bytes for an event; enough, not exact.
+fn inline_bytes(event: &Event) -> usize {
+    let small = |length: usize| if length > SMALL { 0 } else { length };
+    let optional = |bytes: Option<usize>| bytes.map_or(0, small);
+    match event {
+        Event::Head { headers, body, trailers, .. } => small(headers.len()) + optional(body.as_ref().map(|body| body.len())) + optional(trailers.as_ref().map(Vec::len)),
+        Event::Chunk { bytes, .. } => small(bytes.len()),
+        Event::End { trailers, .. } => optional(trailers.as_ref().map(Vec::len)),
+        Event::Result { json, .. } => small(json.len()),
+        Event::Ask { interface, function, arguments, .. } => small(interface.len()) + small(function.len()) + small(arguments.len()),
+        Event::Log(line) => small(line.text.len()) + optional(line.context.as_ref().map(String::len)) + 16,
+        Event::Settled { outcome, .. } | Event::Failed { outcome, .. } => outcome_texts(outcome).map_or(0, |[kind, detail, message]| kind.len() + detail.len() + small(message.len())),
+        Event::Loaded { result, .. } => small(result.as_ref().map_or_else(String::len, String::len)),
+        Event::Linked { result, .. } => optional(result.as_ref().err().map(String::len)),
+        _ => 0,
+    }
+}
+
+/// Kind, detail, message. A limit has its name as detail and `USED/ALLOWED` as message; plain success has none.
+fn outcome_texts(outcome: &Outcome) -> Option<[std::borrow::Cow<'_, str>; 3]> {
+    let (kind, detail, message) = match outcome {
+        Outcome::Ok { exit: 0 } => return None,
+        Outcome::Ok { exit } => ("ok", "", exit.to_string().into()),
+        Outcome::GuestError { code, message } => ("guest-error", *code, message.as_str().into()),
+        Outcome::Trap { message } => ("trap", "", message.as_str().into()),
+        Outcome::Limit { limit, used, allowed } => ("limit", limit.name(), format!("{used}/{allowed}").into()),
+        Outcome::Cancelled => ("cancelled", "", "".into()),
+        Outcome::Refused { code, message } => ("refused", *code, message.as_str().into()),
+        Outcome::Platform { code, message } => ("platform", *code, message.as_str().into()),
+    };
+    Some([kind.into(), detail.into(), message])
 }

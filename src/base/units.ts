@@ -32,5 +32,7 @@ export const DURATION_HELP = 'a duration such as "250ms", "10s", "15m" or "1h"';
 function parse(text: string, units: Record<string, number>): number | undefined {
   const match = /^(\d+(?:\.\d+)?)\s*([A-Za-z]*)$/.exec(text.trim());
   const factor = match === null ? undefined : units[match[2] as string];
-  return factor === undefined ? undefined : Math.round(Number((match as RegExpExecArray)[1]) * factor);
+  if (factor === undefined) return undefined;
+  const value = Math.round(Number((match as RegExpExecArray)[1]) * factor);
+  return Number.isSafeInteger(value) ? value : undefined;
 }

@@ -1,12 +1,12 @@
 /**
  * The engine over wasmtime: the only importer of the native addon.
  *
- * Commands become positional calls, one for each; events come out of `drain` as one flat array that `decode`
- * reads, tag by tag. The table in `native/src/drain.rs` is the other half of this file.
+ * Commands become calls, one for each; the hot one, and the events that come out of `drain`, go through memory
+ * that both sides know (`frames.ts`). `native/src` is the other half of this file.
  */
 import { createRequire } from "node:module";
 import { addonCandidates } from "./addon.js";
-import { decodeEvents, joinHeaders } from "./frames.js";
+import { EventReader, FrameWriter, joinHeaders } from "./frames.js";
 import type { Command, Engine, EngineEvent, EngineStats, ProgramId } from "./engine.js";
 import type { ComponentInfo, LinkReport, ProgramSpec } from "./program.js";
 
@@ -34,23 +34,7 @@ interface NativeEngine {
   link(request: number, spec: string): void;
   unlink(program: number): void;
   prepare(slot: number, generation: number, program: number): void;
-  runHttp(
-    slot: number,
-    generation: number,
-    program: number,
-    run: number,
-    last: boolean,
-    head: number,
-    idle: number,
-    total: number,
-    method: string,
-    scheme: string,
-    authority: string,
-    target: string,
-    headers: string,
-    body: Uint8Array | undefined,
-    more: boolean,
-  ): void;
+  runHttp(largeBody: Uint8Array | undefined): void;
   runCall(
     slot: number,
     generation: number,
@@ -70,13 +54,13 @@ interface NativeEngine {
   answer(ask: number, ok: string | undefined, error: string | undefined): void;
   cancel(run: number): void;
   retire(slot: number, generation: number): void;
-  drain(): unknown[];
+  drain(): Buffer[] | undefined;
   stats(): string;
   close(): void;
 }
 
 interface Addon {
-  NativeEngine: new (settings: string, wake: () => void) => NativeEngine;
+  NativeEngine: new (settings: string, wake: () => void, numbers: Float64Array, bytes: Buffer) => NativeEngine;
 }
 
 let addon: Addon | undefined;
@@ -100,6 +84,10 @@ function loadAddon(): Addon {
   );
 }
 
+/** The shared memory: a batch that does not fit comes in several drains. Heads are limited to far less. */
+const NUMBERS = 16 * 1024;
+const BYTES = 512 * 1024;
+
 interface Waiting {
   resolve(value: never): void;
   reject(error: Error): void;
@@ -120,17 +108,26 @@ export function startEngine(settings: EngineSettings): Engine {
     else entry?.reject(new EngineError(error));
   };
 
+  const numbers = new Float64Array(NUMBERS);
+  const bytes = Buffer.allocUnsafeSlow(BYTES);
+  const reader = new EventReader(numbers, bytes);
+  const writer = new FrameWriter(numbers, bytes);
+  const replies = {
+    loaded: (request: number, json: string | undefined, error: string | undefined) => settle(request, json === undefined ? undefined : JSON.parse(json), error),
+    linked: settle,
+    closed: () => closed?.(),
+  };
   const wake = (): void => {
-    const events: EngineEvent[] = [];
-    decodeEvents(native.drain(), events, {
-      loaded: (request, json, error) => settle(request, json === undefined ? undefined : JSON.parse(json), error),
-      linked: settle,
-      closed: () => closed?.(),
-    });
-    if (events.length > 0) listener(events);
+    let more = true;
+    while (more) {
+      // All of a batch is read before anything is told of it: what is told may send commands through the same memory.
+      const events: EngineEvent[] = [];
+      more = reader.read(native.drain(), events, replies);
+      if (events.length > 0) listener(events);
+    }
   };
 
-  const native = construct(NativeEngine, settings, wake);
+  const native = guard(() => new NativeEngine(JSON.stringify(settings), wake, numbers, bytes));
   // The addon's own handle is weak; this one keeps the process alive until the engine is closed.
   const alive = setInterval(() => {}, 2 ** 31 - 1);
 
@@ -148,7 +145,7 @@ export function startEngine(settings: EngineSettings): Engine {
     check: (digest, scripts) => JSON.parse(guard(() => native.check(digest, scripts))) as LinkReport,
     link: (spec: ProgramSpec) => request<ProgramId>((id) => guard(() => native.link(id, JSON.stringify(spec)))),
     unlink: (program) => native.unlink(program),
-    send: (command) => send(native, command),
+    send: (command) => send(native, command, numbers, writer),
     listen: (next) => {
       listener = next;
     },
@@ -164,10 +161,6 @@ export function startEngine(settings: EngineSettings): Engine {
   };
 }
 
-function construct(NativeEngine: Addon["NativeEngine"], settings: EngineSettings, wake: () => void): NativeEngine {
-  return guard(() => new NativeEngine(JSON.stringify(settings), wake));
-}
-
 function guard<T>(work: () => T): T {
   try {
     return work();
@@ -176,10 +169,10 @@ function guard<T>(work: () => T): T {
   }
 }
 
-function send(native: NativeEngine, command: Command): void {
+function send(native: NativeEngine, command: Command, numbers: Float64Array, writer: FrameWriter): void {
   switch (command.kind) {
     case "run":
-      return sendRun(native, command);
+      return sendRun(native, command, numbers, writer);
     case "prepare":
       return native.prepare(command.slot, command.generation, command.program);
     case "chunk":
@@ -197,31 +190,26 @@ function send(native: NativeEngine, command: Command): void {
   }
 }
 
-function sendRun(native: NativeEngine, command: Command & { kind: "run" }): void {
-  const { slot, generation, program, run, last, frame } = command;
-  const { head, idle, total } = command.deadlines;
+function sendRun(native: NativeEngine, command: Command & { kind: "run" }, numbers: Float64Array, writer: FrameWriter): void {
+  const { slot, generation, program, run, last, frame, deadlines } = command;
   switch (frame.kind) {
-    case "http":
-      return native.runHttp(
-        slot,
-        generation,
-        program,
-        run,
-        last,
-        head,
-        idle,
-        total,
-        frame.method,
-        frame.scheme,
-        frame.authority,
-        frame.target,
-        joinHeaders(frame.headers),
-        frame.body,
-        frame.more,
-      );
+    case "http": {
+      numbers[0] = slot;
+      numbers[1] = generation;
+      numbers[2] = program;
+      numbers[3] = run;
+      numbers[4] = last ? 1 : 0;
+      numbers[5] = deadlines.head;
+      numbers[6] = deadlines.idle;
+      numbers[7] = deadlines.total;
+      numbers[8] = frame.more ? 1 : 0;
+      const written = writer.write(9, [frame.method, frame.scheme, frame.authority, frame.target, joinHeaders(frame.headers)], frame.body);
+      if (written === undefined) throw new EngineError(`a request head of this size cannot cross; at most ${BYTES} bytes can`);
+      return native.runHttp(written.large);
+    }
     case "call":
-      return native.runCall(slot, generation, program, run, last, head, total, frame.interface, frame.function, frame.arguments);
+      return native.runCall(slot, generation, program, run, last, deadlines.head, deadlines.total, frame.interface, frame.function, frame.arguments);
     case "command":
-      return native.runCommand(slot, generation, program, run, last, head, total);
+      return native.runCommand(slot, generation, program, run, last, deadlines.head, deadlines.total);
   }
 }

@@ -44,7 +44,10 @@ async function answer(request: Request, invoke: Invoke, report: (error: unknown)
   const small = request.body !== null && contentLength !== undefined && contentLength <= INLINE_BYTES;
   const body = small ? new Uint8Array(await request.arrayBuffer()) : undefined;
   if (body !== undefined && body.byteLength !== contentLength) {
-    return problemResponse({ code: "request/malformed", detail: `The request says Content-Length ${contentLength} and has ${body.byteLength} bytes.` }, []);
+    return problemResponse(
+      { code: "request/malformed", detail: `The request says Content-Length ${contentLength} and has ${body.byteLength} bytes.` },
+      [],
+    );
   }
   const input = request.body !== null && !small ? new FetchInput(request.body) : undefined;
   const reply = new FetchReply(request, input);

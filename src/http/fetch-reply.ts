@@ -9,7 +9,6 @@ import type { FetchInput } from "./fetch-input.js";
 import { BadAnswer, DROPPED_MS, LengthGuard, lengthMismatch, readAnswer, runOf } from "./mapping.js";
 import { pairs, problemResponse } from "./problem-reply.js";
 
-
 export class FetchReply implements Reply {
   /** Settles when the answer begins. */
   readonly response: Promise<Response>;
@@ -172,6 +171,7 @@ export class FetchReply implements Reply {
 function refuseControls(headers: HeaderList): void {
   for (let i = 1; i < headers.length; i += 2) {
     // oxlint-disable-next-line no-control-regex
-    if (/[^\t\x20-\x7e\x80-\xff]/.test(headers[i] as string)) throw new TypeError(`Invalid character in header content ["${headers[i - 1]}"]`);
+    if (/[^\t\x20-\x7e\x80-\xff]/.test(headers[i] as string))
+      throw new TypeError(`Invalid character in header content ["${headers[i - 1]}"]`);
   }
 }

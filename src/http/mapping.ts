@@ -83,7 +83,7 @@ export function readAnswer(status: number, headers: HeaderList, head: boolean): 
   }
   const lengthAllowed = status !== 204 && status !== 205;
   if (dirty) headers = stripHopByHop(headers);
-  if (length !== undefined && (dirty || !lengthAllowed)) headers = withoutLength(headers, lengthAllowed ? length : undefined);
+  if (length !== undefined && (dirty || !lengthAllowed)) headers = withLength(headers, lengthAllowed ? length : undefined);
   return {
     headers,
     contentLength: length === undefined || !lengthAllowed ? undefined : Number(length),
@@ -136,7 +136,7 @@ const SLASH = 47;
 const AUTHORITY = /^(?:[\w.~%!$&'()*+,;=-]+|\[[0-9a-f:.%\w]+\])(?::\d*)?$/i;
 
 /** The list with `length` as its one Content-Length, or without any. */
-function withoutLength(headers: HeaderList, length: string | undefined): HeaderList {
+export function withLength(headers: HeaderList, length: string | undefined): HeaderList {
   const kept: string[] = [];
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i] as string;

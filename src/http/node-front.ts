@@ -10,7 +10,7 @@
  * A client that closes its sending half is taken for gone, as Node does by default: that is how a run learns
  * early that nobody waits for it.
  */
-import { getRequestListener } from "@hono/node-server";
+import { getRequestListener, RequestError } from "@hono/node-server";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -66,8 +66,9 @@ export function nodeFront(options: NodeFrontOptions): Front {
     overrideGlobalObjects: false,
     hostname: "localhost",
     errorHandler: (error) => {
+      if (error instanceof RequestError) return problemResponse({ code: "request/malformed", detail: `${error.message}.` }, []);
       report(error);
-      return problemResponse({ code: "request/malformed", detail: "The request is not one that can be answered here." }, []);
+      return problemResponse({ code: "platform/internal", detail: undefined }, []);
     },
   });
 
@@ -122,7 +123,14 @@ export function nodeFront(options: NodeFrontOptions): Front {
     }
   }
 
-  const server = createServer({ maxHeaderSize: headerBytes, headersTimeout: headersMs, requestTimeout: 0, requireHostHeader: false, keepAliveTimeout: options.keepAliveMs ?? 5000, connectionsCheckingInterval: Math.min(30_000, headersMs) });
+  const server = createServer({
+    maxHeaderSize: headerBytes,
+    headersTimeout: headersMs,
+    requestTimeout: 0,
+    requireHostHeader: false,
+    keepAliveTimeout: options.keepAliveMs ?? 5000,
+    connectionsCheckingInterval: Math.min(30_000, headersMs),
+  });
   // Node drops headers beyond 2,000 without a word; their size is limited anyway.
   server.maxHeadersCount = 0;
   server.on("request", (incoming, outgoing) => receive(incoming, outgoing, false));
@@ -130,7 +138,11 @@ export function nodeFront(options: NodeFrontOptions): Front {
   server.on("checkExpectation", (incoming: IncomingMessage, outgoing: ServerResponse) => {
     (incoming.socket as ClientSocket).lastAnswer = outgoing;
     outgoing.shouldKeepAlive = false;
-    sendProblem(outgoing, { code: "request/expectation", detail: `Expect: ${incoming.headers.expect} is not supported; 100-continue is.` }, []);
+    sendProblem(
+      outgoing,
+      { code: "request/expectation", detail: `Expect: ${incoming.headers.expect} is not supported; 100-continue is.` },
+      [],
+    );
   });
   server.on("connect", (_incoming, socket) => refuseConnect(socket));
   server.on("clientError", (error, socket) => refuseClient(error, socket as ClientSocket, headerBytes));

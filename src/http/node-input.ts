@@ -7,7 +7,13 @@ import type { HeaderList } from "../base/headers.js";
 import { readTrailers } from "./mapping.js";
 
 /** Reads a body of `length` bytes and gives it on; `late` is called instead when it has not come in `limitMs`. */
-export function collect(message: IncomingMessage, length: number, limitMs: number, done: (body: Uint8Array) => void, late: (received: number) => void): void {
+export function collect(
+  message: IncomingMessage,
+  length: number,
+  limitMs: number,
+  done: (body: Uint8Array) => void,
+  late: (received: number) => void,
+): void {
   let first: Uint8Array | undefined;
   let rest: Uint8Array[] | undefined;
   let received = 0;

@@ -9,7 +9,17 @@ import type { HeaderList } from "../base/headers.js";
 import type { Problem } from "../base/problem.js";
 import type { Exchange, Reply } from "../invoke/invocation.js";
 import { hasToken } from "./hop-by-hop.js";
-import { BadAnswer, DROPPED_MS, LengthGuard, lengthMismatch, readAnswer, readTrailers, runOf, type AnswerHead } from "./mapping.js";
+import {
+  BadAnswer,
+  DROPPED_MS,
+  LengthGuard,
+  lengthMismatch,
+  readAnswer,
+  readTrailers,
+  runOf,
+  withLength,
+  type AnswerHead,
+} from "./mapping.js";
 import type { NodeInput } from "./node-input.js";
 import { pairs, problemAnswer } from "./problem-reply.js";
 
@@ -125,12 +135,19 @@ export class NodeReply implements Reply {
   }
 
   /** The head and what there is of the body. */
-  #begin(status: number, answer: AnswerHead, body: Uint8Array | undefined, length: number, ended: boolean, trailers: HeaderList | undefined): void {
+  #begin(
+    status: number,
+    answer: AnswerHead,
+    body: Uint8Array | undefined,
+    length: number,
+    ended: boolean,
+    trailers: HeaderList | undefined,
+  ): void {
     const outgoing = this.#outgoing;
     let fields = answer.headers;
     if (this.#wantsTrailers(answer, trailers)) {
-      const names = readTrailers(trailers)?.filter((_, i) => i % 2 === 0).join(", ") ?? answer.announced;
-      fields = [...fields.filter((_, i) => (fields[i & ~1] as string).toLowerCase() !== "content-length"), "Trailer", names as string];
+      const names = readTrailers(trailers)?.filter((_, i) => i % 2 === 0);
+      fields = [...withLength(fields, undefined), "Trailer", names?.join(", ") ?? (answer.announced as string)];
     }
     outgoing.writeHead(status, fields as string[]);
     this.#stage = "streaming";

@@ -76,7 +76,8 @@ export function dataPlane(options: DataPlaneOptions): Plane {
       },
     });
     route(app, "/-/runs/:id/result", {
-      GET: (c) => problem(c, "request/run-not-found", "This version keeps no results of runs; the answer went to whoever made the request."),
+      GET: (c) =>
+        problem(c, "request/run-not-found", "This version keeps no results of runs; the answer went to whoever made the request."),
     });
     app.all("/-/*", notHere);
   }
@@ -123,7 +124,9 @@ function wirePath(url: string): string {
 /** Adds a resource; other methods get 405 and the list of these. */
 function route(app: Hono<PlaneEnv>, path: string, methods: Partial<Record<"GET" | "DELETE", GuestHandler>>): void {
   for (const [method, handler] of Object.entries(methods)) app.on(method, path, handler);
-  const allow = Object.keys(methods).flatMap((method) => (method === "GET" ? ["GET", "HEAD"] : [method])).join(", ");
+  const allow = Object.keys(methods)
+    .flatMap((method) => (method === "GET" ? ["GET", "HEAD"] : [method]))
+    .join(", ");
   app.all(path, (c) => problem(c, "request/method-not-allowed", `${c.req.method} is not supported here; ${allow} is.`, ["Allow", allow]));
 }
 
@@ -154,5 +157,8 @@ function problem(_c: Context<PlaneEnv>, code: ProblemCode, detail: string | unde
 }
 
 function json(value: unknown, status: number): Response {
-  return new Response(`${JSON.stringify(value)}\n`, { status, headers: { "Content-Type": "application/json", "Cache-Control": "no-store" } });
+  return new Response(`${JSON.stringify(value)}\n`, {
+    status,
+    headers: { "Content-Type": "application/json", "Cache-Control": "no-store" },
+  });
 }

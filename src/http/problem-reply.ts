@@ -18,7 +18,15 @@ export function problemAnswer(problem: Problem, headers: HeaderList): ProblemAns
   const body = Buffer.from(problemDocument(problem, headerValue(headers, "pilotlight-run")));
   return {
     status: PROBLEMS[problem.code].status,
-    headers: [...headers, "Content-Type", "application/problem+json", "Content-Length", String(body.byteLength), "Cache-Control", "no-store"],
+    headers: [
+      ...headers,
+      "Content-Type",
+      "application/problem+json",
+      "Content-Length",
+      String(body.byteLength),
+      "Cache-Control",
+      "no-store",
+    ],
     body,
   };
 }

@@ -5,13 +5,14 @@ import type { GuestLine } from "../engine/engine.js";
 import type { OutcomeKind } from "../engine/outcome.js";
 import type { Incoming } from "../invoke/invocation.js";
 import type { Run } from "../invoke/run.js";
+import type { Task } from "../tasks/task.js";
 
 export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** A logger to `destination`, or to stdout in batches: one write for many lines, at most 100 ms late. */
 export function createLogger(level: LogLevel, destination?: DestinationStream): Logger {
-  const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime };
+  const options = { level, base: null };
   if (destination !== undefined) return pino(options, destination);
   return pino(options, pino.destination({ dest: 1, sync: false, minLength: 8 * 1024, periodicFlush: 100 }));
 }
@@ -33,12 +34,9 @@ export function logRun(log: Logger, run: Run): void {
   const level = LEVELS[outcome.kind];
   if (!log.isLevelEnabled(level)) return;
   const granted = run.grantedAt ?? run.settledAt ?? run.admittedAt;
-  log[level](
+  loggerOf(log, run.task)[level](
     {
       run: run.id,
-      tenant: run.task.tenant,
-      task: run.task.name,
-      version: run.task.version.label,
       method: run.origin.method,
       path: run.origin.path,
       status: run.status,
@@ -46,11 +44,11 @@ export function logRun(log: Logger, run: Run): void {
       cause: causeOf(run),
       capacity: run.rung,
       queueMs: round(granted - run.admittedAt),
-      startMs: round(run.usage.startNanoseconds / 1e6),
+      startMs: run.usage.startNanoseconds === 0 ? undefined : round(run.usage.startNanoseconds / 1e6),
       runMs: round((run.settledAt ?? granted) - granted),
       cpuMs: round(run.usage.cpuNanoseconds / 1e6),
       memory: run.usage.memoryBytes,
-      bytesIn: run.usage.requestBytes,
+      bytesIn: run.usage.requestBytes || undefined,
       bytesOut: run.usage.responseBytes,
       droppedLines: run.usage.droppedLines || undefined,
       requestId: run.origin.requestId,
@@ -58,6 +56,18 @@ export function logRun(log: Logger, run: Run): void {
     },
     "run",
   );
+}
+
+/** What is the same for every run of a task is serialised once. */
+const loggers = new WeakMap<Task, Logger>();
+
+function loggerOf(log: Logger, task: Task): Logger {
+  let logger = loggers.get(task);
+  if (logger === undefined) {
+    logger = log.child({ tenant: task.tenant, task: task.name, version: task.version.label });
+    loggers.set(task, logger);
+  }
+  return logger;
 }
 
 /** For operators: what a client is not told. */

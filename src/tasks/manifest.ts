@@ -19,6 +19,8 @@ function refuse(ctx: z.RefinementCtx, message: string): never {
 }
 
 const MiB = 2 ** 20;
+/** What a request's head may come to where it crosses into the engine. */
+const MAX_HEADERS = MiB / 4;
 
 const limits = z.strictObject({
   memory: size.default(128 * MiB),
@@ -29,7 +31,7 @@ const limits = z.strictObject({
   concurrency: count.default(200),
   requestBody: size.default(10 * MiB),
   responseBody: size.default(1024 * MiB),
-  headers: size.default(MiB / 8),
+  headers: size.refine((bytes) => bytes <= MAX_HEADERS, 'at most "256KiB"').default(MiB / 8),
   handles: count.default(4096),
   logs: size.default(MiB / 16),
   values: size.default(MiB),

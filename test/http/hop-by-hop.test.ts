@@ -9,19 +9,35 @@ describe("stripHopByHop", () => {
 
   it("takes every field of the connection out, whatever its case, and keeps order and duplicates", () => {
     const fields = [
-      "TE", "Trailer", "UPGRADE", "connection", "Keep-Alive", "HTTP2-Settings", "Proxy-Connection", "Transfer-Encoding",
-      "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Authentication-Info",
+      "TE",
+      "Trailer",
+      "UPGRADE",
+      "connection",
+      "Keep-Alive",
+      "HTTP2-Settings",
+      "Proxy-Connection",
+      "Transfer-Encoding",
+      "Proxy-Authenticate",
+      "Proxy-Authorization",
+      "Proxy-Authentication-Info",
     ];
     const headers = ["X-A", "1", ...fields.flatMap((name) => [name, "v"]), "x-a", "2", "X-B", "3"];
     expect(stripHopByHop(headers)).toEqual(["X-A", "1", "x-a", "2", "X-B", "3"]);
   });
 
   it("takes out what Connection names, in any of its fields", () => {
-    expect(stripHopByHop(["X-A", "1", "Connection", "keep-alive, x-a", "X-B", "2", "connection", "X-C ,close", "x-c", "3", "X-D", "4"])).toEqual(["X-B", "2", "X-D", "4"]);
+    expect(
+      stripHopByHop(["X-A", "1", "Connection", "keep-alive, x-a", "X-B", "2", "connection", "X-C ,close", "x-c", "3", "X-D", "4"]),
+    ).toEqual(["X-B", "2", "X-D", "4"]);
   });
 
   it("does not let Connection name away what the message was framed and routed by", () => {
-    expect(stripHopByHop(["Host", "a", "Content-Length", "3", "Connection", "host, content-length"])).toEqual(["Host", "a", "Content-Length", "3"]);
+    expect(stripHopByHop(["Host", "a", "Content-Length", "3", "Connection", "host, content-length"])).toEqual([
+      "Host",
+      "a",
+      "Content-Length",
+      "3",
+    ]);
   });
 
   it("keeps Proxy-Status, which is for the client", () => {

@@ -12,16 +12,27 @@ describe("parseTarget", () => {
     ["http://h?q", { target: "/?q", authority: "h" }],
   ])("reads %s", (raw, target) => expect(parseTarget(raw)).toEqual(target));
 
-  it.each(["", "a", "h:443", "http://", "http:///x", "ftp://h/", "http://u@h/", "http://h/#f", "/#"])("refuses %j", (raw) => expect(parseTarget(raw)).toBeUndefined());
+  it.each(["", "a", "h:443", "http://", "http:///x", "ftp://h/", "http://u@h/", "http://h/#f", "/#"])("refuses %j", (raw) =>
+    expect(parseTarget(raw)).toBeUndefined(),
+  );
 
   it("leaves every path as it is", () => {
-    fc.assert(fc.property(fc.string().filter((s) => !s.includes("#")), (rest) => parseTarget(`/${rest}`)?.target === `/${rest}`));
+    fc.assert(
+      fc.property(
+        fc.string().filter((s) => !s.includes("#")),
+        (rest) => parseTarget(`/${rest}`)?.target === `/${rest}`,
+      ),
+    );
   });
 });
 
 describe("isAuthority", () => {
-  it.each(["a", "a.b:80", "a_b", "127.0.0.1:1", "[::1]", "[fe80::1%25en0]:80", "a:"])("takes %j", (value) => expect(isAuthority(value)).toBe(true));
-  it.each(["", ":80", "a b", "a/b", "u@a", "a,b c", "a:b", "[::1", "::1", "a\u00e9"])("refuses %j", (value) => expect(isAuthority(value)).toBe(false));
+  it.each(["a", "a.b:80", "a_b", "127.0.0.1:1", "[::1]", "[fe80::1%25en0]:80", "a:"])("takes %j", (value) =>
+    expect(isAuthority(value)).toBe(true),
+  );
+  it.each(["", ":80", "a b", "a/b", "u@a", "a,b c", "a:b", "[::1", "::1", "a\u00e9"])("refuses %j", (value) =>
+    expect(isAuthority(value)).toBe(false),
+  );
 });
 
 describe("readAnswer", () => {
@@ -40,12 +51,19 @@ describe("readAnswer", () => {
   });
 
   it("makes one of a length that is said twice, and refuses two that differ", () => {
-    expect(readAnswer(200, ["Content-Length", "3", "X", "1", "content-length", "3"], false)).toMatchObject({ headers: ["X", "1", "Content-Length", "3"], contentLength: 3 });
+    expect(readAnswer(200, ["Content-Length", "3", "X", "1", "content-length", "3"], false)).toMatchObject({
+      headers: ["X", "1", "Content-Length", "3"],
+      contentLength: 3,
+    });
     expect(readAnswer(200, ["Content-Length", "3", "content-length", "4"], false)).toBeInstanceOf(BadAnswer);
   });
 
-  it.each(["", "-1", "1.5", "0x1", "1,1", " 1", "1234567890123456"])("refuses a length of %j", (length) => expect(readAnswer(200, ["Content-Length", length], false)).toBeInstanceOf(BadAnswer));
-  it.each([0, 99, 100, 199, 1000, 200.5, Number.NaN])("refuses a status of %d", (status) => expect(readAnswer(status, [], false)).toBeInstanceOf(BadAnswer));
+  it.each(["", "-1", "1.5", "0x1", "1,1", " 1", "1234567890123456"])("refuses a length of %j", (length) =>
+    expect(readAnswer(200, ["Content-Length", length], false)).toBeInstanceOf(BadAnswer),
+  );
+  it.each([0, 99, 100, 199, 1000, 200.5, Number.NaN])("refuses a status of %d", (status) =>
+    expect(readAnswer(status, [], false)).toBeInstanceOf(BadAnswer),
+  );
 });
 
 it("LengthGuard lets exactly the declared bytes through", () => {

@@ -8,7 +8,9 @@ describe("trailers", () => {
   it("known with the head follow a chunked body, without fields that frame", async () => {
     const { wire } = await startWire("trailersAtOnce");
     wire.send(...request, "", "");
-    expect(await wire.all()).toMatch(/Trailer: X-Sum, X-Two\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\nX-Sum: 1\r\nX-Two: 2\r\n\r\n$/);
+    expect(await wire.all()).toMatch(
+      /Trailer: X-Sum, X-Two\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\nX-Sum: 1\r\nX-Two: 2\r\n\r\n$/,
+    );
   });
 
   it("give way to a declared length", async () => {
@@ -20,12 +22,27 @@ describe("trailers", () => {
   it("take the place of a declared length for a client that says it wants them", async () => {
     const { wire } = await startWire("trailersLate");
     wire.send(...request, "TE: deflate, trailers", "", "");
-    expect(await wire.all()).toMatch(/Trailer: X-Sum\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\nX-Sum: 1\r\n\r\n$/);
+    expect(await wire.all()).toMatch(
+      /Trailer: X-Sum\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\nX-Sum: 1\r\n\r\n$/,
+    );
   });
 
   it("of a request reach the guest", async () => {
     const { front, wire } = await startWire("sink");
-    wire.send("POST / HTTP/1.1", "Host: a", "Transfer-Encoding: chunked", "Trailer: X-Sum", "", "2", "ab", "0", "X-Sum: 7", "TE: x", "", "");
+    wire.send(
+      "POST / HTTP/1.1",
+      "Host: a",
+      "Transfer-Encoding: chunked",
+      "Trailer: X-Sum",
+      "",
+      "2",
+      "ab",
+      "0",
+      "X-Sum: 7",
+      "TE: x",
+      "",
+      "",
+    );
     await wire.until(/\r\n2$/);
     expect(front.runs[0]?.requestTrailers).toEqual(["X-Sum", "7"]);
   });

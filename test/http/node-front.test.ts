@@ -15,14 +15,17 @@ const later = <T>(thing: T, cleanup: (thing: T) => unknown): T => {
   cleanups.push(() => cleanup(thing));
   return thing;
 };
-const start = async (...args: Parameters<typeof startNodeFront>): ReturnType<typeof startNodeFront> => later(await startNodeFront(...args), (front) => front.stop());
+const start = async (...args: Parameters<typeof startNodeFront>): ReturnType<typeof startNodeFront> =>
+  later(await startNodeFront(...args), (front) => front.stop());
 const get = ["GET / HTTP/1.1", "Host: a", "", ""];
 
 describe("listening", () => {
   it("says where, and gives an IPv6 address its brackets", async () => {
     const front = await start("hello");
     expect(front.at.url).toBe(`http://127.0.0.1:${front.at.port}/`);
-    const six = later(nodeFront({ plane: () => adminPlane({ health: { reasons: () => [] }, metrics: async () => "" }) }), (f) => f.close(0));
+    const six = later(nodeFront({ plane: () => adminPlane({ health: { reasons: () => [] }, metrics: async () => "" }) }), (f) =>
+      f.close(0),
+    );
     const at = await six.listen({ host: "::1", port: 0 }).catch((error: Error) => error.message);
     if (typeof at === "string") expect(at).toBe("cannot listen on [::1]:0: this machine has no such address");
     else expect(at.url).toBe(`http://[::1]:${at.port}/`);
@@ -43,7 +46,9 @@ describe("listening", () => {
 
   it("on a host that is not known says so", async () => {
     const front = nodeFront({ plane: () => adminPlane({ health: { reasons: () => [] }, metrics: async () => "" }) });
-    await expect(front.listen({ host: "192.0.2.1", port: 0 })).rejects.toThrow("cannot listen on 192.0.2.1:0: this machine has no such address");
+    await expect(front.listen({ host: "192.0.2.1", port: 0 })).rejects.toThrow(
+      "cannot listen on 192.0.2.1:0: this machine has no such address",
+    );
   });
 });
 
@@ -119,11 +124,15 @@ describe("the admin plane", () => {
     expect(await ask("/metrics")).toEqual([200, "# TYPE up gauge\nup 1\n"]);
     expect((await fetch(new URL("/metrics", url))).headers.get("content-type")).toBe("text/plain; version=0.0.4; charset=utf-8");
     expect(await ask("/nope")).toEqual([
-      404, '{"type":"https://pilotlight.dev/problems/request/not-found","title":"No task answers here","status":404,"detail":"Nothing of Pilotlight answers at /nope."}',
+      404,
+      '{"type":"https://pilotlight.dev/problems/request/not-found","title":"No task answers here","status":404,"detail":"Nothing of Pilotlight answers at /nope."}',
     ]);
     expect((await ask("/metrics", { method: "POST" }))[0]).toBe(405);
     metrics = () => Promise.reject(new Error("secret"));
-    expect(await ask("/metrics")).toEqual([500, '{"type":"https://pilotlight.dev/problems/platform/internal","title":"Pilotlight failed","status":500}']);
+    expect(await ask("/metrics")).toEqual([
+      500,
+      '{"type":"https://pilotlight.dev/problems/platform/internal","title":"Pilotlight failed","status":500}',
+    ]);
     expect(reported).toMatchObject([{ message: "secret" }]);
   });
 });

@@ -9,7 +9,19 @@ describe("pipelined requests", () => {
       if (run.incoming.target === "/1") await new Promise((resolve) => setTimeout(resolve, 50));
       run.answer(200, [], run.incoming.target);
     });
-    wire.send("GET /1 HTTP/1.1", "Host: a", "", "GET /2 HTTP/1.1", "Host: a", "", "GET /3 HTTP/1.1", "Host: a", "Connection: close", "", "");
+    wire.send(
+      "GET /1 HTTP/1.1",
+      "Host: a",
+      "",
+      "GET /2 HTTP/1.1",
+      "Host: a",
+      "",
+      "GET /3 HTTP/1.1",
+      "Host: a",
+      "Connection: close",
+      "",
+      "",
+    );
     const text = await wire.all();
     expect(text.match(/\/\d$|\/\d(?=HTTP)/g)).toEqual(["/1", "/2", "/3"]);
     expect(front.runs).toHaveLength(3);
@@ -62,7 +74,9 @@ describe("Expect", () => {
   it("is not met when the guest does not want the body: the answer comes and the connection closes", async () => {
     const { wire } = await startWire("ignorer");
     wire.send("POST / HTTP/1.1", "Host: a", "Content-Length: 100000", "Expect: 100-continue", "", "");
-    expect(await wire.all()).toBe("HTTP/1.1 200 OK\r\nPilotlight-Run: run-0\r\ncontent-type: text/plain\r\nContent-Length: 7\r\nConnection: close\r\n\r\nignored");
+    expect(await wire.all()).toBe(
+      "HTTP/1.1 200 OK\r\nPilotlight-Run: run-0\r\ncontent-type: text/plain\r\nContent-Length: 7\r\nConnection: close\r\n\r\nignored",
+    );
   });
 
   it("is met on a path of ours", async () => {
@@ -75,13 +89,19 @@ describe("Expect", () => {
     const { wire } = await startWire("hello");
     wire.send("GET / HTTP/1.1", "Host: a", "Expect: a-miracle", "", "");
     expect(await wire.all()).toBe(
-      closingProblem("417 Expectation Failed", "request/expectation", "This expectation is not supported", "Expect: a-miracle is not supported; 100-continue is."),
+      closingProblem(
+        "417 Expectation Failed",
+        "request/expectation",
+        "This expectation is not supported",
+        "Expect: a-miracle is not supported; 100-continue is.",
+      ),
     );
   });
 });
 
 describe("Upgrade and CONNECT", () => {
-  const unsupported = (detail: string): string => closingProblem("501 Not Implemented", "request/upgrade", "Protocol upgrades are not supported", detail);
+  const unsupported = (detail: string): string =>
+    closingProblem("501 Not Implemented", "request/upgrade", "Protocol upgrades are not supported", detail);
 
   it("to a websocket is refused", async () => {
     const { wire } = await startWire("hello");
@@ -144,7 +164,9 @@ describe("HTTP/1.0", () => {
   it("needs no Host, and a whole answer has its length", async () => {
     const { front, wire } = await startWire("hello");
     wire.send("GET / HTTP/1.0", "", "");
-    expect(await wire.all()).toBe("HTTP/1.1 200 OK\r\nPilotlight-Run: run-0\r\ncontent-type: text/plain\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello");
+    expect(await wire.all()).toBe(
+      "HTTP/1.1 200 OK\r\nPilotlight-Run: run-0\r\ncontent-type: text/plain\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello",
+    );
     expect(front.runs[0]?.incoming.authority).toBe("");
   });
 

@@ -40,7 +40,9 @@ export function answerCases(suite: Suite): void {
     it("to HEAD of an endless body end the run", async () => {
       const front = await suite.start("endless");
       expect(await (await front.fetch("/", { method: "HEAD" })).text()).toBe("");
-      await (await front.run()).cancelled;
+      await (
+        await front.run()
+      ).cancelled;
     });
 
     it.each([204, 205, 304])("with status %d have no body", async (status) => {
@@ -74,7 +76,7 @@ export function answerCases(suite: Suite): void {
       expect(run.taken_).toBeLessThan(suite.transportBytes);
       const before = run.written;
       const reader = response.body!.getReader();
-      for (let read = 0; read < before; ) read += (await reader.read()).value!.byteLength;
+      for (let read = 0; read < before;) read += (await reader.read()).value!.byteLength;
       expect(run.written).toBeGreaterThan(before);
       await reader.cancel();
       await run.cancelled;
@@ -105,7 +107,9 @@ export function answerCases(suite: Suite): void {
       const front = await suite.start("endless");
       const response = await front.fetch("/");
       await response.body!.cancel();
-      await (await front.run()).cancelled;
+      await (
+        await front.run()
+      ).cancelled;
     });
 
     it("during the upload cancels the run", async () => {
@@ -129,7 +133,7 @@ export function answerCases(suite: Suite): void {
 
 /** Resolves when `value` has not changed for a while. */
 async function quiet(value: () => number): Promise<void> {
-  for (let last = -1; last !== value(); ) {
+  for (let last = -1; last !== value();) {
     last = value();
     await new Promise((resolve) => setTimeout(resolve, 150));
   }

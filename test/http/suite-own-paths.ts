@@ -29,7 +29,13 @@ export function ownPathCases(suite: Suite): void {
     it.each([
       ["GET", "/-/runs/nope", 404, "request/run-not-found", 'No run "nope" is known here; ended runs are kept for a while only.'],
       ["DELETE", "/-/runs/nope", 404, "request/run-not-found", 'No run "nope" is known here; ended runs are kept for a while only.'],
-      ["GET", "/-/runs/live/result", 404, "request/run-not-found", "This version keeps no results of runs; the answer went to whoever made the request."],
+      [
+        "GET",
+        "/-/runs/live/result",
+        404,
+        "request/run-not-found",
+        "This version keeps no results of runs; the answer went to whoever made the request.",
+      ],
       ["GET", "/-/else", 404, "request/not-found", "Nothing of Pilotlight answers at /-/else."],
       ["GET", "/-", 404, "request/not-found", "Nothing of Pilotlight answers at /-."],
       ["POST", "/-/livez", 405, "request/method-not-allowed", "POST is not supported here; GET, HEAD is."],

@@ -8,7 +8,9 @@ export function requestCases(suite: Suite): void {
   describe(`${suite.name}: requests`, () => {
     it("reach the guest with method, target and headers as they were sent", async () => {
       const front = await suite.start("mirror");
-      const seen = (await (await front.fetch("/a%20b/c?x=%2F&y", { headers: { "X-One": "1", "X-Latin": "caf\u00e9" } })).json()) as Mirrored;
+      const seen = (await (
+        await front.fetch("/a%20b/c?x=%2F&y", { headers: { "X-One": "1", "X-Latin": "caf\u00e9" } })
+      ).json()) as Mirrored;
       expect(seen).toMatchObject({ method: "GET", scheme: "http", target: "/a%20b/c?x=%2F&y", streaming: false });
       expect(seen.body).toBeUndefined();
       expect(seen.authority).toMatch(/^[\w.]+(:\d+)?$/);
@@ -25,7 +27,9 @@ export function requestCases(suite: Suite): void {
 
     it("with a small body of known length carry it whole", async () => {
       const front = await suite.start("mirror");
-      const seen = (await (await front.fetch("/", { method: "POST", body: "small", headers: { "content-length": "5" } })).json()) as Mirrored;
+      const seen = (await (
+        await front.fetch("/", { method: "POST", body: "small", headers: { "content-length": "5" } })
+      ).json()) as Mirrored;
       expect(seen).toMatchObject({ method: "POST", body: "small", streaming: false, contentLength: 5 });
     });
 

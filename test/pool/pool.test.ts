@@ -244,8 +244,8 @@ describe("ready targets", () => {
     expect(s.failed(1, 1)).toEqual([]);
     s.demand(1, 2), s.settle(1);
     expect(s.tick(50)).toEqual([]);
-    expect(s.tick(100)).toEqual(["retire 2/1"]);
-    expect(s.retired(2, 1)).toEqual([]);
+    expect(s.tick(100)).toEqual(["retire 1/2"]);
+    expect(s.retired(1, 2)).toEqual([]);
     expect(s.pool.counts()).toEqual(NOTHING);
   });
 

@@ -14,7 +14,17 @@ export const GUESTS = {
   /** Tells what it was asked, as JSON. */
   mirror: (run) => {
     const { method, scheme, authority, target, headers, peer, body, streaming, contentLength } = run.incoming;
-    const seen = { method, scheme, authority, target, headers, peer, body: body && Buffer.from(body).toString("latin1"), streaming, contentLength };
+    const seen = {
+      method,
+      scheme,
+      authority,
+      target,
+      headers,
+      peer,
+      body: body && Buffer.from(body).toString("latin1"),
+      streaming,
+      contentLength,
+    };
     run.answer(200, ["content-type", "application/json"], JSON.stringify(seen));
   },
   /** Sends the body back as it comes. */
@@ -40,10 +50,34 @@ export const GUESTS = {
   ignorer: (run) => run.answer(200, text, "ignored"),
   /** Repeated fields, odd bytes, and fields that must not cross. */
   headers: (run) =>
-    run.answer(200, [
-      "Set-Cookie", "a=1", "Set-Cookie", "b=2", "X-Latin", "caf\u00e9", "Connection", "close, X-Named", "X-Named", "no",
-      "Keep-Alive", "timeout=99", "Transfer-Encoding", "gzip", "Upgrade", "h2c", "Proxy-Authenticate", "Basic", "TE", "trailers", "X-Kept", "yes",
-    ], "body"),
+    run.answer(
+      200,
+      [
+        "Set-Cookie",
+        "a=1",
+        "Set-Cookie",
+        "b=2",
+        "X-Latin",
+        "caf\u00e9",
+        "Connection",
+        "close, X-Named",
+        "X-Named",
+        "no",
+        "Keep-Alive",
+        "timeout=99",
+        "Transfer-Encoding",
+        "gzip",
+        "Upgrade",
+        "h2c",
+        "Proxy-Authenticate",
+        "Basic",
+        "TE",
+        "trailers",
+        "X-Kept",
+        "yes",
+      ],
+      "body",
+    ),
   /** Writes whatever the method. */
   writer: async (run) => {
     run.begin(200, ["content-length", "5"]);
@@ -89,7 +123,8 @@ export const GUESTS = {
   /** A field value that HTTP does not allow. */
   badField: (run) => run.answer(200, ["X-Bad", "a\u0001b"], "body"),
   /** Fails before the head. */
-  failing: (run) => run.reply.problem({ code: "capacity/node-full", detail: "Nothing is free." }, ["Pilotlight-Run", run.run, "Retry-After", "3"]),
+  failing: (run) =>
+    run.reply.problem({ code: "capacity/node-full", detail: "Nothing is free." }, ["Pilotlight-Run", run.run, "Retry-After", "3"]),
   /** Breaks off after a piece. */
   breaking: async (run) => {
     run.begin(200, [], bytes("half"));

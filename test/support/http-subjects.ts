@@ -44,7 +44,10 @@ export interface StartedNodeFront extends Started {
   readonly runs: FakeRun[];
 }
 
-export async function startNodeFront(guest: GuestName | Script, options: StartOptions & Partial<NodeFrontOptions> = {}): Promise<StartedNodeFront> {
+export async function startNodeFront(
+  guest: GuestName | Script,
+  options: StartOptions & Partial<NodeFrontOptions> = {},
+): Promise<StartedNodeFront> {
   const fake = fakeInvoke(typeof guest === "string" ? (GUESTS[guest] as Script) : guest);
   const reported: unknown[] = [];
   const report = (error: unknown): void => void reported.push(error);

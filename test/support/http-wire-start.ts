@@ -12,7 +12,10 @@ afterEach(async () => {
 });
 
 /** A front over a guest and one connection to it. */
-export async function startWire(guest: GuestName | Script, options: Partial<NodeFrontOptions> = {}): Promise<{ front: StartedNodeFront; wire: Wire; another(): Promise<Wire> }> {
+export async function startWire(
+  guest: GuestName | Script,
+  options: Partial<NodeFrontOptions> = {},
+): Promise<{ front: StartedNodeFront; wire: Wire; another(): Promise<Wire> }> {
   const front = await startNodeFront(guest, options);
   open.push({ [Symbol.asyncDispose]: () => front.stop() });
   const another = async (): Promise<Wire> => {

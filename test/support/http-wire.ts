@@ -78,6 +78,12 @@ export function closingProblem(status: string, code: string, title: string, deta
   const number = Number(status.slice(0, 3));
   const body = JSON.stringify({ type: `https://pilotlight.dev/problems/${code}`, title, status: number, detail });
   return [
-    `HTTP/1.1 ${status}`, "Content-Type: application/problem+json", `Content-Length: ${body.length}`, "Cache-Control: no-store", "Connection: close", "", body,
+    `HTTP/1.1 ${status}`,
+    "Content-Type: application/problem+json",
+    `Content-Length: ${body.length}`,
+    "Cache-Control: no-store",
+    "Connection: close",
+    "",
+    body,
   ].join("\r\n");
 }

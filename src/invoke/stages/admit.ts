@@ -12,7 +12,7 @@ export function admit(incoming: Incoming, task: Task, draining: boolean): Proble
   if (declared > limits.requestBody) {
     return { code: "request/body-too-large", detail: `limits.requestBody allows ${limits.requestBody} bytes; the request has ${declared}.` };
   }
-  const headers = headerBytes(incoming.headers);
+  const headers = incoming.target.length + headerBytes(incoming.headers);
   if (headers > limits.headers) {
     return { code: "request/headers-too-large", detail: `limits.headers allows ${limits.headers} bytes; the request has ${headers}.` };
   }
