@@ -23,7 +23,7 @@ const [flavour = "p2", countText = "2000", runsText = "10000"] = process.argv.sl
 const [count, runs] = [Number(countText), Number(runsText)];
 const engine = productEngine(count + AT_ONCE);
 const { program } = await linkProgram(engine, helloComponent(flavour));
-const generations = new Array<number>(count + AT_ONCE).fill(0);
+const generations = Array.from({ length: count + AT_ONCE }, () => 0);
 let lastRun = 0;
 
 // Threads, code and what the first instance of all sets up is not what an instance weighs.

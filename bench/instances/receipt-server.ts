@@ -10,7 +10,7 @@
  */
 import { createInterface } from "node:readline";
 import type { Run } from "#dist/invoke/run.js";
-import { RunRegistry } from "#dist/invoke/runs.js";
+import { EndedRuns } from "#dist/invoke/runs.js";
 import { Runtime } from "#dist/runtime.js";
 import { percentile } from "../support/statistics.js";
 import { helloComponent } from "./engine.js";
@@ -27,10 +27,10 @@ const [flavour = "p2", ready = "0"] = process.argv.slice(2);
 let waits = new Float64Array();
 let [wanted, ended, found] = [0, 0, 0];
 
-const end = RunRegistry.prototype.end;
-RunRegistry.prototype.end = function (this: RunRegistry, run: Run): void {
+const add = Reflect.get(EndedRuns.prototype, "add") as (this: EndedRuns, run: Run) => void;
+EndedRuns.prototype.add = function (this: EndedRuns, run: Run): void {
   if (ended < wanted) note(run);
-  end.call(this, run);
+  add.call(this, run);
 };
 
 function note(run: Run): void {

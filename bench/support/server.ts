@@ -4,6 +4,7 @@
  * What they print is kept, at most its end, for the message when something goes wrong.
  */
 import { spawn, type ChildProcess, type StdioOptions } from "node:child_process";
+import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { BenchError } from "./bench-error.js";
 import { ROOT } from "./paths.js";
@@ -17,6 +18,8 @@ export interface ServerCommand {
   readonly control?: boolean;
   /** Throws standard output away, as a node does whose logs go elsewhere. */
   readonly dropOutput?: boolean;
+  /** True when it is asked things on stdin, and answers on stdout. */
+  readonly talks?: boolean;
 }
 
 export interface RunningServer extends AsyncDisposable {
@@ -25,6 +28,8 @@ export interface RunningServer extends AsyncDisposable {
   readonly pid: number;
   /** Throws, with what the program said, when it has ended by itself. */
   check(): void;
+  /** Writes a line to a program that talks, and resolves with the line that it answers. */
+  ask(line: string): Promise<string>;
 }
 
 const START_MS = 60_000;
@@ -37,7 +42,7 @@ for (const [signal, status] of [["SIGINT", 130], ["SIGTERM", 143]] as const) pro
 /** Starts the program and resolves once it says where it listens. */
 export async function startServer(server: ServerCommand): Promise<RunningServer> {
   const [command, ...args] = server.command;
-  const stdio: StdioOptions = ["ignore", server.dropOutput === true ? "ignore" : "pipe", "pipe", ...(server.control === true ? (["pipe"] as const) : [])];
+  const stdio: StdioOptions = [server.talks === true ? "pipe" : "ignore", server.dropOutput === true ? "ignore" : "pipe", "pipe", ...(server.control === true ? (["pipe"] as const) : [])];
   const child = spawn(command, args, { cwd: ROOT, stdio });
   running.add(child);
   let ended: string | undefined;
@@ -50,7 +55,8 @@ export async function startServer(server: ServerCommand): Promise<RunningServer>
       if (isControl === (server.control === true)) said = (said + text).slice(0, KEPT);
     });
   };
-  listen(child.stdout, false);
+  const answers = server.talks === true ? createInterface({ input: child.stdout as NodeJS.ReadableStream }) : undefined;
+  if (answers === undefined) listen(child.stdout, false);
   listen(child.stderr, false);
   listen(child.stdio[3] as NodeJS.ReadableStream | undefined, true);
   child.on("error", (error) => (ended = error.message));
@@ -59,12 +65,18 @@ export async function startServer(server: ServerCommand): Promise<RunningServer>
   const check = (): void => {
     if (ended !== undefined) throw new BenchError(`${server.name}: ${ended}; its last words:\n${output.trim()}`);
   };
+  const ask = (line: string): Promise<string> =>
+    new Promise((resolve, reject) => {
+      answers?.once("line", resolve);
+      child.once("exit", () => reject(new BenchError(`${server.name} ended without an answer; its last words:\n${output.trim()}`)));
+      child.stdin?.write(`${line}\n`);
+    });
   const urlOf = server.url ?? ((text: string) => /http:\/\/[\d.]+:\d+\//.exec(text)?.[0]);
   const deadline = Date.now() + START_MS;
   for (;;) {
     check();
     const url = urlOf(said);
-    if (url !== undefined) return { name: server.name, url, pid: child.pid as number, check, [Symbol.asyncDispose]: () => stop(child) };
+    if (url !== undefined) return { name: server.name, url, pid: child.pid as number, check, ask, [Symbol.asyncDispose]: () => stop(child) };
     if (Date.now() > deadline) {
       await stop(child);
       throw new BenchError(`${server.name} did not say where it listens within ${START_MS / 1000} s; it said:\n${output.trim()}`);

@@ -87,6 +87,8 @@ struct Task {
     /// The job that was given to the guest since it last came to rest; a trap now is its doing.
     suspect: Option<u64>,
     cpu: Duration,
+    /// Since when this thread works for the instance without a pause; `cpu` is without it.
+    working: Option<Duration>,
     memory: Arc<AtomicU64>,
     log: Option<Arc<GuestLog>>,
     timer: Option<Pin<Box<Sleep>>>,
@@ -128,6 +130,7 @@ impl Task {
             yielded: Arc::default(),
             suspect: None,
             cpu: Duration::ZERO,
+            working: None,
             memory: Arc::default(),
             log: None,
             timer: None,
@@ -226,6 +229,7 @@ impl Task {
         poll_fn(|cx| {
             loop {
                 self.mailbox.signal.enter(cx.waker());
+                self.working = None;
                 if self.mailbox.is_abandoned() {
                     return Poll::Ready(false);
                 }
@@ -293,24 +297,26 @@ impl Task {
         poll_fn(|cx| {
             let signal = self.mailbox.signal.clone();
             signal.enter(cx.waker());
-            let begin = ThreadTime::now();
-            let before = self.cpu;
+            // Still set when one drive follows another within a poll of the task: asking costs a system call.
+            self.working.get_or_insert_with(thread_time);
             let waker = self.waker.clone();
             let mut inner = Context::from_waker(&waker);
             let mut rounds = 0;
             loop {
                 let polled = future.as_mut().poll(&mut inner);
-                self.cpu = before + begin.elapsed();
                 if let Poll::Ready(output) = polled {
                     signal.leave();
                     return Poll::Ready(Ok(output));
+                }
+                let yielded = self.yielded.swap(false, Ordering::Relaxed);
+                if yielded {
+                    self.count_cpu();
                 }
                 if let Some(ending) = self.look(&mut inner) {
                     signal.leave();
                     return Poll::Ready(Err(ending));
                 }
                 rounds += 1;
-                let yielded = self.yielded.swap(false, Ordering::Relaxed);
                 if !yielded && rounds < ROUNDS && signal.take() {
                     continue;
                 }
@@ -319,6 +325,7 @@ impl Task {
                     continue;
                 }
                 if yielded || rounds >= ROUNDS {
+                    self.pause();
                     signal.leave();
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
@@ -326,12 +333,28 @@ impl Task {
                 self.suspect = None;
                 self.arm(&mut inner);
                 if !signal.leave() {
+                    self.pause();
                     return Poll::Pending;
                 }
                 signal.enter(cx.waker());
             }
         })
         .await
+    }
+
+    /// Adds what this thread has worked for the instance so far.
+    fn count_cpu(&mut self) {
+        let now = thread_time();
+        if let Some(since) = self.working.replace(now) {
+            self.cpu += now.saturating_sub(since);
+        }
+    }
+
+    /// The task gives up its thread.
+    fn pause(&mut self) {
+        if let Some(since) = self.working.take() {
+            self.cpu += thread_time().saturating_sub(since);
+        }
     }
 
     /// Everything outside of the store: orders, bodies, cancels, limits, runs that are complete.
@@ -366,8 +389,7 @@ impl Task {
             }
             let active = self.actives.remove(index);
             self.closing = true;
-            self.inbox.forget(active.run.handle);
-            active.settle(outcome, self.cpu, self.memory(), 0);
+            self.settle(active, outcome);
         }
         self.complete_runs(false);
         (self.actives.is_empty() && self.made.is_some() && (self.closing || self.mailbox.is_retired())).then_some(Ending::Settled)
@@ -467,6 +489,7 @@ impl Task {
     }
 
     fn settle(&mut self, active: Active, outcome: Outcome) {
+        self.count_cpu();
         self.inbox.forget(active.run.handle);
         let dropped = self.log.as_ref().map_or(0, |log| log.finish());
         active.settle(outcome, self.cpu, self.memory(), dropped);
@@ -485,6 +508,11 @@ impl Ending {
             Ending::Abandoned => Outcome::Platform { code: "closing", message: "the engine is closing".into() },
         }
     }
+}
+
+/// CPU time of this thread.
+fn thread_time() -> Duration {
+    ThreadTime::now().as_duration()
 }
 
 /// The guest's side, inside the store: calls exports as jobs come in, and ends when nothing is left to do.
