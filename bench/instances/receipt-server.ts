@@ -28,10 +28,10 @@ let waits = new Float64Array();
 let [wanted, ended, found] = [0, 0, 0];
 
 const add = Reflect.get(EndedRuns.prototype, "add") as (this: EndedRuns, run: Run) => void;
-EndedRuns.prototype.add = function (this: EndedRuns, run: Run): void {
+Reflect.set(EndedRuns.prototype, "add", function (this: EndedRuns, run: Run): void {
   if (ended < wanted) note(run);
   add.call(this, run);
-};
+});
 
 function note(run: Run): void {
   if (run.outcome?.kind !== "ok" || run.grantedAt === undefined) throw new Error(`a run ended as ${JSON.stringify(run.outcome)}`);

@@ -4,7 +4,7 @@
  * Nothing here touches a socket or a web `Response`; a front turns the results into whatever its platform wants.
  */
 import { headerValue, type HeaderList } from "../base/headers.js";
-import { isHopByHop, stripHopByHop, stripTrailers } from "./hop-by-hop.js";
+import { isHopByHop, stripHopByHop, stripTrailers } from "../base/hop-by-hop.js";
 
 /** A request target taken apart. */
 export interface Target {

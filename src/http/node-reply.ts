@@ -8,7 +8,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { HeaderList } from "../base/headers.js";
 import type { Problem } from "../base/problem.js";
 import type { Exchange, Reply } from "../invoke/invocation.js";
-import { hasToken } from "./hop-by-hop.js";
+import { hasToken } from "../base/hop-by-hop.js";
 import {
   BadAnswer,
   DROPPED_MS,

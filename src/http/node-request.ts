@@ -11,7 +11,7 @@ import type { HeaderList } from "../base/headers.js";
 import type { Problem } from "../base/problem.js";
 import { INLINE_BYTES } from "../engine/engine.js";
 import type { Incoming } from "../invoke/invocation.js";
-import { hasToken } from "./hop-by-hop.js";
+import { hasToken } from "../base/hop-by-hop.js";
 import { isAuthority, parseTarget } from "./mapping.js";
 
 /** The `body` of a small request is filled in before the request is given on. */

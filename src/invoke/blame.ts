@@ -35,7 +35,7 @@ const LIMIT_CODES = {
   "total-time": "guest/timeout",
   "request-body": "request/body-too-large",
   "response-body": "guest/output",
-  headers: "request/headers-too-large",
+  "response-headers": "guest/output",
   handles: "guest/handles",
   values: "guest/values",
 } as const satisfies Record<Limit, Problem["code"]>;
@@ -48,7 +48,7 @@ const LIMIT_FIELDS = {
   "total-time": "limits.duration",
   "request-body": "limits.requestBody",
   "response-body": "limits.responseBody",
-  headers: "limits.headers",
+  "response-headers": "limits.headers",
   handles: "limits.handles",
   values: "limits.values",
 } as const satisfies Record<Limit, string>;

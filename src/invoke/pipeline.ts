@@ -6,6 +6,7 @@
  */
 import type { Clock } from "../base/clock.js";
 import { headerValue, type HeaderList } from "../base/headers.js";
+import { stripHopByHop, stripTrailers } from "../base/hop-by-hop.js";
 import { newRunId } from "../base/ids.js";
 import type { Problem } from "../base/problem.js";
 import type { Engine, Frame } from "../engine/engine.js";
@@ -105,7 +106,7 @@ class HttpRun implements Exchange, RunListener {
   }
 
   inputEnd(trailers: HeaderList | undefined): void {
-    if (!this.#ended) this.#ports.engine.send({ kind: "end", run: this.#run.handle, trailers });
+    if (!this.#ended) this.#ports.engine.send({ kind: "end", run: this.#run.handle, trailers: stripTrailers(trailers) });
   }
 
   taken(bytes: number): void {
@@ -162,7 +163,7 @@ class HttpRun implements Exchange, RunListener {
 
   #frame(): Frame {
     const { method, scheme, authority, target, headers, body, streaming } = this.#incoming;
-    return { kind: "http", method, scheme, authority, target, headers: withoutOurs(headers), body, more: streaming };
+    return { kind: "http", method, scheme, authority, target, headers: withoutOurs(stripHopByHop(headers)), body, more: streaming };
   }
 }
 

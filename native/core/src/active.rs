@@ -135,6 +135,14 @@ impl Active {
 
     /// Ends the run. `dropped` lines and the instance's `memory` and `cpu` go into its usage.
     pub fn settle(mut self, outcome: Outcome, cpu: Duration, memory: u64, dropped: u64) {
+        // An HTTP handler that ends well without its answer being whole (it has called `exit`) has not done its work.
+        let outcome = match outcome {
+            Outcome::Ok { .. } if !self.is_answered() => {
+                let code = if self.answer.has_begun() { "bad-answer" } else { "no-answer" };
+                Outcome::GuestError { code, message: "the handler ended without a whole answer".into() }
+            }
+            outcome => outcome,
+        };
         self.usage.cpu = cpu.saturating_sub(self.cpu_base).as_nanos() as u64;
         self.usage.memory = memory;
         self.usage.dropped_lines = dropped;

@@ -54,7 +54,13 @@ impl Host {
     }
 
     pub(crate) fn evidence(&self) -> Evidence {
-        Evidence { memory_denied: self.memory.denied(), handle_limit: self.program.spec.limits.handles }
+        let limits = &self.program.spec.limits;
+        Evidence {
+            memory_denied: self.memory.denied(),
+            handle_limit: limits.handles,
+            header_limit: limits.header_bytes,
+            value_limit: limits.value_bytes,
+        }
     }
 }
 

@@ -209,6 +209,8 @@ impl Task {
         let count = Counted(self.shared.clone());
         let mut store = Store::new(&self.shared.engine, host);
         store.limiter(|host| &mut host.memory);
+        // wasmtime counts at least the size of a `Val` for each value, whatever the value's own size.
+        store.set_hostcall_fuel((self.program.spec.limits.value_bytes as usize).saturating_mul(size_of::<wasmtime::component::Val>()));
         store.set_epoch_deadline(1);
         let yielded = self.yielded.clone();
         store.epoch_deadline_callback(move |_| {

@@ -1,6 +1,7 @@
 //! How a run ended, as a value, and what it took. The blame is decided here and nowhere else.
 
 use wasmtime::component::ResourceTableError;
+use wasmtime_wasi_http::FieldMapError;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
@@ -27,7 +28,7 @@ pub enum Limit {
     TotalTime,
     RequestBody,
     ResponseBody,
-    Headers,
+    ResponseHeaders,
     Handles,
     Values,
 }
@@ -42,7 +43,7 @@ impl Limit {
             Limit::TotalTime => "total-time",
             Limit::RequestBody => "request-body",
             Limit::ResponseBody => "response-body",
-            Limit::Headers => "headers",
+            Limit::ResponseHeaders => "response-headers",
             Limit::Handles => "handles",
             Limit::Values => "values",
         }
@@ -68,7 +69,12 @@ pub struct Evidence {
     /// The sum of memories that a refused growth asked for, and the limit that refused it.
     pub memory_denied: Option<(u64, u64)>,
     pub handle_limit: u64,
+    pub header_limit: u64,
+    pub value_limit: u64,
 }
+
+/// wasmtime's error for values past the fuel is private; its text is not.
+const FUEL_EXHAUSTED: &str = "too much data";
 
 /// Blames an error that ended a store.
 pub fn blame(error: &wasmtime::Error, evidence: Evidence) -> Outcome {
@@ -81,6 +87,17 @@ pub fn blame(error: &wasmtime::Error, evidence: Evidence) -> Outcome {
     if let Some(ResourceTableError::Full) = error.downcast_ref::<ResourceTableError>() {
         let allowed = evidence.handle_limit;
         return Outcome::Limit { limit: Limit::Handles, used: allowed + 1, allowed };
+    }
+    if let Some(FieldMapError::TooManyFields | FieldMapError::TotalSizeTooBig) = error.downcast_ref::<FieldMapError>() {
+        let allowed = evidence.header_limit;
+        return Outcome::Limit { limit: Limit::ResponseHeaders, used: allowed + 1, allowed };
+    }
+    if error.root_cause().to_string().contains(FUEL_EXHAUSTED) {
+        let allowed = evidence.value_limit;
+        return Outcome::Limit { limit: Limit::Values, used: allowed + 1, allowed };
+    }
+    if let Some(wasmtime::Trap::NoAsyncResult) = error.downcast_ref::<wasmtime::Trap>() {
+        return Outcome::GuestError { code: "no-answer", message: "the handler returned without an answer".into() };
     }
     // A guest whose allocator was refused memory usually traps next; the refusal is the cause worth naming.
     if let Some((used, allowed)) = evidence.memory_denied {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { hasToken, stripHopByHop, stripTrailers } from "../../src/http/hop-by-hop.js";
+import { hasToken, stripHopByHop, stripTrailers } from "../../src/base/hop-by-hop.js";
 
 describe("stripHopByHop", () => {
   it("gives a list without such fields back as it is", () => {

@@ -5,7 +5,7 @@
  * or a guest sees them; `readAnswer` in `mapping.ts` calls it on a guest's answer. Most requests hold none of
  * these fields, so the list is given back as it is whenever there is nothing to remove.
  */
-import type { HeaderList } from "../base/headers.js";
+import type { HeaderList } from "./headers.js";
 
 /** True for a field of the connection, whatever `Connection` says. Lengths first: most names stop there. */
 export function isHopByHop(name: string): boolean {

@@ -1,0 +1,62 @@
+/**
+ * The node under soak, in a process of its own: real runtimes with real fronts, driven over HTTP alone.
+ *
+ * `node-process.ts` is forked by `node.ts` with what to deploy as JSON; it says where it listens, what it holds when
+ * asked, and ends when told. One runtime for each entry, so that guests of both versions can have the same paths.
+ */
+import { readdirSync, readFileSync } from "node:fs";
+import { Runtime, type Deployment, type RuntimeStats } from "../../../src/runtime.js";
+import { collectGarbage } from "../../support/memory.js";
+import { guestFile } from "../../support/paths.js";
+
+/** A task of a runtime: a committed guest, and its manifest. */
+export interface Planned {
+  readonly guest: string;
+  readonly manifest: Deployment["manifest"];
+}
+
+/** What the process holds: of the engine's, the pool's and the system's. */
+export interface Held {
+  readonly runtimes: readonly RuntimeStats[];
+  /** Open file descriptors. */
+  readonly files: number;
+  /** Resident memory in bytes, after a garbage collection. */
+  readonly rss: number;
+  readonly heap: number;
+}
+
+export type ToNode = "held" | "stop";
+export type FromNode = { readonly kind: "listening"; readonly ports: readonly number[] } | { readonly kind: "held"; readonly held: Held };
+
+const plan = JSON.parse(process.argv[2] ?? "[]") as readonly (readonly Planned[])[];
+const runtimes: Runtime[] = [];
+const ports: number[] = [];
+for (const tasks of plan) {
+  // Log lines are made as in a node, and thrown away.
+  const runtime = new Runtime({ instances: 200, log: "info", logTo: { write: () => {} } });
+  runtimes.push(runtime);
+  for (const { guest, manifest } of tasks) await runtime.deploy({ manifest, component: readFileSync(guestFile(guest)), source: guest });
+  ports.push((await runtime.dataFront().listen({ host: "127.0.0.1", port: 0 })).port);
+}
+say({ kind: "listening", ports });
+
+process.on("message", (message: ToNode) => {
+  if (message === "held") say({ kind: "held", held: held() });
+  else void stop();
+});
+process.once("disconnect", () => process.exit(1));
+
+function held(): Held {
+  collectGarbage();
+  const { rss, heapUsed } = process.memoryUsage();
+  return { runtimes: runtimes.map((runtime) => runtime.stats()), files: readdirSync("/proc/self/fd").length, rss, heap: heapUsed };
+}
+
+async function stop(): Promise<void> {
+  await Promise.all(runtimes.map((runtime) => runtime.close(5000)));
+  process.exit(0);
+}
+
+function say(message: FromNode): void {
+  process.send?.(message);
+}
