@@ -27,7 +27,7 @@ const [flavour = "p2", ready = "0"] = process.argv.slice(2);
 let waits = new Float64Array();
 let [wanted, ended, found] = [0, 0, 0];
 
-const add = Reflect.get(EndedRuns.prototype, "add") as (this: EndedRuns, run: Run) => void;
+const add = Reflect.get<EndedRuns, "add">(EndedRuns.prototype, "add");
 Reflect.set(EndedRuns.prototype, "add", function (this: EndedRuns, run: Run): void {
   if (ended < wanted) note(run);
   add.call(this, run);

@@ -4,7 +4,6 @@
  * A failure before the answer has begun is a problem; after it, the connection breaks off. Where both are right because
  * it is a race whether a guest's first words are out when it dies, both are accepted, and nothing in between.
  */
-import type { Flavour } from "../../support/paths.js";
 import { leave, sayAnything, type Asked } from "../support/client.js";
 import type { Random } from "../support/random.js";
 import { Violation } from "../support/steps.js";
@@ -14,40 +13,37 @@ import { LIMITS } from "./tasks.js";
 
 const HALF = Buffer.from("the first half\n");
 
-/** By version, because one kind of ending is told apart only by one of them: 0.3 traps a task that returns nothing. */
-export function badCases(flavour: Flavour): readonly Case[] {
-  return [
-    problem("trap", "/trap", 500, "guest/trap"),
-    problem("stack", "/stack", 500, "guest/trap"),
-    problem("loop", "/loop", 500, "guest/cpu"),
-    problem("memory", "/memory", 500, "guest/memory"),
-    problem("hang", "/hang", 504, "guest/timeout"),
-    problem("no answer", "/none", 500, flavour === "p2" ? "guest/no-answer" : "guest/trap"),
-    problem("dropped answer", "/drop", 500, flavour === "p2" ? "guest/no-answer" : "guest/trap"),
-    problem("two answers", "/twice", 500, "guest/trap"),
-    problem("error", "/error", 500, "guest/error"),
-    problem("exit", "/exit?code=1", 500, "guest/no-answer"),
-    problem("handles", "/handles", 500, "guest/handles"),
-    problem("status 101", "/status?code=101", 500, "guest/error"),
-    problem("too much for its length", "/big?bytes=100&length=50", 500, "guest/error"),
-    problem("too little for its length", "/big?bytes=50&length=100", 500, "guest/error"),
-    broken("trap after the head", "/after-head-trap?ms=100", HALF, "trap"),
-    broken("hang after the head", "/after-head-hang", HALF, "limit"),
-    broken("output", `/big?bytes=${2 * LIMITS.responseBody}`, letters(2 * LIMITS.responseBody), "limit"),
-    { name: "error after the head", run: errorAfterHead },
-    { name: "trap after the end", run: trapAfterEnd },
-    { name: "flood", run: flood },
-    { name: "body too large", run: bodyTooLarge },
-    { name: "body too large, in chunks", run: chunksTooLarge },
-    { name: "malformed", run: malformed },
-    { name: "headers too large", run: headersTooLarge },
-    { name: "client leaves before the answer", run: leaveBeforeAnswer },
-    { name: "client leaves amid events", run: leaveAmidEvents },
-    { name: "client leaves amid a large answer", run: leaveAmidAnswer },
-    { name: "client leaves amid its upload", run: leaveAmidUpload },
-    { name: "client leaves amid an echo", run: leaveAmidEcho },
-  ];
-}
+export const BAD: readonly Case[] = [
+  problem("trap", "/trap", 500, "guest/trap"),
+  problem("stack", "/stack", 500, "guest/trap"),
+  problem("loop", "/loop", 500, "guest/cpu"),
+  problem("memory", "/memory", 500, "guest/memory"),
+  problem("hang", "/hang", 504, "guest/timeout"),
+  problem("no answer", "/none", 500, "guest/no-answer"),
+  problem("dropped answer", "/drop", 500, "guest/no-answer"),
+  problem("two answers", "/twice", 500, "guest/trap"),
+  problem("error", "/error", 500, "guest/error"),
+  problem("exit", "/exit?code=1", 500, "guest/no-answer"),
+  problem("handles", "/handles", 500, "guest/handles"),
+  problem("status 101", "/status?code=101", 500, "guest/error"),
+  problem("too much for its length", "/big?bytes=100&length=50", 500, "guest/error"),
+  problem("too little for its length", "/big?bytes=50&length=100", 500, "guest/error"),
+  broken("trap after the head", "/after-head-trap?ms=100", HALF, "trap"),
+  broken("hang after the head", "/after-head-hang", HALF, "limit"),
+  broken("output", `/big?bytes=${2 * LIMITS.responseBody}`, letters(2 * LIMITS.responseBody), "limit"),
+  { name: "error after the head", run: errorAfterHead },
+  { name: "trap after the end", run: trapAfterEnd },
+  { name: "flood", run: flood },
+  { name: "body too large", run: bodyTooLarge },
+  { name: "body too large, in chunks", run: chunksTooLarge },
+  { name: "malformed", run: malformed },
+  { name: "headers too large", run: headersTooLarge },
+  { name: "client leaves before the answer", run: leaveBeforeAnswer },
+  { name: "client leaves amid events", run: leaveAmidEvents },
+  { name: "client leaves amid a large answer", run: leaveAmidAnswer },
+  { name: "client leaves amid its upload", run: leaveAmidUpload },
+  { name: "client leaves amid an echo", run: leaveAmidEcho },
+];
 
 function problem(name: string, path: string, status: number, code: string): Case {
   return { name, run: async ({ client, port }) => expectProblem(await client.ask(port, { path }), status, code) };

@@ -21,3 +21,6 @@ export function hostileTasks(flavour: Flavour): Planned[] {
     { guest: `hello-${flavour}`, manifest: { name: "hello", routes: ["/hello"], limits: SMALL, capacity: { ready: 4 } } },
   ];
 }
+
+/** A path of each. */
+export const ONE_OF_EACH_TASK = ["/", "/loop", "/hang", "/echo/x", "/hello"];

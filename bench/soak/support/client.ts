@@ -1,6 +1,6 @@
 /** The clients of a soak: one that behaves, one that says anything, one that leaves. */
 import { Agent, request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from "node:http";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 
 /** Longer than any limit of the tasks: an answer that takes so long is a hung request. */
 const PATIENCE_MS = 90_000;
@@ -26,6 +26,9 @@ export interface Answer {
   readonly ending: string;
 }
 
+/** What a connection was used for before, which may explain why it broke. */
+const lastUse = new WeakMap<Socket, { readonly what: string; readonly at: number }>();
+
 /** Requests over connections that are kept and used again. */
 export class Client {
   readonly #agent: Agent;
@@ -41,15 +44,25 @@ export class Client {
       const call = httpRequest({ host: "127.0.0.1", port, method, path, agent: this.#agent, timeout: PATIENCE_MS, headers: { ...headers, ...framing } });
       let answer: IncomingMessage | undefined;
       const pieces: Buffer[] = [];
+      let before = "";
+      call.on("socket", (socket) => {
+        const last = lastUse.get(socket);
+        before = last === undefined ? ", on a new connection" : `, on a connection that ${last.what} used ${Math.round(performance.now() - last.at)} ms before`;
+        lastUse.set(socket, { what: `${method} ${path}`, at: performance.now() });
+      });
       const settle = (ending: string): void =>
         resolve({ status: answer?.statusCode ?? 0, headers: answer?.headers ?? {}, trailers: answer?.trailers ?? {}, body: Buffer.concat(pieces), ending });
       call.on("timeout", () => call.destroy(new Error(`nothing came for ${PATIENCE_MS / 1000} s`)));
       // An answer may come, and the connection close, before all of the body is out: the answer counts.
-      call.on("error", (error: NodeJS.ErrnoException) => answer ?? settle(error.code ?? error.message));
+      call.on("error", (error: NodeJS.ErrnoException) => answer ?? settle((error.code ?? error.message) + before));
       call.on("response", (response) => {
         answer = response;
         response.on("data", (piece: Buffer) => pieces.push(piece));
-        response.on("end", () => settle("whole"));
+        const { socket } = response;
+        response.on("end", () => {
+          lastUse.set(socket, { what: `${method} ${path} (${response.statusCode})`, at: performance.now() });
+          settle("whole");
+        });
         response.on("error", (error: NodeJS.ErrnoException) => settle(error.code ?? error.message));
       });
       if (asked.trailers !== undefined) call.addTrailers(asked.trailers);

@@ -4,7 +4,7 @@
  * `node-process.ts` is forked by `node.ts` with what to deploy as JSON; it says where it listens, what it holds when
  * asked, and ends when told. One runtime for each entry, so that guests of both versions can have the same paths.
  */
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { Runtime, type Deployment, type RuntimeStats } from "../../../src/runtime.js";
 import { collectGarbage } from "../../support/memory.js";
 import { guestFile } from "../../support/paths.js";
@@ -18,8 +18,8 @@ export interface Planned {
 /** What the process holds: of the engine's, the pool's and the system's. */
 export interface Held {
   readonly runtimes: readonly RuntimeStats[];
-  /** Open file descriptors. */
-  readonly files: number;
+  /** Open file descriptors, by what they lead to. */
+  readonly files: Readonly<Record<string, number>>;
   /** Resident memory in bytes, after a garbage collection. */
   readonly rss: number;
   readonly heap: number;
@@ -49,7 +49,22 @@ process.once("disconnect", () => process.exit(1));
 function held(): Held {
   collectGarbage();
   const { rss, heapUsed } = process.memoryUsage();
-  return { runtimes: runtimes.map((runtime) => runtime.stats()), files: readdirSync("/proc/self/fd").length, rss, heap: heapUsed };
+  return { runtimes: runtimes.map((runtime) => runtime.stats()), files: openFiles(), rss, heap: heapUsed };
+}
+
+function openFiles(): Record<string, number> {
+  const files: Record<string, number> = {};
+  for (const fd of readdirSync("/proc/self/fd")) {
+    let target: string;
+    try {
+      // `socket:[12345]` is a socket like any other.
+      target = readlinkSync(`/proc/self/fd/${fd}`).replace(/:\[\d+\]$/, "");
+    } catch {
+      continue; // the folder itself, closed by now
+    }
+    files[target] = (files[target] ?? 0) + 1;
+  }
+  return files;
 }
 
 async function stop(): Promise<void> {

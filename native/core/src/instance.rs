@@ -265,6 +265,9 @@ impl Task {
             }
             Ok(Ok(Err(error)) | Err(error)) => {
                 let outcome = blame(&error, store.data().evidence());
+                if self.actives.len() > 1 {
+                    self.suspect = self.culprit(store).or(self.suspect);
+                }
                 self.settle_blamed(outcome);
                 false
             }
@@ -470,6 +473,14 @@ impl Task {
         if timer.as_mut().poll(cx).is_ready() {
             self.mailbox.signal.wake();
         }
+    }
+
+    /// The run whose task was executing when the store ended: the store still knows.
+    fn culprit(&self, store: &mut Store<Host>) -> Option<u64> {
+        let mut context = store.as_context_mut();
+        let stack: Vec<_> = context.async_call_stack().ok()?.collect();
+        let guilty = self.actives.iter().find(|active| stack.iter().any(|task| active.state.is_task(*task)));
+        guilty.map(|active| active.run.handle)
     }
 
     /// The store has ended with `outcome`: the run whose doing it is gets it, the others lose their instance.

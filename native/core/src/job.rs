@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty, Full};
-use wasmtime::component::{Accessor, Instance, Val};
+use wasmtime::component::{Accessor, GuestTaskId, Instance, Val};
 use wasmtime::{AsContextMut, Result, StoreContextMut};
 use wasmtime_wasi_http::p2::bindings::http::types as p2_types;
 use wasmtime_wasi_http::{WasiBody, WasiHttpView, p3};
@@ -34,12 +34,22 @@ pub(crate) struct JobState {
     pub answered: AtomicBool,
     pub exit: AtomicI32,
     outcome: Mutex<Option<Outcome>>,
+    task: Mutex<Option<GuestTaskId>>,
 }
 
 impl JobState {
     /// The run ends with this, though the store is sound.
     pub(crate) fn fail(&self, outcome: Outcome) {
         *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+    }
+
+    /// The component-model task that the export's call has become.
+    fn begun_as(&self, task: GuestTaskId) {
+        *self.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
+    }
+
+    pub(crate) fn is_task(&self, task: GuestTaskId) -> bool {
+        *self.task.lock().unwrap_or_else(PoisonError::into_inner) == Some(task)
     }
 
     pub(crate) fn failure(&self) -> Option<Outcome> {
@@ -88,7 +98,7 @@ async fn http(accessor: &Accessor<Host>, instance: Instance, frame: HttpFrame, r
     let program = accessor.with(|mut store| store.get().program.clone());
     match &program.http {
         Some(HttpEntry::P2(entry)) => http_p2(accessor, instance, entry, request, slot, state).await,
-        Some(HttpEntry::P3(entry)) => http_p3(accessor, instance, entry, request, slot).await,
+        Some(HttpEntry::P3(entry)) => http_p3(accessor, instance, entry, request, slot, state).await,
         None => {
             state.fail(Outcome::Refused { code: "not-http", message: "the component has no HTTP handler".into() });
             Ok(())
@@ -145,6 +155,7 @@ async fn http_p2(
             }
         })?;
         let call = handler.start_call_concurrent(store.as_context_mut(), (incoming, outparam))?;
+        state.begun_as(call.task());
         wasmtime::error::Ok((handler, call))
     })?;
     handler.finish_call_concurrent(accessor, call).await?;
@@ -160,6 +171,7 @@ async fn http_p3(
     entry: &p3::bindings::ServiceIndices,
     request: http::Request<WasiBody>,
     slot: AnswerSlot,
+    state: &JobState,
 ) -> Result<()> {
     let (handler, call, request_done) = accessor.with(|mut store| {
         let service = entry.load(store.as_context_mut(), &instance)?;
@@ -170,6 +182,7 @@ async fn http_p3(
         let request_done: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(request_done);
         let request = http.table.push(request)?;
         let call = handler.start_call_concurrent(store.as_context_mut(), (request,))?;
+        state.begun_as(call.task());
         wasmtime::error::Ok((handler, call, request_done))
     })?;
     match handler.finish_call_concurrent(accessor, call).await?.0 {
