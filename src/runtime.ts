@@ -1,4 +1,5 @@
 /** The composition root: builds every concrete part and joins them. */
+import { statSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import type { DestinationStream, Logger } from "pino";
@@ -70,6 +71,8 @@ export interface RuntimeStats {
 
 /** How long `close` waits for runs before it ends them. */
 const CLOSE_MS = 10_000;
+/** How long a cancelled run may take to end; two ticks are usual. */
+const CANCELLED_MS = 1000;
 const KEEP_RESIDENT_BYTES = 2 * 2 ** 20;
 const QUEUE = 10_000;
 
@@ -141,7 +144,11 @@ export class Runtime implements AsyncDisposable {
    */
   async deploy(deployment: Deployment): Promise<DeployedTask> {
     const source = deployment.source ?? deployment.manifest.component ?? "the component";
-    const manifest = readManifest({ component: "component.wasm", ...deployment.manifest }, `the manifest of ${deployment.manifest.name}`);
+    const where = `the manifest of ${deployment.manifest.name}`;
+    const manifest = readManifest({ component: "component.wasm", ...deployment.manifest }, where);
+    for (const [i, { host }] of manifest.files.entries()) {
+      if (!isFolder(host)) throw new UserError(`${where} is not a valid manifest:\n  files[${i}].host: there is no folder ${host}`);
+    }
     const info = await this.#load(deployment.component, source);
     const scripts = Object.keys(this.#imports);
     const spec = programSpec(info.digest, manifest, scripts, { ...NO_GRANTS, ...deployment.own });
@@ -224,6 +231,8 @@ export class Runtime implements AsyncDisposable {
     this.#draining = true;
     await Promise.all([...this.#fronts.map((front) => front.close(limitMs)), this.#executor.drained(limitMs)]);
     this.#executor.cancelAll();
+    // So that they end as cancelled, and not by the end of their engine.
+    await this.#executor.drained(CANCELLED_MS);
     await this.#engine.close();
     this.#executor.stop();
     this.#metrics.stop();
@@ -290,6 +299,10 @@ export class Runtime implements AsyncDisposable {
     const result: unknown = await provided(...(JSON.parse(args) as never[]));
     return toJson(result === undefined ? [] : [result]);
   };
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
 function described(task: Task): DeployedTask {

@@ -54,7 +54,13 @@ impl SharedMemory {
     /// The arrays must stay alive and in place as long as this does: they are the owner's fields, and Node never
     /// moves the memory of an ArrayBuffer.
     pub fn new(numbers: &mut [f64], bytes: &mut [u8]) -> Self {
-        Self { numbers: numbers.as_mut_ptr(), numbers_len: numbers.len(), bytes: bytes.as_mut_ptr(), bytes_len: bytes.len(), left: Vec::new() }
+        Self {
+            numbers: numbers.as_mut_ptr(),
+            numbers_len: numbers.len(),
+            bytes: bytes.as_mut_ptr(),
+            bytes_len: bytes.len(),
+            left: Vec::new(),
+        }
     }
 
     /// What the owner has written for a command.
@@ -65,7 +71,8 @@ impl SharedMemory {
     /// Writes as many events as fit; the array of large bodies, if there are any.
     pub fn drain<'env>(&mut self, env: Env, next: impl FnOnce() -> Vec<Event>) -> Result<Option<Unknown<'env>>> {
         let events = if self.left.is_empty() { next() } else { std::mem::take(&mut self.left) };
-        let (numbers, bytes) = unsafe { (slice::from_raw_parts_mut(self.numbers, self.numbers_len), slice::from_raw_parts_mut(self.bytes, self.bytes_len)) };
+        let (numbers, bytes) =
+            unsafe { (slice::from_raw_parts_mut(self.numbers, self.numbers_len), slice::from_raw_parts_mut(self.bytes, self.bytes_len)) };
         let mut writer = Writer { env: env.raw(), numbers, bytes, n: 0, b: 0, large: ptr::null_mut(), larges: 0 };
         let mut events = events.into_iter();
         while let Some(event) = events.as_slice().first() {
@@ -212,7 +219,10 @@ impl Writer<'_> {
             check_status!(unsafe { sys::napi_create_array(self.env, &mut self.large) }, "array")?;
         }
         let mut value = ptr::null_mut();
-        check_status!(unsafe { sys::napi_create_buffer_copy(self.env, bytes.len(), bytes.as_ptr().cast(), ptr::null_mut(), &mut value) }, "buffer")?;
+        check_status!(
+            unsafe { sys::napi_create_buffer_copy(self.env, bytes.len(), bytes.as_ptr().cast(), ptr::null_mut(), &mut value) },
+            "buffer"
+        )?;
         check_status!(unsafe { sys::napi_set_element(self.env, self.large, self.larges, value) }, "element")?;
         self.larges += 1;
         Ok(())
@@ -224,13 +234,17 @@ fn inline_bytes(event: &Event) -> usize {
     let small = |length: usize| if length > SMALL { 0 } else { length };
     let optional = |bytes: Option<usize>| bytes.map_or(0, small);
     match event {
-        Event::Head { headers, body, trailers, .. } => small(headers.len()) + optional(body.as_ref().map(|body| body.len())) + optional(trailers.as_ref().map(Vec::len)),
+        Event::Head { headers, body, trailers, .. } => {
+            small(headers.len()) + optional(body.as_ref().map(|body| body.len())) + optional(trailers.as_ref().map(Vec::len))
+        }
         Event::Chunk { bytes, .. } => small(bytes.len()),
         Event::End { trailers, .. } => optional(trailers.as_ref().map(Vec::len)),
         Event::Result { json, .. } => small(json.len()),
         Event::Ask { interface, function, arguments, .. } => small(interface.len()) + small(function.len()) + small(arguments.len()),
         Event::Log(line) => small(line.text.len()) + optional(line.context.as_ref().map(String::len)) + 16,
-        Event::Settled { outcome, .. } | Event::Failed { outcome, .. } => outcome_texts(outcome).map_or(0, |[kind, detail, message]| kind.len() + detail.len() + small(message.len())),
+        Event::Settled { outcome, .. } | Event::Failed { outcome, .. } => {
+            outcome_texts(outcome).map_or(0, |[kind, detail, message]| kind.len() + detail.len() + small(message.len()))
+        }
         Event::Loaded { result, .. } => small(result.as_ref().map_or_else(String::len, String::len)),
         Event::Linked { result, .. } => optional(result.as_ref().err().map(String::len)),
         _ => 0,

@@ -84,7 +84,11 @@ impl NativeEngine {
     #[napi(catch_unwind)]
     pub fn run_http(&mut self, large_body: Option<&[u8]>) {
         let (numbers, bytes) = self.memory.input();
-        let &[slot, generation, program, run, last, head, idle, total, more, method, scheme, authority, target, headers, body, ..] = numbers else { return };
+        let &[slot, generation, program, run, last, head, idle, total, more, method, scheme, authority, target, headers, body, ..] =
+            numbers
+        else {
+            return;
+        };
         let mut rest = bytes;
         let mut next = |length: f64| {
             let (part, tail) = rest.split_at(length as usize);
@@ -98,7 +102,11 @@ impl NativeEngine {
             authority: text(next(authority)),
             target: text(next(target)),
             headers: next(headers).to_vec(),
-            body: if body == -2.0 { large_body.map(bytes::Bytes::copy_from_slice) } else { (body >= 0.0).then(|| bytes::Bytes::copy_from_slice(next(body))) },
+            body: if body == -2.0 {
+                large_body.map(bytes::Bytes::copy_from_slice)
+            } else {
+                (body >= 0.0).then(|| bytes::Bytes::copy_from_slice(next(body)))
+            },
             more: more != 0.0,
         };
         let id = InstanceId { slot: slot as u32, generation: generation as u32 };

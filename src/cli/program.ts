@@ -1,10 +1,13 @@
 /** Every command, its options and its help. The work is done elsewhere. */
 import { Command, InvalidArgumentError, Option } from "commander";
+import { statSync } from "node:fs";
 import { relative } from "node:path";
+import { UserError } from "../base/errors.js";
 import { parseAddress, resolveConfig, type NodeFlags } from "../config/resolve.js";
 import { buildGuest } from "../guests/build.js";
 import { runFile, serveFile, serveNode, type FileOptions } from "../main.js";
 import { LOG_LEVELS, type LogLevel } from "../observe/log.js";
+import { describeIssues, manifestSchema } from "../tasks/manifest.js";
 import { version } from "./version.js";
 
 interface FileFlags {
@@ -107,11 +110,18 @@ function fileFlags(flags: FileFlags, args: readonly string[]): FileOptions {
     outbound: flags.outbound,
     sockets: flags.sockets,
     config: flags.configVar,
-    limits: flags.limit as FileOptions["limits"],
-    reuse: flags.reuse as FileOptions["reuse"],
+    limits: checked("--limit", manifestSchema.shape.limits, flags.limit) as FileOptions["limits"],
+    reuse: checked("--reuse", manifestSchema.shape.reuse, flags.reuse) as FileOptions["reuse"],
     ready: flags.ready ?? 0,
     arguments: args,
   };
+}
+
+/** Settings as they were given; what is wrong with them is said of the flag rather than of a manifest that nobody wrote. */
+function checked<T>(flag: string, schema: typeof manifestSchema.shape.limits | typeof manifestSchema.shape.reuse, settings: T): T {
+  const result = schema.safeParse(settings);
+  if (result.success) return settings;
+  throw new UserError(`${flag} is not valid:\n${describeIssues(result.error)}`, { exitCode: 2 });
 }
 
 const NODE_ONLY = ["admin", "config"];
@@ -148,15 +158,19 @@ function pair(text: string, before: Record<string, string>): Record<string, stri
   return { ...before, [text.slice(0, equals)]: text.slice(equals + 1) };
 }
 
+/** Fields of `limits` and `reuse` that a manifest has as numbers; all others have a unit. */
+const COUNTS: ReadonlySet<string> = new Set(["concurrency", "handles", "maxRequests", "maxConcurrent"]);
+
 /** A manifest's field: numbers where the manifest has numbers. */
 function setting(text: string, before: Record<string, string | number>): Record<string, string | number> {
   const [[name, value]] = Object.entries(pair(text, {})) as [[string, string]];
-  return { ...before, [name]: /^\d+$/.test(value) ? Number(value) : value };
+  return { ...before, [name]: COUNTS.has(name) && /^\d+$/.test(value) ? Number(value) : value };
 }
 
 function directory(text: string, before: FileOptions["files"]): FileOptions["files"] {
   const [host, guest, ...rest] = text.split("::");
   if (host === undefined || host === "" || guest === "" || rest.length > 0) throw new InvalidArgumentError("expected HOST::GUEST, such as ./data::/data.");
+  if (statSync(host, { throwIfNoEntry: false })?.isDirectory() !== true) throw new InvalidArgumentError(`there is no folder ${host}.`);
   return [...before, { host, guest: guest ?? host, readOnly: false }];
 }
 

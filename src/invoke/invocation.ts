@@ -32,7 +32,7 @@ export interface Incoming {
 export interface Reply {
   /**
    * The answer begins. `body` is its beginning, `ended` says that this is all of it (then neither `chunk`
-   * nor `end` follow). `headers` are final: ours are in, hop-by-hop fields are out.
+   * nor `end` follow). `headers` have ours in them; the front takes out hop-by-hop fields, which it frames itself.
    */
   head(status: number, headers: HeaderList, body: Uint8Array | undefined, ended: boolean, trailers: HeaderList | undefined): void;
   chunk(bytes: Uint8Array): void;
@@ -41,7 +41,7 @@ export interface Reply {
   problem(problem: Problem, headers: HeaderList): void;
   /** The head is out and the rest will not come: destroy the connection, never end it cleanly. */
   reset(): void;
-  /** The guest wants `bytes` more of the request body; the first call says that it is wanted at all (100-continue). */
+  /** The guest wants `bytes` more of the request body; the first call says that it is wanted at all (100-continue). 0: no more will be. */
   wantInput(bytes: number): void;
 }
 

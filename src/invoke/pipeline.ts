@@ -77,7 +77,9 @@ class HttpRun implements Exchange, RunListener {
   readonly #run: Run;
   readonly #mayDebug: boolean;
   #headSent = false;
+  /** All of the answer is out; the guest may go on, and may go on reading. */
   #ended = false;
+  #settled = false;
 
   constructor(ports: PipelinePorts, task: Task, incoming: Incoming, reply: Reply) {
     this.#ports = ports;
@@ -102,15 +104,15 @@ class HttpRun implements Exchange, RunListener {
   }
 
   input(bytes: Uint8Array): void {
-    if (!this.#ended) this.#ports.engine.send({ kind: "chunk", run: this.#run.handle, bytes });
+    if (!this.#settled) this.#ports.engine.send({ kind: "chunk", run: this.#run.handle, bytes });
   }
 
   inputEnd(trailers: HeaderList | undefined): void {
-    if (!this.#ended) this.#ports.engine.send({ kind: "end", run: this.#run.handle, trailers: stripTrailers(trailers) });
+    if (!this.#settled) this.#ports.engine.send({ kind: "end", run: this.#run.handle, trailers: stripTrailers(trailers) });
   }
 
   taken(bytes: number): void {
-    if (!this.#ended) this.#ports.engine.send({ kind: "credit", run: this.#run.handle, bytes });
+    if (!this.#settled) this.#ports.engine.send({ kind: "credit", run: this.#run.handle, bytes });
   }
 
   cancel(): void {
@@ -150,6 +152,8 @@ class HttpRun implements Exchange, RunListener {
   }
 
   settled(run: Run): void {
+    this.#settled = true;
+    if (this.#incoming.streaming) this.#reply.wantInput(0);
     if (this.#ended) return;
     this.#ended = true;
     if (this.#headSent) {

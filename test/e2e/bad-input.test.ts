@@ -35,7 +35,7 @@ describe("a component", () => {
       "pilotlight: x.wasm: the component cannot be compiled: failed to parse WebAssembly module: wasm component contains an invalid module section: section range 2012..6818 is out of bounds (bound = 3000)\n",
     ],
     ["that is not there", {}, "pilotlight: the component DIR/x.wasm cannot be read: there is no such file\n"],
-    ["that is a folder", { "x.wasm/y": "" }, "pilotlight: the component DIR/x.wasm cannot be read: it is a folder; give a file\n"],
+    ["that is a folder", { "x.wasm/y": "" }, "pilotlight: the component DIR/x.wasm cannot be read: EISDIR: illegal operation on a directory, read\n"],
   ])("%s is refused by serve and by run alike", async (_title, files, says) => {
     expect(await refusal(["serve", "x.wasm", "--addr", "127.0.0.1:0"], files)).toEqual({ exit: 1, says });
     expect(await refusal(["run", "x.wasm"], files)).toEqual({ exit: 1, says });
@@ -84,7 +84,7 @@ describe("the data folder", () => {
     // Root may write everywhere, so a file stands where the folder would be.
     expect(await refusal(["serve", HELLO, "--addr", "127.0.0.1:0", "--data", "taken"], { taken: "a file" })).toEqual({
       exit: 1,
-      says: "pilotlight: the cache folder DIR/taken/compiled cannot be written: Not a directory (os error 20); give a folder that can be with --data\n",
+      says: "pilotlight: the cache folder taken/compiled cannot be written: Not a directory (os error 20); give a folder that can be with --data\n",
     });
     expect(await refusal(["serve"], { ".pilotlight": "a file" })).toEqual({
       exit: 1,
@@ -92,43 +92,43 @@ describe("the data folder", () => {
     });
   });
 
-  it("keeps compiled components, and what is broken in it is made anew", async () => {
+  it("keeps compiled components, and one that is cut off or changed is made anew", async () => {
     const data = tempDir();
     const serve = async (): Promise<string> => {
-      const node = await startProgram(["serve", HELLO, "--data", data]);
+      const node = await startProgram([HELLO, "--data", data]);
       const text = await (await node.get("/")).text();
       expect((await node.program.stop()).exit).toBe(0);
       return text;
     };
-    const compiled = (): string[] => readdirSync(data, { recursive: true, withFileTypes: true }).filter((f) => f.isFile()).map((f) => join(f.parentPath, f.name));
-    expect(await serve()).toBe("Hello, WASI!");
-    const [file, ...others] = compiled();
-    expect(others).toEqual([]);
-    const { mtimeMs, size } = statSync(file as string);
-    expect(await serve()).toBe("Hello, WASI!");
-    expect(statSync(file as string).mtimeMs).toBe(mtimeMs);
+    const files = (): string[] => readdirSync(join(data, "compiled")).sort();
+    expect(await serve()).toBe("Hello, WASI!\n");
+    const kept = files();
+    const compiled = join(data, "compiled", kept.find((name) => name.endsWith(".cwasm")) as string);
+    const whole = readFileSync(compiled);
+    const { ino } = statSync(compiled);
+    expect(await serve()).toBe("Hello, WASI!\n");
+    expect(statSync(compiled).ino, "the kept one is used").toBe(ino);
 
-    truncateSync(file as string, size / 2);
-    expect(await serve()).toBe("Hello, WASI!");
-    expect(statSync(file as string).size).toBe(size);
+    truncateSync(compiled, whole.length / 2);
+    expect(await serve()).toBe("Hello, WASI!\n");
+    expect(readFileSync(compiled).equals(whole)).toBe(true);
 
-    const broken = readFileSync(file as string);
-    broken.fill(0xff, size / 2, size / 2 + 64);
-    writeFileSync(file as string, broken);
-    expect(await serve()).toBe("Hello, WASI!");
-    expect(compiled()).toEqual([file]);
+    writeFileSync(compiled, Buffer.from(whole).fill(0xff, whole.length / 2, whole.length / 2 + 64));
+    expect(await serve()).toBe("Hello, WASI!\n");
+    expect(readFileSync(compiled).equals(whole)).toBe(true);
+    expect(files()).toEqual(kept);
   });
 });
 
 describe("an address", () => {
   it("that is taken is named with its flag, and whoever has it goes on", async () => {
-    const first = await startProgram(["serve", HELLO]);
+    const first = await startProgram([HELLO]);
     const { port } = first;
     expect(await refusal(["serve", HELLO, "--addr", `127.0.0.1:${port}`])).toEqual({
       exit: 1,
       says: `pilotlight: --addr: cannot listen on 127.0.0.1:${port}: the port is taken; choose another, or 0 for any free one\n`,
     });
-    expect(await (await first.get("/")).text()).toBe("Hello, WASI!");
+    expect(await (await first.get("/")).text()).toBe("Hello, WASI!\n");
   });
 
   it("of the admin plane that is taken ends the data plane, too", async () => {
@@ -162,13 +162,21 @@ describe("a command line", () => {
     [["run", HELLO, "--dir", "a::b::c"], "error: option '--dir <HOST::GUEST>' argument 'a::b::c' is invalid. expected HOST::GUEST, such as ./data::/data.\n(pilotlight run --help says what there is)\n"],
     [["serve", "--env", "A=b"], "error: --env goes with a FILE; a node's tasks say it in their manifests\n(pilotlight serve --help says what there is)\n"],
     [["serve", HELLO, "--config", "x.json"], "error: --config goes without a FILE: it is about a node\n(pilotlight serve --help says what there is)\n"],
-    [["serve", HELLO, "--limit", "memory=5x"], 'pilotlight: --limit memory=5x: expected a size such as "64MiB", "1.5GB" or "512B"\n'],
-    [["serve", HELLO, "--limit", "memry=5MiB", "--limit", "cpu=10"], "pilotlight: --limit memry: unknown field\n"],
-    [["serve", HELLO, "--reuse", "maxRequests=0"], "pilotlight: --reuse maxRequests: Too small: expected number to be >0\n"],
-    [["run", HELLO, "--dir", "nowhere::/x"], "pilotlight: --dir nowhere: there is no such folder\n"],
-    [["serve", HELLO, "--outbound", "example.com"], 'pilotlight: --outbound: outbound origin "example.com" has no scheme; write "https://example.com"\n'],
+    [["run", HELLO, "--dir", "nowhere::/x"], "error: option '--dir <HOST::GUEST>' argument 'nowhere::/x' is invalid. there is no folder nowhere.\n(pilotlight run --help says what there is)\n"],
+    [
+      ["serve", HELLO, "--limit", "memory=5x", "--limit", "memry=5MiB", "--limit", "cpu=10"],
+      'pilotlight: --limit is not valid:\n  memory: expected a size such as "64MiB", "1.5GB" or "512B"\n  cpu: expected a duration such as "250ms", "10s", "15m" or "1h"\n  memry: unknown field\n',
+    ],
+    [["serve", HELLO, "--reuse", "maxRequests=0"], "pilotlight: --reuse is not valid:\n  maxRequests: Too small: expected number to be >0\n"],
   ])("%j is refused with status 2", async (args, says) => {
     expect(await refusal(args)).toEqual({ exit: 2, says });
+  });
+
+  it("with an origin that is none is refused with the one that was meant", async () => {
+    expect(await refusal(["serve", HELLO, "--outbound", "example.com"])).toEqual({
+      exit: 1,
+      says: 'pilotlight: hello-p2.wasm: outbound origin "example.com" has no scheme; write "https://example.com"\n',
+    });
   });
 
   it("without a command shows what there is", async () => {

@@ -52,12 +52,13 @@ describe.each(["p2", "p3"])("an answer, %s", (version) => {
     }
   });
 
-  it("comes no further than the credit until there is more", async () => {
+  it("comes little further than the credit until there is more", async () => {
     const run = engine.run(await behave(), "/big?bytes=2000000", { credit: false, deadlines: { idle: 150 } });
     const outcome = await run.outcome();
     expect(outcome).toMatchObject({ kind: "limit", limit: "idle-time", allowed: 150 });
     expect(run.bytes().length).toBeGreaterThan(CREDIT_BYTES / 2);
-    expect(run.bytes().length).toBeLessThanOrEqual(CREDIT_BYTES);
+    // A guest's last write goes out whole, though it exceeds what is left.
+    expect(run.bytes().length).toBeLessThan(CREDIT_BYTES + INLINE_BYTES);
   });
 
   it("goes on by as much as is credited", async () => {
@@ -146,7 +147,7 @@ describe.each(["p2", "p3"])("a request body, %s", (version) => {
   it("is asked for no faster than a slow guest takes it", async () => {
     const run = engine.run(await engine.program(`behave-${version}`), http("/read?ms=15", { method: "POST", more: true }));
     await run.first("need-input");
-    run.chunk(letters(CREDIT_BYTES));
+    for (let i = 0; i < 16; i++) run.chunk(letters(CREDIT_BYTES / 16));
     // Less than all of it can have been taken when the first word of more comes.
     await engine.until(() => run.wanted() > CREDIT_BYTES);
     expect(run.wanted()).toBeLessThan(2 * CREDIT_BYTES);

@@ -7,7 +7,7 @@
  */
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, onTestFinished } from "vitest";
-import type { Command, Engine, EngineEvent, Frame, GuestLine, HttpFrame, ProgramId, RunHandle } from "../../src/engine/engine.js";
+import type { Command, Engine, EngineEvent, EngineStats, Frame, GuestLine, HttpFrame, ProgramId, RunHandle } from "../../src/engine/engine.js";
 import { startEngine, type EngineSettings } from "../../src/engine/native.js";
 import type { Outcome, Usage } from "../../src/engine/outcome.js";
 import type { ComponentInfo, ProgramLimits, ProgramSpec } from "../../src/engine/program.js";
@@ -265,11 +265,14 @@ export class TestEngine {
     while (!condition()) await new Promise<void>((resolve) => this.#watchers.push(resolve));
   }
 
+  /** Resolves when the gauges say so. No event tells of them, so they are looked at again and again. */
+  async gauges(condition: (stats: EngineStats) => boolean): Promise<void> {
+    while (!condition(this.port.stats())) await new Promise((resolve) => setImmediate(resolve));
+  }
+
   /** Resolves when no instance and no run is left. */
-  async idle(): Promise<void> {
-    const { port } = this;
-    // A gauge may fall a moment after the event that tells of it.
-    while (port.stats().instances > 0 || port.stats().runs > 0) await new Promise((resolve) => setImmediate(resolve));
+  idle(): Promise<void> {
+    return this.gauges(({ instances, runs }) => instances === 0 && runs === 0);
   }
 
   close(): Promise<void> {

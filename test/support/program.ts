@@ -28,6 +28,8 @@ export interface Ending {
 }
 
 const BIN = join(ROOT, "dist/cli/bin.js");
+/** How much of either stream a report shows. */
+const TAIL = 4000;
 const running = new Set<Program>();
 
 afterEach(({ task }) => {
@@ -77,7 +79,7 @@ export class Program {
 
   /** Everything, for reports. */
   said(): string {
-    return `\n--- pilotlight ${this.#args.join(" ")}\n--- stderr\n${this.stderr}--- stdout\n${this.stdout}---`;
+    return `\n--- pilotlight ${this.#args.join(" ")}\n--- stderr\n${this.stderr.slice(-TAIL)}--- stdout\n${this.stdout.slice(-TAIL)}---`;
   }
 
   /** Waits for `pattern` on stderr. */
@@ -117,9 +119,9 @@ export interface Serving {
   get(path: string, init?: RequestInit): Promise<Response>;
 }
 
-/** Starts `serve …` on a free port and reads back which. */
+/** Starts `serve` with these arguments on a free port and reads back which. */
 export async function startProgram(args: readonly string[], options: ProgramOptions = {}): Promise<Serving> {
-  const program = new Program([...args, "--addr", "127.0.0.1:0"], options);
+  const program = new Program(["serve", "--addr", "127.0.0.1:0", ...args], options);
   const log = program.log();
   const [, origin, port] = await program.says(/(http:\/\/127\.0\.0\.1:(\d+))\/\n/);
   return { program, port: Number(port), origin: origin as string, log, get: (path, init) => fetch(`${origin}${path}`, init) };

@@ -38,7 +38,7 @@ export function expectProblem(answer: Answer, status: number, code: string): voi
 
 /** An answer that began well and was broken off, after a beginning of the right bytes. */
 export function expectBroken(answer: Answer, beginning: Buffer): void {
-  if (answer.status !== 200) throw new Violation(`the answer should begin with 200, not ${answer.status}: ${excerpt(answer.body)}`);
+  if (answer.status !== 200) throw new Violation(`the answer should begin with 200, not ${answer.status} (${answer.ending}): ${excerpt(answer.body)}`);
   if (answer.ending === "whole") throw new Violation(`the answer should break off, and ended cleanly after ${answer.body.length} bytes`);
   if (!beginning.subarray(0, answer.body.length).equals(answer.body)) throw new Violation(`what came before the break is not what was written: ${excerpt(answer.body)}`);
 }

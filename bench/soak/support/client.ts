@@ -4,6 +4,8 @@ import { connect, type Socket } from "node:net";
 
 /** Longer than any limit of the tasks: an answer that takes so long is a hung request. */
 const PATIENCE_MS = 90_000;
+/** Idle connections are given up well before the server does, at 5 s: a request that crosses with its close is nobody's fault. */
+const IDLE_MS = 2000;
 
 export interface Asked {
   readonly method?: string;
@@ -34,7 +36,7 @@ export class Client {
   readonly #agent: Agent;
 
   constructor(connections: number) {
-    this.#agent = new Agent({ keepAlive: true, maxSockets: connections });
+    this.#agent = new Agent({ keepAlive: true, maxSockets: connections, timeout: IDLE_MS });
   }
 
   ask(port: number, asked: Asked): Promise<Answer> {

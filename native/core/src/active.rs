@@ -34,7 +34,14 @@ pub(crate) struct Active {
 }
 
 impl Active {
-    pub fn new(run: Arc<Run>, deadlines: Deadlines, received: Instant, response_limit: u64, expects_answer: bool, shared: Arc<Shared>) -> Self {
+    pub fn new(
+        run: Arc<Run>,
+        deadlines: Deadlines,
+        received: Instant,
+        response_limit: u64,
+        expects_answer: bool,
+        shared: Arc<Shared>,
+    ) -> Self {
         Self {
             run,
             state: Arc::default(),

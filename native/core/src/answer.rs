@@ -133,7 +133,10 @@ impl Answer {
                     }
                 },
                 Poll::Ready(Some(Err(error))) => {
-                    return Progress::Failed(Outcome::GuestError { code: "bad-answer", message: format!("the response body ended early: {error}") });
+                    return Progress::Failed(Outcome::GuestError {
+                        code: "bad-answer",
+                        message: format!("the response body ended early: {error}"),
+                    });
                 }
             }
             moved = true;

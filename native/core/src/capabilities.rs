@@ -59,10 +59,13 @@ enum ConfigError {
 }
 
 pub fn add_to_linker(linker: &mut Linker<Host>) -> Result<()> {
-    linker.instance(LOGGING)?.func_wrap("log", |store: StoreContextMut<'_, Host>, (level, context, message): (Level, String, String)| {
-        store.data().log.line(level.name(), context, message);
-        Ok(())
-    })?;
+    linker.instance(LOGGING)?.func_wrap(
+        "log",
+        |store: StoreContextMut<'_, Host>, (level, context, message): (Level, String, String)| {
+            store.data().log.line(level.name(), context, message);
+            Ok(())
+        },
+    )?;
     for name in CONFIG_DRAFTS {
         let mut store = linker.instance(name)?;
         store.func_wrap("get", |store: StoreContextMut<'_, Host>, (key,): (String,)| {
@@ -93,13 +96,19 @@ pub fn add_scripts(linker: &mut Linker<Host>, engine: &Engine, component: &Compo
     Ok(())
 }
 
-fn add_script(target: &mut wasmtime::component::LinkerInstance<'_, Host>, interface: &str, function: &str, ty: &ComponentFunc) -> Result<()> {
+fn add_script(
+    target: &mut wasmtime::component::LinkerInstance<'_, Host>,
+    interface: &str,
+    function: &str,
+    ty: &ComponentFunc,
+) -> Result<()> {
     let (interface, name) = (interface.to_owned(), function.to_owned());
     if ty.async_() {
         target.func_new_concurrent(function, move |accessor: &Accessor<Host>, ty, parameters, results| {
             let (interface, name) = (interface.clone(), name.clone());
             Box::pin(async move {
-                let (answer, limits) = accessor.with(|mut store| (ask(store.get(), &interface, &name, &ty, parameters), store.get().value_limits()));
+                let (answer, limits) =
+                    accessor.with(|mut store| (ask(store.get(), &interface, &name, &ty, parameters), store.get().value_limits()));
                 take(&interface, &name, answer?.await, &ty, limits, results)
             })
         })

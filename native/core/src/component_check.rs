@@ -423,13 +423,7 @@ impl<'a> Probe<'a> {
 
     /// Writes the resources known so far, as the imports that bring them, and the given items of one import.
     /// `None` when a type cannot be written.
-    fn write(
-        &mut self,
-        imports: &[Import],
-        resources: &[Resource],
-        target: usize,
-        items: &[(String, ComponentItem)],
-    ) -> Option<()> {
+    fn write(&mut self, imports: &[Import], resources: &[Resource], target: usize, items: &[(String, ComponentItem)]) -> Option<()> {
         self.stand_ins(resources);
         for (index, import) in imports.iter().enumerate().take(target + 1) {
             let own: Vec<&Resource> = resources.iter().filter(|r| r.import == index).collect();

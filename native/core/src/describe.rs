@@ -117,14 +117,7 @@ fn interfaces(items: &[Item], engine: &Engine, text: &TypeText) -> Vec<Interface
 }
 
 /// Adds an instance and, after it, the instances inside it.
-fn add_instance(
-    name: &str,
-    instance: &ComponentInstance,
-    engine: &Engine,
-    text: &TypeText,
-    depth: usize,
-    found: &mut Vec<Interface>,
-) {
+fn add_instance(name: &str, instance: &ComponentInstance, engine: &Engine, text: &TypeText, depth: usize, found: &mut Vec<Interface>) {
     let mut interface = Interface { name: name.to_owned(), ..Interface::default() };
     let mut inside = Vec::new();
     for (name, item) in instance.exports(engine) {
@@ -307,12 +300,7 @@ impl TypeText {
     }
 
     /// `name { a, b(u32) }`: each member with the type it has, if any, and what goes around that.
-    fn write_body<'a>(
-        &self,
-        name: &str,
-        members: impl Iterator<Item = (&'a str, Option<(&'a str, Type, &'a str)>)>,
-        out: &mut String,
-    ) {
+    fn write_body<'a>(&self, name: &str, members: impl Iterator<Item = (&'a str, Option<(&'a str, Type, &'a str)>)>, out: &mut String) {
         out.push_str(name);
         let mut before = " { ";
         for (member, ty) in members {

@@ -142,7 +142,8 @@ impl Engine {
             let begin = Instant::now();
             let result = contain(|| {
                 let loaded = artefacts.load(&shared.engine, &bytes).map_err(|error| error.to_string())?;
-                let mut description = serde_json::to_value(describe::describe(&loaded.component, &shared.engine)).map_err(|error| error.to_string())?;
+                let mut description =
+                    serde_json::to_value(describe::describe(&loaded.component, &shared.engine)).map_err(|error| error.to_string())?;
                 description["digest"] = loaded.digest.as_str().into();
                 description["cached"] = loaded.cached.into();
                 description["compileNanoseconds"] = (begin.elapsed().as_nanos() as u64).into();
@@ -477,4 +478,3 @@ fn read<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {
 fn write<T>(lock: &RwLock<T>) -> std::sync::RwLockWriteGuard<'_, T> {
     lock.write().unwrap_or_else(PoisonError::into_inner)
 }
-

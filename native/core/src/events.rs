@@ -16,22 +16,73 @@ pub type HeaderBlock = Vec<u8>;
 
 #[derive(Debug)]
 pub enum Event {
-    Ready { slot: u32, generation: u32, nanoseconds: u64 },
-    Failed { slot: u32, generation: u32, outcome: Outcome },
-    LeaseRefused { slot: u32, generation: u32, run: u64 },
-    Head { run: u64, status: u16, headers: HeaderBlock, body: Option<Bytes>, ended: bool, trailers: Option<HeaderBlock>, start: u64 },
-    Chunk { run: u64, bytes: Bytes },
-    End { run: u64, trailers: Option<HeaderBlock> },
-    NeedInput { run: u64, bytes: u64 },
-    Result { run: u64, json: String },
-    Ask { run: u64, ask: u64, interface: String, function: String, arguments: String },
+    Ready {
+        slot: u32,
+        generation: u32,
+        nanoseconds: u64,
+    },
+    Failed {
+        slot: u32,
+        generation: u32,
+        outcome: Outcome,
+    },
+    LeaseRefused {
+        slot: u32,
+        generation: u32,
+        run: u64,
+    },
+    Head {
+        run: u64,
+        status: u16,
+        headers: HeaderBlock,
+        body: Option<Bytes>,
+        ended: bool,
+        trailers: Option<HeaderBlock>,
+        start: u64,
+    },
+    Chunk {
+        run: u64,
+        bytes: Bytes,
+    },
+    End {
+        run: u64,
+        trailers: Option<HeaderBlock>,
+    },
+    NeedInput {
+        run: u64,
+        bytes: u64,
+    },
+    Result {
+        run: u64,
+        json: String,
+    },
+    Ask {
+        run: u64,
+        ask: u64,
+        interface: String,
+        function: String,
+        arguments: String,
+    },
     Log(GuestLine),
-    Settled { run: u64, outcome: Outcome, usage: Usage },
-    Retired { slot: u32, generation: u32 },
+    Settled {
+        run: u64,
+        outcome: Outcome,
+        usage: Usage,
+    },
+    Retired {
+        slot: u32,
+        generation: u32,
+    },
     /// A `load` has finished: the component's description as JSON, or what is wrong with it.
-    Loaded { request: u64, result: Result<String, String> },
+    Loaded {
+        request: u64,
+        result: Result<String, String>,
+    },
     /// A `link` has finished: the program, or what is wrong with it.
-    Linked { request: u64, result: Result<u32, String> },
+    Linked {
+        request: u64,
+        result: Result<u32, String>,
+    },
     Closed,
 }
 

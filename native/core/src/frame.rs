@@ -11,7 +11,11 @@ use crate::events::HeaderBlock;
 pub enum Frame {
     Http(HttpFrame),
     /// One call of an exported function with JSON arguments.
-    Call { interface: String, function: String, arguments: String },
+    Call {
+        interface: String,
+        function: String,
+        arguments: String,
+    },
     /// `wasi:cli/run`.
     Command,
 }

@@ -256,7 +256,8 @@ impl Task {
             active.begin(std::mem::take(&mut self.start_nanoseconds));
         }
         let store = &mut made.store;
-        let ending = self.drive(store.run_concurrent(async |accessor: &Accessor<Host>| guest(accessor, instance, &inbox, &program).await)).await;
+        let ending =
+            self.drive(store.run_concurrent(async |accessor: &Accessor<Host>| guest(accessor, instance, &inbox, &program).await)).await;
         match ending {
             // The guest's side is at rest and will not be asked again.
             Ok(Ok(Ok(()))) => {
@@ -335,7 +336,10 @@ impl Task {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
-                self.suspect = None;
+                // At rest nobody is suspected any more, and the next order may be taken that had to wait for that.
+                if self.suspect.take().is_some() && self.mailbox.has_orders() {
+                    continue;
+                }
                 self.arm(&mut inner);
                 if !signal.leave() {
                     self.pause();
@@ -377,10 +381,8 @@ impl Task {
         let mut index = 0;
         while index < self.actives.len() {
             let active = &mut self.actives[index];
-            let outcome = active
-                .look(cx)
-                .or_else(|| active.expired(now))
-                .or_else(|| active.cpu_exceeded(self.cpu, self.program.spec.limits.cpu_ms));
+            let outcome =
+                active.look(cx).or_else(|| active.expired(now)).or_else(|| active.cpu_exceeded(self.cpu, self.program.spec.limits.cpu_ms));
             let Some(outcome) = outcome else {
                 index += 1;
                 continue;
@@ -558,7 +560,11 @@ async fn guest(accessor: &Accessor<Host>, instance: Instance, inbox: &Inbox, pro
 }
 
 /// The function that HTTP requests go to, where several may be in it at once.
-fn handler_func(mut store: wasmtime::StoreContextMut<'_, Host>, instance: Instance, program: &Program) -> wasmtime::Result<Option<wasmtime::component::Func>> {
+fn handler_func(
+    mut store: wasmtime::StoreContextMut<'_, Host>,
+    instance: Instance,
+    program: &Program,
+) -> wasmtime::Result<Option<wasmtime::component::Func>> {
     if program.spec.max_concurrent <= 1 {
         return Ok(None);
     }

@@ -79,7 +79,9 @@ impl Job {
         });
         match self.frame {
             Frame::Http(frame) => http(accessor, instance, frame, self.run, self.slot, &state).await?,
-            Frame::Call { interface, function, arguments } => call(accessor, instance, &self.run, &state, &interface, &function, &arguments).await?,
+            Frame::Call { interface, function, arguments } => {
+                call(accessor, instance, &self.run, &state, &interface, &function, &arguments).await?
+            }
             Frame::Command => command(accessor, instance, &state).await?,
         }
         state.finished.store(true, Ordering::Release);
@@ -87,7 +89,14 @@ impl Job {
     }
 }
 
-async fn http(accessor: &Accessor<Host>, instance: Instance, frame: HttpFrame, run: Arc<Run>, slot: AnswerSlot, state: &JobState) -> Result<()> {
+async fn http(
+    accessor: &Accessor<Host>,
+    instance: Instance,
+    frame: HttpFrame,
+    run: Arc<Run>,
+    slot: AnswerSlot,
+    state: &JobState,
+) -> Result<()> {
     let request = match request(frame, run) {
         Ok(request) => request,
         Err(outcome) => {
@@ -261,15 +270,27 @@ async fn call(
 
 type PreparedCall = (wasmtime::component::Func, wasmtime::component::types::ComponentFunc, Vec<Val>);
 
-fn prepare_call(mut store: StoreContextMut<'_, Host>, instance: Instance, interface: &str, function: &str, arguments: &str) -> Result<PreparedCall, Outcome> {
+fn prepare_call(
+    mut store: StoreContextMut<'_, Host>,
+    instance: Instance,
+    interface: &str,
+    function: &str,
+    arguments: &str,
+) -> Result<PreparedCall, Outcome> {
     let unknown = |what: String| Outcome::Refused { code: "no-function", message: what };
     let parent = match interface {
         "" => None,
-        name => Some(instance.get_export_index(&mut store, None, name).ok_or_else(|| unknown(format!("the component does not export the interface {name}")))?),
+        name => Some(
+            instance
+                .get_export_index(&mut store, None, name)
+                .ok_or_else(|| unknown(format!("the component does not export the interface {name}")))?,
+        ),
     };
     let index = instance.get_export_index(&mut store, parent.as_ref(), function);
     let func = index.and_then(|index| instance.get_func(&mut store, index));
-    let func = func.ok_or_else(|| unknown(format!("there is no function {function} in {}", if interface.is_empty() { "the component's world" } else { interface })))?;
+    let func = func.ok_or_else(|| {
+        unknown(format!("there is no function {function} in {}", if interface.is_empty() { "the component's world" } else { interface }))
+    })?;
     let ty = func.ty(&store);
     let limits = store.data().value_limits();
     let parameters = values::arguments_from_json(arguments, ty.params(), limits).map_err(|error| match error {

@@ -64,6 +64,10 @@ impl Mailbox {
         self.mail().orders.pop_front()
     }
 
+    pub fn has_orders(&self) -> bool {
+        !self.mail().orders.is_empty()
+    }
+
     pub fn is_retired(&self) -> bool {
         self.mail().retire
     }

@@ -6,16 +6,33 @@ use wasmtime_wasi_http::FieldMapError;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// `exit` is the status of a `wasi:cli/run` component, 0 otherwise.
-    Ok { exit: i32 },
+    Ok {
+        exit: i32,
+    },
     /// The guest's own error. `code` is `error-code`, `no-answer`, `bad-answer` or `err`.
-    GuestError { code: &'static str, message: String },
-    Trap { message: String },
-    Limit { limit: Limit, used: u64, allowed: u64 },
+    GuestError {
+        code: &'static str,
+        message: String,
+    },
+    Trap {
+        message: String,
+    },
+    Limit {
+        limit: Limit,
+        used: u64,
+        allowed: u64,
+    },
     Cancelled,
     /// No capacity in the engine, or a frame that does not fit the program.
-    Refused { code: &'static str, message: String },
+    Refused {
+        code: &'static str,
+        message: String,
+    },
     /// Ours. `instance-lost` when another run took the shared instance along.
-    Platform { code: &'static str, message: String },
+    Platform {
+        code: &'static str,
+        message: String,
+    },
 }
 
 /// Bytes for memory, bodies, headers and values; milliseconds for cpu and the times; a count for handles.

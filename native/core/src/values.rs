@@ -523,8 +523,7 @@ impl Conversion {
     fn lower_bytes(&mut self, json: &Value, ty: &Type, at: &Path) -> Outcome<Vec<Val>> {
         let text = string(json, ty, at)?;
         self.charge_bytes_list(base64::decoded_length(text), at)?;
-        let bytes =
-            base64::decode(text).map_err(|reason| ValueError::NotBase64 { path: at.to_string(), found: quoted(text), reason })?;
+        let bytes = base64::decode(text).map_err(|reason| ValueError::NotBase64 { path: at.to_string(), found: quoted(text), reason })?;
         Ok(bytes.into_iter().map(Val::U8).collect())
     }
 

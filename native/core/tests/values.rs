@@ -5,9 +5,7 @@ use std::sync::LazyLock;
 
 use pilotlight_core::component_check::{Missing, explain_not_a_component, missing_imports};
 use pilotlight_core::describe::{Version, describe};
-use pilotlight_core::values::{
-    Limits, ValueError, arguments_from_json, from_json, json_name, results_from_json, to_json, values_to_json,
-};
+use pilotlight_core::values::{Limits, ValueError, arguments_from_json, from_json, json_name, results_from_json, to_json, values_to_json};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
@@ -133,14 +131,8 @@ mod mapping {
             assert_eq!(lower(json!(base64.trim_end_matches('=')), &ty), Ok(bytes), "padding may be left out");
         }
         same(Val::List([0xfb, 0xef, 0xff].map(Val::U8).into()), json!("++//"), &ty);
-        assert_eq!(
-            refusal(json!("++-_"), &ty),
-            r#"$: expected bytes in base64, found "++-_": '-' at 2 is none of A-Z, a-z, 0-9, + and /"#
-        );
-        assert_eq!(
-            refusal(json!("Zé=="), &ty),
-            r#"$: expected bytes in base64, found "Zé==": 'é' at 1 is none of A-Z, a-z, 0-9, + and /"#
-        );
+        assert_eq!(refusal(json!("++-_"), &ty), r#"$: expected bytes in base64, found "++-_": '-' at 2 is none of A-Z, a-z, 0-9, + and /"#);
+        assert_eq!(refusal(json!("Zé=="), &ty), r#"$: expected bytes in base64, found "Zé==": 'é' at 1 is none of A-Z, a-z, 0-9, + and /"#);
         for wrong in ["Z", "Zh==", "Zm9=", "=", "====", "Zg=", "Zm8==", "Zg==Zg=="] {
             assert!(matches!(lower(json!(wrong), &ty), Err(ValueError::NotBase64 { .. })), "{wrong}");
         }
@@ -202,8 +194,7 @@ mod mapping {
 
     #[test]
     fn names_stay_different() {
-        let cases =
-            [("a", "a"), ("a-b", "aB"), ("ab", "ab"), ("HTTP-version", "httpVersion"), ("a-1", "a_1"), ("a1", "a1"), ("", "")];
+        let cases = [("a", "a"), ("a-b", "aB"), ("ab", "ab"), ("HTTP-version", "httpVersion"), ("a-1", "a_1"), ("a1", "a1"), ("", "")];
         for (wit, expected) in cases {
             assert_eq!(json_name(wit), expected);
         }
@@ -221,10 +212,7 @@ mod refusals {
         let ty = function(definitions, r#"(param "first-order" $order)"#);
         let call = |json: &str| arguments_from_json(json, ty.params(), LIMITS).expect_err("it is wrong").to_string();
         let good = r#"{"name":"a","isBig":true}"#;
-        assert_eq!(
-            call(&format!(r#"[{{"items":[{good},{{"name":5,"isBig":true}}]}}]"#)),
-            "$[0].items[1].name: expected a string, found 5"
-        );
+        assert_eq!(call(&format!(r#"[{{"items":[{good},{{"name":5,"isBig":true}}]}}]"#)), "$[0].items[1].name: expected a string, found 5");
         assert_eq!(
             call(&format!(r#"{{"firstOrder":{{"items":[{good},{{"name":"b"}}]}}}}"#)),
             "$.firstOrder.items[1]: missing isBig; the fields are name, isBig"
@@ -239,10 +227,7 @@ mod refusals {
     #[test]
     fn numbers_out_of_range_are_refused_with_the_range() {
         assert_eq!(refusal(json!(256), &type_of("", "u8")), "$: 256 is out of range for u8, which goes from 0 to 255");
-        assert_eq!(
-            refusal(json!(-1), &type_of("", "u64")),
-            "$: -1 is out of range for u64, which goes from 0 to 18446744073709551615"
-        );
+        assert_eq!(refusal(json!(-1), &type_of("", "u64")), "$: -1 is out of range for u64, which goes from 0 to 18446744073709551615");
         assert_eq!(
             refusal(json!("9223372036854775808"), &type_of("", "s64")),
             r#"$: "9223372036854775808" is out of range for s64, which goes from -9223372036854775808 to 9223372036854775807"#
@@ -264,10 +249,7 @@ mod refusals {
         assert_eq!(refusal(json!({ "tag": "c" }), &variant), r#"$.tag: unknown case "c"; there are a, b"#);
         assert_eq!(refusal(json!({ "tag": "a", "val": "x" }), &variant), r#"$.val: expected a whole number (u8), found "x""#);
         assert_eq!(refusal(json!({ "tag": "a" }), &variant), "$: missing val; the fields are tag, val");
-        assert_eq!(
-            refusal(json!({ "tag": "b", "val": 1 }), &variant),
-            "$.val: expected nothing, as this case carries no value, found 1"
-        );
+        assert_eq!(refusal(json!({ "tag": "b", "val": 1 }), &variant), "$.val: expected nothing, as this case carries no value, found 1");
         assert_eq!(refusal(json!({ "tag": "b", "value": 1 }), &variant), "$: unknown value; the fields are tag, val");
         assert_eq!(refusal(json!("a"), &variant), r#"$: expected {"tag": …, "val": …} with one of the tags a, b, found "a""#);
     }
@@ -336,10 +318,7 @@ mod refusals {
         let too_large = ValueError::TooLarge { path: "$[1]".into(), limit: needed - 1, reached: needed };
         assert_eq!(from_json(&json, &ty, tight), Err(too_large.clone()));
         assert_eq!(to_json(&value, &ty, tight), Err(too_large.clone()));
-        assert_eq!(
-            too_large.to_string(),
-            format!("$[1]: values come to {needed} bytes here, 1 more than the limit of {}", needed - 1)
-        );
+        assert_eq!(too_large.to_string(), format!("$[1]: values come to {needed} bytes here, 1 more than the limit of {}", needed - 1));
         let bytes = type_of("", "(list u8)");
         assert!(matches!(from_json(&json!("A".repeat(4000)), &bytes, tight), Err(ValueError::TooLarge { .. })));
     }
@@ -477,9 +456,7 @@ mod random {
         match shape {
             Shape::Primitive(name) => primitive(name),
             Shape::List(element) => prop::collection::vec(value(element), 0..4).prop_map(Val::List).boxed(),
-            Shape::Fixed(element, length) => {
-                prop::collection::vec(value(element), *length as usize).prop_map(Val::FixedLengthList).boxed()
-            }
+            Shape::Fixed(element, length) => prop::collection::vec(value(element), *length as usize).prop_map(Val::FixedLengthList).boxed(),
             Shape::Map(key, inner) => prop::collection::vec((primitive(key), value(inner)), 0..3).prop_map(Val::Map).boxed(),
             Shape::Option(inner) => prop::option::of(value(inner).prop_map(Box::new)).prop_map(Val::Option).boxed(),
             Shape::Result(ok, err) => prop_oneof![
@@ -902,18 +879,14 @@ mod missing {
         );
         let mut some = linker(&["acme:a/one@1.2.0#f", "acme:b/two@0.1.0#j"]);
         some.root().func_new("l", |_, _, _, _| Ok(())).expect("a new function");
-        assert_eq!(
-            check(TWO_INTERFACES, &some),
-            listed(&[("acme:a/one@1.2.0", &["g", "h"]), ("acme:b/two@0.1.0", &["i"]), ("", &["k"])])
-        );
+        assert_eq!(check(TWO_INTERFACES, &some), listed(&[("acme:a/one@1.2.0", &["g", "h"]), ("acme:b/two@0.1.0", &["i"]), ("", &["k"])]));
         assert_eq!(check("(component)", &linker(&[])), listed(&[]));
     }
 
     #[test]
     fn versions_match_as_wasmtime_matches_them() {
-        let importing = |version: &str| {
-            format!(r#"(component (import "a:b/c@{version}" (instance (export "f" (func)) (export "g" (func)))))"#)
-        };
+        let importing =
+            |version: &str| format!(r#"(component (import "a:b/c@{version}" (instance (export "f" (func)) (export "g" (func)))))"#);
         let cases = [
             ("0.2.3", "0.2.12", true),
             ("0.2.12", "0.2.3", true),
@@ -1005,14 +978,7 @@ mod missing {
             listed(&[
                 (
                     "a:fs/types@0.2.1",
-                    &[
-                        "resource file",
-                        "resource lock",
-                        "[method]file.read",
-                        "[method]file.lock",
-                        "[constructor]file",
-                        "[static]lock.all"
-                    ]
+                    &["resource file", "resource lock", "[method]file.read", "[method]file.lock", "[constructor]file", "[static]lock.all"]
                 ),
                 ("a:fs/open@0.2.1", &["open", "shut", "free"]),
             ])
@@ -1021,14 +987,10 @@ mod missing {
 
     #[test]
     fn what_is_there_is_not_blamed_for_a_resource_that_is_missing() {
-        let there =
-            file_linker(&["a:fs/types@0.2.9#[method]file.read", "a:fs/types@0.2.9#[method]file.lock", "a:fs/open@0.2.9#open"]);
+        let there = file_linker(&["a:fs/types@0.2.9#[method]file.read", "a:fs/types@0.2.9#[method]file.lock", "a:fs/open@0.2.9#open"]);
         assert_eq!(
             check(RESOURCES, &there),
-            listed(&[
-                ("a:fs/types@0.2.1", &["resource lock", "[constructor]file", "[static]lock.all"]),
-                ("a:fs/open@0.2.1", &["free"]),
-            ])
+            listed(&[("a:fs/types@0.2.1", &["resource lock", "[constructor]file", "[static]lock.all"]), ("a:fs/open@0.2.1", &["free"]),])
         );
     }
 
@@ -1111,13 +1073,10 @@ mod missing {
     #[test]
     fn many_types_are_written_with_long_indices() {
         let records: String = (0..150)
-            .map(|index| {
-                format!(r#"(type $d{index} (record (field "x" u8))) (export "t{index}" (type $t{index} (eq $d{index})))"#)
-            })
+            .map(|index| format!(r#"(type $d{index} (record (field "x" u8))) (export "t{index}" (type $t{index} (eq $d{index})))"#))
             .collect();
         let parameters: String = (0..150).map(|index| format!(r#"(param "p{index}" $t{index})"#)).collect();
-        let text =
-            format!(r#"(component (import "a:b/c" (instance {records} (export "x" (func {parameters})) (export "y" (func)))))"#);
+        let text = format!(r#"(component (import "a:b/c" (instance {records} (export "x" (func {parameters})) (export "y" (func)))))"#);
         assert_eq!(check(&text, &linker(&["a:b/c#x"])), listed(&[("a:b/c", &["y"])]));
     }
 

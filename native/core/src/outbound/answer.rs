@@ -108,12 +108,7 @@ impl Driver {
     }
 
     /// Drives the connection from the response's head to its end. Fails if the request could not be sent whole.
-    pub async fn finish(
-        mut self,
-        answered: oneshot::Receiver<()>,
-        progress: Arc<Progress>,
-        between_bytes: Duration,
-    ) -> Result<(), Error> {
+    pub async fn finish(mut self, answered: oneshot::Receiver<()>, progress: Arc<Progress>, between_bytes: Duration) -> Result<(), Error> {
         tokio::select! {
             biased;
             ended = &mut self => return ended,

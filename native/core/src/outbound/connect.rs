@@ -98,9 +98,7 @@ pub(super) async fn open(
     let stream = dial(&allowed, deadline).await?;
     match origin.scheme {
         Scheme::Http => Ok(Box::new(stream)),
-        Scheme::Https => {
-            timeout_at(deadline, encrypt(wiring, &origin.host, stream)).await.unwrap_or(Err(Error::ConnectionTimeout))
-        }
+        Scheme::Https => timeout_at(deadline, encrypt(wiring, &origin.host, stream)).await.unwrap_or(Err(Error::ConnectionTimeout)),
     }
 }
 

@@ -27,9 +27,7 @@ pub(super) fn from_connect(error: &io::Error) -> Error {
         ErrorKind::ConnectionRefused => Error::ConnectionRefused,
         ErrorKind::TimedOut => Error::ConnectionTimeout,
         ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => Error::ConnectionTerminated,
-        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::AddrNotAvailable => {
-            Error::DestinationIpUnroutable
-        }
+        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::AddrNotAvailable => Error::DestinationIpUnroutable,
         _ => Error::DestinationUnavailable,
     }
 }
@@ -62,9 +60,7 @@ pub(super) fn from_handshake(error: &io::Error) -> Error {
 fn from_tls(error: &rustls::Error) -> Error {
     use rustls::Error as Tls;
     match error {
-        Tls::InvalidCertificate(_) | Tls::NoCertificatesPresented | Tls::UnsupportedNameType => {
-            Error::TlsCertificateError
-        }
+        Tls::InvalidCertificate(_) | Tls::NoCertificatesPresented | Tls::UnsupportedNameType => Error::TlsCertificateError,
         Tls::AlertReceived(alert) => {
             Error::TlsAlertReceived { alert_id: Some(u8::from(*alert)), alert_message: Some(format!("{alert:?}")) }
         }

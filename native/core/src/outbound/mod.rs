@@ -152,11 +152,7 @@ impl Outbound {
 }
 
 /// Waits for `opening`, and after it for `grace` at most, watching how the body begins.
-async fn look_while<T>(
-    opening: impl Future<Output = Result<T, Error>>,
-    upload: &mut Upload,
-    grace: Duration,
-) -> Result<T, Error> {
+async fn look_while<T>(opening: impl Future<Output = Result<T, Error>>, upload: &mut Upload, grace: Duration) -> Result<T, Error> {
     let mut opening = pin!(opening);
     tokio::select! {
         biased;
@@ -191,11 +187,8 @@ async fn exchange(
     timeouts: Timeouts,
     fault: Arc<Fault>,
 ) -> Result<(Response<WasiBody>, Sending), Error> {
-    let (mut sender, connection) = http1::Builder::new()
-        .max_buf_size(BUFFER)
-        .handshake(wire)
-        .await
-        .map_err(|error| errors::from_hyper(&error, &fault))?;
+    let (mut sender, connection) =
+        http1::Builder::new().max_buf_size(BUFFER).handshake(wire).await.map_err(|error| errors::from_hyper(&error, &fault))?;
     let mut driver = Driver::new(connection, fault.clone());
     let mut response = pin!(sender.send_request(request));
     let response = tokio::select! {

@@ -111,11 +111,7 @@ impl Origin {
 
     /// Host and port as the `Host` header wants them: the port only if it is not the scheme's own.
     pub fn authority(&self) -> String {
-        if self.port == self.scheme.default_port() {
-            self.host.to_string()
-        } else {
-            format!("{}:{}", self.host, self.port)
-        }
+        if self.port == self.scheme.default_port() { self.host.to_string() } else { format!("{}:{}", self.host, self.port) }
     }
 }
 
@@ -178,8 +174,7 @@ fn check_name(name: &str) -> Result<(), AuthorityFault> {
 
 /// Underscores are no part of a host name, yet internal names have them.
 fn is_label(label: &str) -> bool {
-    matches!(label.len(), 1..=63)
-        && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+    matches!(label.len(), 1..=63) && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }
 
 /// "Ends in a number" of the WHATWG URL standard: such a host is an address, or nothing.

@@ -78,13 +78,9 @@ fn explain(fault: AuthorityFault) -> (&'static str, &'static str) {
     match fault {
         AuthorityFault::UserInfo => ("holds a user name", "leave out everything up to the @"),
         AuthorityFault::Port => ("has a wrong port", "a port is a number from 1 to 65535"),
-        AuthorityFault::Wildcard => {
-            ("has a wildcard in its host", "list each host, or \"*\" alone for every public address")
-        }
+        AuthorityFault::Wildcard => ("has a wildcard in its host", "list each host, or \"*\" alone for every public address"),
         AuthorityFault::NotAscii => ("has a host that is not ASCII", "write it in punycode (xn--…)"),
-        AuthorityFault::OddAddress => {
-            ("ends like an address but is none", "write an IPv4 address as four decimal numbers, like 127.0.0.1")
-        }
+        AuthorityFault::OddAddress => ("ends like an address but is none", "write an IPv4 address as four decimal numbers, like 127.0.0.1"),
         AuthorityFault::Host => (
             "has a host that is neither a name nor an address",
             "write a host name, an IPv4 address, or an IPv6 address in brackets without a zone",
@@ -94,8 +90,7 @@ fn explain(fault: AuthorityFault) -> (&'static str, &'static str) {
 
 /// `localhost` can only ever mean an address that must be listed, so listed alone it would be a grant that never works.
 fn check_localhost(text: &str, origin: &Origin, named: &[(&str, Origin)]) -> Result<(), GrantError> {
-    let beside =
-        |other: &Origin| other.host.is_loopback() && other.scheme == origin.scheme && other.port == origin.port;
+    let beside = |other: &Origin| other.host.is_loopback() && other.scheme == origin.scheme && other.port == origin.port;
     if !origin.host.is_localhost() || named.iter().any(|(_, other)| beside(other)) {
         return Ok(());
     }

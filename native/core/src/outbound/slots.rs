@@ -30,9 +30,7 @@ impl Slots {
 
     pub fn take(self: &Arc<Self>) -> Result<Arc<Slot>, Error> {
         let one_more = |open| (open < self.limit).then_some(open + 1);
-        self.open
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more)
-            .map_err(|_| Error::ConnectionLimitReached)?;
+        self.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).map_err(|_| Error::ConnectionLimitReached)?;
         OPEN.fetch_add(1, Ordering::Relaxed);
         Ok(Arc::new(Slot(self.clone())))
     }

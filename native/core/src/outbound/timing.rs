@@ -20,11 +20,7 @@ pub(super) struct Timeouts {
 
 impl Timeouts {
     pub fn new(connect: Duration, first_byte: Duration, between_bytes: Duration) -> Self {
-        Self {
-            connect: connect.min(LONGEST),
-            first_byte: first_byte.min(LONGEST),
-            between_bytes: between_bytes.min(LONGEST),
-        }
+        Self { connect: connect.min(LONGEST), first_byte: first_byte.min(LONGEST), between_bytes: between_bytes.min(LONGEST) }
     }
 
     /// A guest may ask for less than it was granted, never for more.

@@ -81,8 +81,7 @@ async fn dropping_the_body_hangs_up_although_the_sending_is_still_held() {
     .await;
     let outbound = allow_at(address);
     let (feed, body) = fed();
-    let (response, sending) =
-        outbound.clone().send(request(Method::POST, &at(address, "/"), body), None).await.unwrap();
+    let (response, sending) = outbound.clone().send(request(Method::POST, &at(address, "/"), body), None).await.unwrap();
     let sending = tokio::spawn(Box::into_pin(sending));
     drop(response);
     hung_up.await.unwrap();

@@ -43,17 +43,7 @@ async fn a_request_is_one_of_its_own_connection() {
     let mut lines: Vec<&str> = seen.trim_end().split("\r\n").collect();
     lines[1..].sort_unstable();
     let host = format!("host: {address}");
-    assert_eq!(
-        lines,
-        [
-            "GET /a%20b?c=d HTTP/1.1",
-            "authorization: Bearer y",
-            "connection: close, te",
-            &host,
-            "te: trailers",
-            "x-end: 2",
-        ]
-    );
+    assert_eq!(lines, ["GET /a%20b?c=d HTTP/1.1", "authorization: Bearer y", "connection: close, te", &host, "te: trailers", "x-end: 2",]);
 }
 
 #[tokio::test]

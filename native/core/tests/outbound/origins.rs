@@ -123,31 +123,17 @@ fn a_wrong_origin_is_named_with_what_would_be_right() {
     expect("https://example.com:0", "has a wrong port; a port is a number from 1 to 65535");
     expect("https://example.com:65536", "has a wrong port; a port is a number from 1 to 65535");
     expect("https://example.com:+1", "has a wrong port; a port is a number from 1 to 65535");
-    expect(
-        "https://*.example.com",
-        "has a wildcard in its host; list each host, or \"*\" alone for every public address",
-    );
+    expect("https://*.example.com", "has a wildcard in its host; list each host, or \"*\" alone for every public address");
     expect("https://bücher.example", "has a host that is not ASCII; write it in punycode (xn--…)");
-    expect(
-        "http://127.1",
-        "ends like an address but is none; write an IPv4 address as four decimal numbers, like 127.0.0.1",
-    );
+    expect("http://127.1", "ends like an address but is none; write an IPv4 address as four decimal numbers, like 127.0.0.1");
     let host = "has a host that is neither a name nor an address; \
         write a host name, an IPv4 address, or an IPv6 address in brackets without a zone";
     for origin in ["http://", "http://a..b", "http://[::1", "http://[fe80::1%eth0]", "http://a b", "http://[::1]x"] {
         expect(origin, host);
     }
-    expect(
-        "http://localhost:9000",
-        "is a name for loopback, which must be listed by address; add or write \"http://127.0.0.1:9000\"",
-    );
-    expect(
-        "https://app.localhost",
-        "is a name for loopback, which must be listed by address; add or write \"https://127.0.0.1\"",
-    );
-    for origin in
-        ["*", "http://127.0.0.1:9000", "http://[::1]:9000/", "https://under_score.internal", "https://10.0.0.1"]
-    {
+    expect("http://localhost:9000", "is a name for loopback, which must be listed by address; add or write \"http://127.0.0.1:9000\"");
+    expect("https://app.localhost", "is a name for loopback, which must be listed by address; add or write \"https://127.0.0.1\"");
+    for origin in ["*", "http://127.0.0.1:9000", "http://[::1]:9000/", "https://under_score.internal", "https://10.0.0.1"] {
         assert_eq!(said(origin), None, "{origin}");
     }
 }

@@ -84,11 +84,7 @@ pub fn resolving(grant: Grant, resolver: Arc<dyn Resolve>) -> Arc<Outbound> {
 }
 
 /// Serves every connection to a fresh port of `address` with `handle`, until the test's runtime ends.
-pub async fn listen<F>(
-    address: impl Into<IpAddr>,
-    port: u16,
-    handle: impl Fn(TcpStream) -> F + Send + 'static,
-) -> SocketAddr
+pub async fn listen<F>(address: impl Into<IpAddr>, port: u16, handle: impl Fn(TcpStream) -> F + Send + 'static) -> SocketAddr
 where
     F: Future<Output = ()> + Send + 'static,
 {

@@ -175,8 +175,7 @@ async fn a_request_left_unended_after_its_answer_ends_with_the_between_bytes_tim
 #[tokio::test]
 async fn a_guest_may_ask_for_less_time_but_not_for_more() {
     let address = listen(LOCAL, 0, hang).await;
-    let options =
-        |first_byte| Some(RequestOptions { first_byte_timeout: Some(first_byte), ..RequestOptions::default() });
+    let options = |first_byte| Some(RequestOptions { first_byte_timeout: Some(first_byte), ..RequestOptions::default() });
     let patient = allow_at(address);
     let less = patient.send(get(&at(address, "/")), options(SHORT)).await;
     assert_eq!(code(less), "ConnectionReadTimeout");
