@@ -28,7 +28,10 @@ await main(async () => {
   for (const flavour of FLAVOURS) {
     const measured = await measure(flavour, client, numbers);
     rows.push(...measured.map((result) => rowOf(flavour, result)));
-    Object.assign(ratios, ratiosOf(flavour, (id) => median((measured.find(({ contender }) => contender.id === id) as Measured).loads.map(rate))));
+    Object.assign(
+      ratios,
+      ratiosOf(flavour, (id) => median((measured.find(({ contender }) => contender.id === id) as Measured).loads.map(rate))),
+    );
   }
   const { rounds, seconds, connections } = numbers;
   const question = `hello over HTTP: requests/s, ${client.name} -c${connections}, median of ${rounds} alternating rounds of ${seconds} s`;

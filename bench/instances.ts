@@ -91,13 +91,24 @@ async function restarts({ programs, rounds }: Plan): Promise<void> {
     for (let round = 0; round < rounds; round++) {
       note(`restart ${round + 1}/${rounds}`);
       const result = await runPart<Restarted>(part("restart"), [folder]);
-      if (result.value.cached !== programs) throw new BenchError(`of ${programs} compiled programs only ${result.value.cached} were found again in ${folder}`);
+      if (result.value.cached !== programs)
+        throw new BenchError(`of ${programs} compiled programs only ${result.value.cached} were found again in ${folder}`);
       results.push(result);
     }
     const seconds = median(results.map(({ value }) => value.seconds));
     row(`${programs} programs, compile and link`, compiled.seconds, "s", "the first time, hello 0.2, distinct digests");
-    row(`${programs} programs, load and link`, seconds, "s", "a new process, compiled forms on disk and in the page cache, component bytes read too");
-    row(`${programs} programs, the whole process`, median(results.map((result) => result.seconds)), "s", "Node's start and end and TypeScript's loader included");
+    row(
+      `${programs} programs, load and link`,
+      seconds,
+      "s",
+      "a new process, compiled forms on disk and in the page cache, component bytes read too",
+    );
+    row(
+      `${programs} programs, the whole process`,
+      median(results.map((result) => result.seconds)),
+      "s",
+      "Node's start and end and TypeScript's loader included",
+    );
     row("a program, linked", median(results.map(({ value }) => value.pss)) / programs / KIB, "KiB", "PSS, what they added ÷ programs");
     figures[`restart_${programs}_programs_s`] = seconds;
   } finally {

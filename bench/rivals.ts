@@ -12,8 +12,20 @@ import { RIVALS, ROOT } from "./support/paths.js";
 import { hasWasmtime, hasWorkerd, hasWrk, versionOf, WASMTIME, WASMTIME_VERSION, WORKERD } from "./support/rivals.js";
 
 const FEATURES = [
-  "run", "serve", "compile", "cranelift", "pooling-allocator", "component-model", "component-model-async",
-  "parallel-compilation", "wat", "wasi-http", "wasi-config", "wasi-keyvalue", "logging", "cache",
+  "run",
+  "serve",
+  "compile",
+  "cranelift",
+  "pooling-allocator",
+  "component-model",
+  "component-model-async",
+  "parallel-compilation",
+  "wat",
+  "wasi-http",
+  "wasi-config",
+  "wasi-keyvalue",
+  "logging",
+  "cache",
 ];
 
 await main(async () => {
@@ -26,9 +38,19 @@ async function wasmtime(): Promise<void> {
   if (!hasWasmtime()) {
     mkdirSync(RIVALS, { recursive: true });
     say(`building wasmtime ${WASMTIME_VERSION} with cargo, which takes 8 to 25 minutes`);
-    const args = ["install", `wasmtime-cli@${WASMTIME_VERSION}`, "--locked", "--root", RIVALS, "--no-default-features", "--features", FEATURES.join(",")];
+    const args = [
+      "install",
+      `wasmtime-cli@${WASMTIME_VERSION}`,
+      "--locked",
+      "--root",
+      RIVALS,
+      "--no-default-features",
+      "--features",
+      FEATURES.join(","),
+    ];
     const status = await runOpenly("cargo", args, { cwd: ROOT, env: withCargoBin(process.env) });
-    if (status !== 0 || !hasWasmtime()) throw new BenchError(`cargo could not install wasmtime-cli ${WASMTIME_VERSION} (status ${status}); what it said is above`);
+    if (status !== 0 || !hasWasmtime())
+      throw new BenchError(`cargo could not install wasmtime-cli ${WASMTIME_VERSION} (status ${status}); what it said is above`);
   }
   say(`${versionOf(WASMTIME)} in ${RIVALS}`);
 }

@@ -73,5 +73,7 @@ const COMPARED: Readonly<Record<string, readonly [ContenderId, ContenderId]>> = 
 };
 
 export function ratiosOf(flavour: Flavour, rate: (id: ContenderId) => number): Record<string, number> {
-  return Object.fromEntries(Object.entries(COMPARED).map(([name, [ours, theirs]]) => [`${name}_${flavour}`, ratio(rate(ours), rate(theirs))]));
+  return Object.fromEntries(
+    Object.entries(COMPARED).map(([name, [ours, theirs]]) => [`${name}_${flavour}`, ratio(rate(ours), rate(theirs))]),
+  );
 }

@@ -15,7 +15,10 @@ export function productEngine(instances: number, cache: string | null = null): E
 }
 
 /** Loads a component and links it as a task with nothing but defaults. */
-export async function linkProgram(engine: Engine, component: Uint8Array): Promise<{ readonly program: ProgramId; readonly cached: boolean }> {
+export async function linkProgram(
+  engine: Engine,
+  component: Uint8Array,
+): Promise<{ readonly program: ProgramId; readonly cached: boolean }> {
   const { digest, cached } = await engine.load(component);
   return { program: await engine.link(programSpec(digest, MANIFEST, [], NO_GRANTS)), cached };
 }
@@ -27,7 +30,16 @@ export function helloComponent(flavour: string): Uint8Array {
 /** A request for hello, on an instance that ends with it. */
 export function runCommand(program: ProgramId, slot: number, generation: number, run: number): Parameters<Engine["send"]>[0] {
   const headers = ["Host", "bench.test", "Accept", "*/*"];
-  const frame = { kind: "http" as const, method: "GET", scheme: "http", authority: "bench.test", target: "/", headers, body: undefined, more: false };
+  const frame = {
+    kind: "http" as const,
+    method: "GET",
+    scheme: "http",
+    authority: "bench.test",
+    target: "/",
+    headers,
+    body: undefined,
+    more: false,
+  };
   return { kind: "run", slot, generation, program, run, frame, deadlines: DEADLINES, last: true };
 }
 

@@ -43,7 +43,10 @@ function note(run: Run): void {
 }
 
 const runtime = new Runtime({ log: "info", logTo: { write: () => {} } });
-await runtime.deploy({ manifest: { name: "hello", routes: ["/*"], capacity: { ready: Number(ready) } }, component: helloComponent(flavour) });
+await runtime.deploy({
+  manifest: { name: "hello", routes: ["/*"], capacity: { ready: Number(ready) } },
+  component: helloComponent(flavour),
+});
 const { url } = await runtime.dataFront().listen({ host: "127.0.0.1", port: 0 });
 process.stderr.write(`receipt server on ${url}\n`);
 

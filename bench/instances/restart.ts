@@ -23,7 +23,9 @@ export interface Restarted {
 const AT_ONCE = 16;
 
 const [folder = "."] = process.argv.slice(2);
-const files = readdirSync(folder).filter((name) => name.endsWith(".wasm")).map((name) => join(folder, name));
+const files = readdirSync(folder)
+  .filter((name) => name.endsWith(".wasm"))
+  .map((name) => join(folder, name));
 const engine = productEngine(1000, join(folder, "compiled"));
 let [next, cached] = [0, 0];
 collectGarbage();

@@ -17,6 +17,8 @@ await main(async () => {
   const result = await runHostile({ steps, seed, atOnce: concurrency, warmup, growth: growth * 2 ** 20, progress });
   const { requests, hostile, seconds, violations, found } = result;
   reportFound(found);
-  process.stdout.write(`hostile: ${requests} requests, ${hostile} of them hostile, at ${concurrency} in ${seconds.toFixed(1)} s: ${violations} violations, seed ${seed}\n`);
+  process.stdout.write(
+    `hostile: ${requests} requests, ${hostile} of them hostile, at ${concurrency} in ${seconds.toFixed(1)} s: ${violations} violations, seed ${seed}\n`,
+  );
   if (violations > 0) process.exitCode = 1;
 });

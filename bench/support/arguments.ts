@@ -8,7 +8,10 @@ export interface Flags<N extends string> {
 }
 
 /** Reads `process.argv`; an unknown flag or a value that is no whole number is a `BenchError` with the flags that exist. */
-export function readFlags<N extends string>(defaults: Readonly<Record<N, number>>, argv: readonly string[] = process.argv.slice(2)): Flags<N> {
+export function readFlags<N extends string>(
+  defaults: Readonly<Record<N, number>>,
+  argv: readonly string[] = process.argv.slice(2),
+): Flags<N> {
   const names = Object.keys(defaults) as N[];
   const options = Object.fromEntries([...names, "json"].map((name) => [name, { type: "string" as const }]));
   const help = `Flags: ${names.map((name) => `--${name} N (${defaults[name]})`).join(", ")}, --json FILE`;

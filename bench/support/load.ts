@@ -28,12 +28,16 @@ const OWN_CLIENT = fileURLToPath(new URL("load-client.ts", import.meta.url));
 export function loadClient(): LoadClient {
   if (hasWrk()) {
     const flags = ({ connections, seconds }: LoadOptions): string[] => ["-t1", `-c${connections}`, `-d${seconds}s`, "--latency"];
-    return { name: "wrk -t1", run: async (url, options) => healthy(url, parseWrk(await output([...options.prefix, "wrk", ...flags(options), url]))) };
+    return {
+      name: "wrk -t1",
+      run: async (url, options) => healthy(url, parseWrk(await output([...options.prefix, "wrk", ...flags(options), url]))),
+    };
   }
   const own = ({ connections, seconds }: LoadOptions): string[] => ["--import", "tsx", OWN_CLIENT, String(connections), String(seconds)];
   return {
     name: "built-in client (no wrk here)",
-    run: async (url, options) => healthy(url, JSON.parse(await output([...options.prefix, process.execPath, ...own(options), url])) as Load),
+    run: async (url, options) =>
+      healthy(url, JSON.parse(await output([...options.prefix, process.execPath, ...own(options), url])) as Load),
   };
 }
 

@@ -34,7 +34,10 @@ export function machineLine({ cpu, cores, memoryGiB, kernel, node, load }: Machi
  * With more than two cores the client has the last one to itself; with fewer, everybody shares.
  * Gives the commands' prefixes.
  */
-export function pinning(cores: number = availableParallelism()): { readonly server: readonly string[]; readonly client: readonly string[] } {
-  if (cores <= 2) return { server: [], client: [] };
+export function pinning(cores: number = availableParallelism()): {
+  readonly server: readonly string[];
+  readonly client: readonly string[];
+} {
+  if (cores <= 2 || process.platform !== "linux") return { server: [], client: [] };
   return { server: ["taskset", "-c", `0-${cores - 2}`], client: ["taskset", "-c", String(cores - 1)] };
 }

@@ -14,7 +14,10 @@ export interface PartResult<T> {
 export async function runPart<T>(file: URL, args: readonly (string | number)[]): Promise<PartResult<T>> {
   const begin = performance.now();
   const output = await new Promise<string>((resolve, reject) => {
-    const child = spawn(process.execPath, ["--import", "tsx", fileURLToPath(file), ...args.map(String)], { cwd: ROOT, stdio: ["ignore", "pipe", "inherit"] });
+    const child = spawn(process.execPath, ["--import", "tsx", fileURLToPath(file), ...args.map(String)], {
+      cwd: ROOT,
+      stdio: ["ignore", "pipe", "inherit"],
+    });
     const kill = (): void => void child.kill("SIGKILL");
     process.once("exit", kill);
     let text = "";

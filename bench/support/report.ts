@@ -21,7 +21,10 @@ export function publish(report: Report, json: string | undefined): void {
 /** The report as text: what was asked, on what, a table of the rows, then ratios and figures by name. */
 export function render({ question, machine, rows, ratios, figures }: Report): string {
   const blocks = [`${question}\n${machineLine(machine)}`, table(rows)];
-  for (const [title, values] of [["ratios", ratios], ["figures", figures]] as const) {
+  for (const [title, values] of [
+    ["ratios", ratios],
+    ["figures", figures],
+  ] as const) {
     const entries = Object.entries(values).map(([name, value]) => ({ [title]: name, value: round(value) }));
     if (entries.length > 0) blocks.push(table(entries));
   }
@@ -35,7 +38,10 @@ export function table(rows: readonly Row[]): string {
   const widths = columns.map((column, i) => Math.max(column.length, ...cells.map((line) => (line[i] as string).length)));
   const isNumeric = columns.map((column) => rows.every((row) => row[column] === undefined || typeof row[column] === "number"));
   const line = (texts: readonly string[]): string =>
-    texts.map((text, i) => (isNumeric[i] === true ? text.padStart(widths[i] as number) : text.padEnd(widths[i] as number))).join("  ").trimEnd();
+    texts
+      .map((text, i) => (isNumeric[i] === true ? text.padStart(widths[i] as number) : text.padEnd(widths[i] as number)))
+      .join("  ")
+      .trimEnd();
   return [line(columns), widths.map((width) => "-".repeat(width)).join("  "), ...cells.map(line)].join("\n");
 }
 

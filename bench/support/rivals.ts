@@ -31,5 +31,8 @@ export function hasWrk(): boolean {
 export function requireRivals(names: readonly ("wasmtime" | "workerd")[]): void {
   const has = { wasmtime: hasWasmtime, workerd: hasWorkerd };
   const missing = names.filter((name) => !has[name]());
-  if (missing.length > 0) throw new BenchError(`${missing.join(" and ")} cannot be started; run "npm run bench:rivals" once, which installs what is measured against`);
+  if (missing.length > 0)
+    throw new BenchError(
+      `${missing.join(" and ")} cannot be started; run "npm run bench:rivals" once, which installs what is measured against`,
+    );
 }

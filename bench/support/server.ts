@@ -37,12 +37,21 @@ const KEPT = 4000;
 
 const running = new Set<ChildProcess>();
 process.on("exit", () => running.forEach((child) => child.kill("SIGKILL")));
-for (const [signal, status] of [["SIGINT", 130], ["SIGTERM", 143]] as const) process.once(signal, () => process.exit(status));
+for (const [signal, status] of [
+  ["SIGINT", 130],
+  ["SIGTERM", 143],
+] as const)
+  process.once(signal, () => process.exit(status));
 
 /** Starts the program and resolves once it says where it listens. */
 export async function startServer(server: ServerCommand): Promise<RunningServer> {
   const [command, ...args] = server.command;
-  const stdio: StdioOptions = [server.talks === true ? "pipe" : "ignore", server.dropOutput === true ? "ignore" : "pipe", "pipe", ...(server.control === true ? (["pipe"] as const) : [])];
+  const stdio: StdioOptions = [
+    server.talks === true ? "pipe" : "ignore",
+    server.dropOutput === true ? "ignore" : "pipe",
+    "pipe",
+    ...(server.control === true ? (["pipe"] as const) : []),
+  ];
   const child = spawn(command, args, { cwd: ROOT, stdio });
   running.add(child);
   let ended: string | undefined;
@@ -76,7 +85,8 @@ export async function startServer(server: ServerCommand): Promise<RunningServer>
   for (;;) {
     check();
     const url = urlOf(said);
-    if (url !== undefined) return { name: server.name, url, pid: child.pid as number, check, ask, [Symbol.asyncDispose]: () => stop(child) };
+    if (url !== undefined)
+      return { name: server.name, url, pid: child.pid as number, check, ask, [Symbol.asyncDispose]: () => stop(child) };
     if (Date.now() > deadline) {
       await stop(child);
       throw new BenchError(`${server.name} did not say where it listens within ${START_MS / 1000} s; it said:\n${output.trim()}`);
@@ -105,7 +115,9 @@ export async function expectAnswer(server: RunningServer, body: string): Promise
       const answer = await fetch(server.url);
       const text = await answer.text();
       if (answer.status === 200 && text === body) return;
-      throw new BenchError(`${server.name} should answer 200 ${JSON.stringify(body)}, not ${answer.status} ${JSON.stringify(text.slice(0, 200))}`);
+      throw new BenchError(
+        `${server.name} should answer 200 ${JSON.stringify(body)}, not ${answer.status} ${JSON.stringify(text.slice(0, 200))}`,
+      );
     } catch (error) {
       if (error instanceof BenchError || Date.now() > deadline) throw error;
       await sleep(50);

@@ -33,7 +33,10 @@ function latency(output: string, percent: number): number {
 function errorsOf(output: string): string[] {
   const sockets = /^\s*Socket errors: (.*)$/m.exec(output)?.[1];
   const statuses = /^\s*Non-2xx or 3xx responses: (\d+)$/m.exec(output)?.[1];
-  return [...(sockets === undefined ? [] : [`socket errors: ${sockets}`]), ...(statuses === undefined ? [] : [`answers other than 2xx or 3xx: ${statuses}`])];
+  return [
+    ...(sockets === undefined ? [] : [`socket errors: ${sockets}`]),
+    ...(statuses === undefined ? [] : [`answers other than 2xx or 3xx: ${statuses}`]),
+  ];
 }
 
 function find(output: string, pattern: RegExp): RegExpExecArray {

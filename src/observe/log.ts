@@ -82,13 +82,14 @@ export function logRefusal(log: Logger, incoming: Incoming, run: string, problem
   log.info({ run, method: incoming.method, path: incoming.target, outcome: "refused", cause: problem.code }, "refused");
 }
 
-const GUEST_LEVELS = { trace: "trace", debug: "debug", info: "info", warn: "warn", error: "error", critical: "fatal" } as const;
+/** `critical` is told by `guestLevel` alone: pino writes a `fatal` line through at once, and a guest must not have that at will. */
+const GUEST_LEVELS = { trace: "trace", debug: "debug", info: "info", warn: "warn", error: "error", critical: "error" } as const;
 
 /** A guest's line. Its text is data: it is never used as a format, and pino escapes what could end the line. */
 export function logGuestLine(log: Logger, line: GuestLine, run: Run | undefined): void {
   const level = line.level === undefined ? "info" : GUEST_LEVELS[line.level];
   if (!log.isLevelEnabled(level)) return;
-  log[level]({ run: run?.id, task: run?.task.name, origin: line.origin, context: line.context, text: line.text }, "guest");
+  log[level]({ run: run?.id, task: run?.task.name, origin: line.origin, guestLevel: line.level, context: line.context, text: line.text }, "guest");
 }
 
 function round(milliseconds: number): number {

@@ -9,8 +9,8 @@ import { z } from "zod";
 import { UserError } from "../base/errors.js";
 import { DURATION_HELP, SIZE_HELP, parseDuration, parseSize } from "../base/units.js";
 
-const size = z.string().transform((text, ctx) => parseSize(text) ?? refuse(ctx, `expected ${SIZE_HELP}`));
-const duration = z.string().transform((text, ctx) => parseDuration(text) ?? refuse(ctx, `expected ${DURATION_HELP}`));
+const size = z.string({ error: `expected ${SIZE_HELP}` }).transform((text, ctx) => parseSize(text) ?? refuse(ctx, `expected ${SIZE_HELP}`));
+const duration = z.string({ error: `expected ${DURATION_HELP}` }).transform((text, ctx) => parseDuration(text) ?? refuse(ctx, `expected ${DURATION_HELP}`));
 const count = z.number().int().positive();
 
 function refuse(ctx: z.RefinementCtx, message: string): never {
@@ -37,13 +37,18 @@ const limits = z.strictObject({
   values: size.default(MiB),
 });
 
-const reuse = z.strictObject({
-  maxRequests: count.default(1),
-  maxConcurrent: count.default(1),
-  maxMemory: size.default(32 * MiB),
-  maxIdle: duration.default(5_000),
-  maxAge: duration.default(600_000),
-});
+const reuse = z
+  .strictObject({
+    maxRequests: count.default(1),
+    maxConcurrent: count.default(1),
+    maxMemory: size.default(32 * MiB),
+    maxIdle: duration.default(5_000),
+    maxAge: duration.default(600_000),
+  })
+  .refine(({ maxRequests, maxConcurrent }) => maxConcurrent <= maxRequests, {
+    path: ["maxConcurrent"],
+    error: "an instance cannot serve more runs at once than in all; raise maxRequests to at least this",
+  });
 
 const capacity = z.strictObject({
   pool: z.literal("shared", { error: 'only "shared" is supported by this version' }).default("shared"),
@@ -51,10 +56,13 @@ const capacity = z.strictObject({
   whenFull: z.enum(["wait", "reject"], { error: 'expected "wait" or "reject"; "spill" is not supported by this version' }).default("wait"),
 });
 
-const build = z.union([
-  z.strictObject({ source: z.string(), world: z.literal("http").default("http"), engine: z.literal("quickjs").default("quickjs") }),
-  z.strictObject({ command: z.string() }),
-]);
+const build = z.union(
+  [
+    z.strictObject({ source: z.string(), world: z.literal("http").default("http"), engine: z.literal("quickjs").default("quickjs") }),
+    z.strictObject({ command: z.string() }),
+  ],
+  { error: 'expected { "source": FILE, "world": "http", "engine": "quickjs" }, of which the last two may be left out, or { "command": LINE }' },
+);
 
 const directory = z.strictObject({ host: z.string(), guest: z.string(), readOnly: z.boolean().default(true) });
 

@@ -15,13 +15,25 @@ describe("the median", () => {
 
 describe("a percentile", () => {
   const hundred = Array.from({ length: 100 }, (_, i) => 100 - i);
-  it.each([[50, 50], [99, 99], [100, 100], [1, 1], [0.5, 1]])("%d of 1 to 100 is %d", (percent, value) => {
+  it.each([
+    [50, 50],
+    [99, 99],
+    [100, 100],
+    [1, 1],
+    [0.5, 1],
+  ])("%d of 1 to 100 is %d", (percent, value) => {
     expect(percentile(hundred, percent)).toBe(value);
   });
   it("is always a value that was measured", () => expect(percentile([1, 2], 50)).toBe(1));
   it("of one value is that value", () => expect(percentile([7], 99)).toBe(7));
   it("of typed arrays is the same", () => expect(percentile(Float64Array.from(hundred), 99)).toBe(99));
-  it("does not lose a rank to rounding", () => expect(percentile(Array.from({ length: 1000 }, (_, i) => i + 1), 99.9)).toBe(999));
+  it("does not lose a rank to rounding", () =>
+    expect(
+      percentile(
+        Array.from({ length: 1000 }, (_, i) => i + 1),
+        99.9,
+      ),
+    ).toBe(999));
   it.each([0, -1, 101, Number.NaN])("%d is none", (percent) => expect(() => percentile([1], percent)).toThrow(RangeError));
 });
 

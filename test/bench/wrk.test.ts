@@ -21,7 +21,10 @@ it("reads rate and latency, in whatever unit wrk chose", () => {
 });
 
 it("tells of answers and connections that were not good", () => {
-  const bad = OUTPUT.replace("Requests/sec", "  Socket errors: connect 0, read 3, write 0, timeout 1\n  Non-2xx or 3xx responses: 17\nRequests/sec");
+  const bad = OUTPUT.replace(
+    "Requests/sec",
+    "  Socket errors: connect 0, read 3, write 0, timeout 1\n  Non-2xx or 3xx responses: 17\nRequests/sec",
+  );
   expect(parseWrk(bad).errors).toEqual(["socket errors: connect 0, read 3, write 0, timeout 1", "answers other than 2xx or 3xx: 17"]);
 });
 

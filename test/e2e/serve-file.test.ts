@@ -49,8 +49,13 @@ it("takes grants, limits and terms of reuse for its component", async () => {
   const flags = ["--env", "ONE=1", "--dir", `${folder}::/data`, "--config-var", "k=v", "--limit", "cpu=1s", "--reuse", "maxRequests=2"];
   const counter = await startProgram([guestPath("counter-p2"), ...flags, "--", "argument"]);
   const counts: string[] = [];
-  for (let i = 0; i < 4; i++) counts.push(await (await counter.get("/")).text());
-  expect(counts).toEqual(["1\n", "2\n", "1\n", "2\n"]);
+  for (let i = 0; i < 3; i++) {
+    const response = await counter.get("/");
+    counts.push(await response.text());
+    // The answer may be there before its instance is free again.
+    await counter.log.run(response.headers.get("pilotlight-run"));
+  }
+  expect(counts).toEqual(["1\n", "2\n", "1\n"]);
 });
 
 /** Resolves when nobody listens any more. */

@@ -10,6 +10,9 @@ const engine = useEngine({ instances: 16 });
 
 const TARGETS = ["/", "/", "/trap", "/error", "/none", "/hang", "/loop", "/slow?pieces=20&ms=2", "/big?bytes=400000", "/read", "/after-end?ms=3", "/after-head-trap", "/handles", "/log"];
 const SLOTS = 4;
+const HEARD = ["ready", "failed", "retired"] as const;
+/** After their longest deadline (150 ms) runs that have not ended never will. */
+const PATIENCE_MS = 3000;
 
 type Act = (h: History) => unknown;
 
@@ -20,7 +23,8 @@ class History {
   readonly stale: TestRun[] = [];
   readonly #names: InstanceName[] = Array.from({ length: SLOTS }, () => engine.slot());
   /** Everything that was ever named. */
-  readonly #used = new Set<string>();
+  readonly #used: InstanceName[] = [];
+  readonly #prepared: InstanceName[] = [];
 
   constructor(programs: readonly number[]) {
     this.programs = programs;
@@ -43,12 +47,13 @@ class History {
     const frame = http(target, target === "/read" ? { method: "POST", more: true } : {});
     const run = engine.run(this.programs[program % this.programs.length] as number, frame, { on, last, credit, deadlines: { head: 60, idle: 60, total: 150 } });
     this.runs.push(run);
-    if (on.generation < current.generation && this.#used.has(key(current))) this.stale.push(run);
-    this.#used.add(key(on));
+    if (on.generation < current.generation && engine.saw("retired", current)) this.stale.push(run);
+    this.#used.push(on);
   }
 
   prepare(on: InstanceName, program: number): void {
-    this.#used.add(key(on));
+    this.#used.push(on);
+    this.#prepared.push(on);
     engine.send({ kind: "prepare", ...on, program: this.programs[program % this.programs.length] as number });
   }
 
@@ -57,11 +62,17 @@ class History {
     if (run !== undefined) act(run);
   }
 
-  async finish(): Promise<void> {
-    for (const run of this.runs) run.cancel();
-    for (const [i] of this.#names.entries()) engine.retire(this.name(i, "current"));
-    await engine.until(() => this.runs.every((run) => run.over !== undefined));
-    await engine.idle();
+  /** What still runs is cancelled, or left to its deadlines; all that was ever named is retired. */
+  async finish(cancel: boolean): Promise<void> {
+    if (cancel) for (const run of this.runs) run.cancel();
+    for (const on of this.#used) engine.retire(on);
+    await engine.gauges(() => this.runs.every((run) => run.over !== undefined), PATIENCE_MS).catch((error: unknown) => {
+      const open = this.runs.filter((run) => run.over === undefined);
+      throw new Error(`without an end: ${JSON.stringify(open.map(({ handle, on, events }) => ({ handle, on, events })))}`, { cause: error });
+    });
+    // An instance is counted once it is made, of which something is always heard.
+    await engine.gauges(() => this.#prepared.every((on) => HEARD.some((kind) => engine.saw(kind, on))), PATIENCE_MS);
+    await engine.idle(PATIENCE_MS);
     expect(engine.port.stats()).toMatchObject({ instances: 0, runs: 0, guestBytes: 0, asks: 0 });
     for (const run of this.stale) expect(run.over).toBe("lease-refused");
     for (const run of this.runs) {
@@ -72,10 +83,6 @@ class History {
     }
     expect(engine.violations).toEqual([]);
   }
-}
-
-function key({ slot, generation }: InstanceName): string {
-  return `${slot}/${generation}`;
 }
 
 function named(text: string, act: Act): Act {
@@ -107,12 +114,16 @@ const act: fc.Arbitrary<Act> = fc.oneof(
 
 it("in any history of commands each run has one ending, nothing after it, and nothing is left over", { timeout: 60_000 }, async () => {
   const programs = await Promise.all([engine.program("behave-p3", { limits: { cpuMs: 30 } }), engine.program("behave-p2"), engine.program("behave-p3", { maxConcurrent: 3 })]);
+  const endings = new Set<string>();
   await fc.assert(
-    fc.asyncProperty(fc.array(act, { minLength: 1, maxLength: 40 }), async (history) => {
+    fc.asyncProperty(fc.array(act, { minLength: 5, maxLength: 60, size: "max" }), fc.nat(9), async (history, end) => {
       const h = new History(programs);
       for (const each of history) await each(h);
-      await h.finish();
+      await h.finish(end > 0);
+      for (const run of h.runs) endings.add(run.over === "settled" ? (await run.outcome()).kind : "lease-refused");
     }),
-    { numRuns: 60, endOnFailure: true },
+    { numRuns: 200, endOnFailure: true },
   );
+  // The histories were worth it.
+  expect([...endings].sort()).toEqual(["cancelled", "guest-error", "lease-refused", "limit", "ok", "platform", "trap"]);
 });

@@ -265,14 +265,18 @@ export class TestEngine {
     while (!condition()) await new Promise<void>((resolve) => this.#watchers.push(resolve));
   }
 
-  /** Resolves when the gauges say so. No event tells of them, so they are looked at again and again. */
-  async gauges(condition: (stats: EngineStats) => boolean): Promise<void> {
-    while (!condition(this.port.stats())) await new Promise((resolve) => setImmediate(resolve));
+  /** Resolves when the gauges say so. No event tells of them, so they are looked at again and again, for a while. */
+  async gauges(condition: (stats: EngineStats) => boolean, patienceMs = 10_000): Promise<void> {
+    const limit = performance.now() + patienceMs;
+    while (!condition(this.port.stats())) {
+      if (performance.now() > limit) throw new Error(`the gauges stay at ${JSON.stringify(this.port.stats())}`);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
   }
 
   /** Resolves when no instance and no run is left. */
-  idle(): Promise<void> {
-    return this.gauges(({ instances, runs }) => instances === 0 && runs === 0);
+  idle(patienceMs?: number): Promise<void> {
+    return this.gauges(({ instances, runs }) => instances === 0 && runs === 0, patienceMs);
   }
 
   close(): Promise<void> {

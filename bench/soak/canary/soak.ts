@@ -56,7 +56,8 @@ export async function runCanary(options: CanaryOptions): Promise<CanaryResult> {
     try {
       const port = node.ports[FLAVOURS.indexOf(flavour)] as number;
       if (kind === "write") await write(client, port, masked, pages);
-      else if ((await scan(client, port, masked, pages)) > 0) throw new Violation("the secret of another request was found in this one's memory");
+      else if ((await scan(client, port, masked, pages)) > 0)
+        throw new Violation("the secret of another request was found in this one's memory");
     } catch (error) {
       findings.add(n, `${flavour} ${kind}`, error);
     }
@@ -82,7 +83,12 @@ async function controlScans(masked: string, findings: Findings): Promise<CanaryR
     await write(client, port, masked, 4);
     let here = 0;
     for (let n = 0; n < CONTROL_SCANS; n++) if ((await scan(client, port, masked, 1)) > 0) here++;
-    if (here === 0) findings.add(-1, `${FLAVOURS[i]} control`, new Violation("no scan found the secret on an instance that had written it: this soak would prove nothing"));
+    if (here === 0)
+      findings.add(
+        -1,
+        `${FLAVOURS[i]} control`,
+        new Violation("no scan found the secret on an instance that had written it: this soak would prove nothing"),
+      );
     found += here;
   }
   client.close();
@@ -107,7 +113,8 @@ async function scan(client: Client, port: number, masked: string, pages: number)
 
 async function answerOf(client: Client, port: number, path: string): Promise<string> {
   const { status, ending, body } = await client.ask(port, { path });
-  if (status !== 200 || ending !== "whole") throw new Violation(`status ${status} (${ending}): ${JSON.stringify(body.toString("latin1", 0, 300))}`);
+  if (status !== 200 || ending !== "whole")
+    throw new Violation(`status ${status} (${ending}): ${JSON.stringify(body.toString("latin1", 0, 300))}`);
   return body.toString();
 }
 

@@ -117,17 +117,28 @@ async function headersTooLarge({ port }: Place): Promise<void> {
 async function leaveBeforeAnswer({ port }: Place, random: Random): Promise<void> {
   const path = random.pick(["/sleep?ms=5000", "/cpu?ms=500", "/memory", "/hang", "/loop"]);
   const text = await leave(port, `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`, 0, random.below(100));
-  if (text !== "" && !text.startsWith("HTTP/1.1 5")) throw new Violation(`nobody waited for it, and yet ${path} was answered: ${JSON.stringify(text.slice(0, 100))}`);
+  if (text !== "" && !text.startsWith("HTTP/1.1 5"))
+    throw new Violation(`nobody waited for it, and yet ${path} was answered: ${JSON.stringify(text.slice(0, 100))}`);
 }
 
 async function leaveAmidEvents(place: Place, random: Random): Promise<void> {
-  const text = await leave(place.port, "GET /slow?pieces=2000&ms=20 HTTP/1.1\r\nHost: a\r\n\r\n", 200 + random.below(300), random.below(20));
+  const text = await leave(
+    place.port,
+    "GET /slow?pieces=2000&ms=20 HTTP/1.1\r\nHost: a\r\n\r\n",
+    200 + random.below(300),
+    random.below(20),
+  );
   await expectOutcome(place, runIn(text), ["cancelled"]);
 }
 
 /** The whole answer may be in the sockets' buffers already, or the guest's: then the run ended well. */
 async function leaveAmidAnswer(place: Place, random: Random): Promise<void> {
-  const text = await leave(place.port, `GET /big?bytes=${LIMITS.responseBody} HTTP/1.1\r\nHost: a\r\n\r\n`, 1000 + random.below(100_000), random.below(20));
+  const text = await leave(
+    place.port,
+    `GET /big?bytes=${LIMITS.responseBody} HTTP/1.1\r\nHost: a\r\n\r\n`,
+    1000 + random.below(100_000),
+    random.below(20),
+  );
   await expectOutcome(place, runIn(text), ["cancelled", "ok"]);
 }
 

@@ -16,11 +16,14 @@ export function expectBody(answer: Answer, status: number, body: string | Buffer
   const wanted = typeof body === "string" ? Buffer.from(body) : body;
   if (answer.body.equals(wanted)) return;
   const at = wanted.findIndex((byte, i) => answer.body[i] !== byte);
-  throw new Violation(`the body should have ${wanted.length} bytes and has ${answer.body.length}; they differ from ${at < 0 ? wanted.length : at}: ${excerpt(answer.body)}`);
+  throw new Violation(
+    `the body should have ${wanted.length} bytes and has ${answer.body.length}; they differ from ${at < 0 ? wanted.length : at}: ${excerpt(answer.body)}`,
+  );
 }
 
 export function expectWhole(answer: Answer, status: number): void {
-  if (answer.ending !== "whole") throw new Violation(`the answer (status ${answer.status}, ${answer.body.length} bytes) broke off: ${answer.ending}`);
+  if (answer.ending !== "whole")
+    throw new Violation(`the answer (status ${answer.status}, ${answer.body.length} bytes) broke off: ${answer.ending}`);
   if (answer.status !== status) throw new Violation(`the status should be ${status}, not ${answer.status}: ${excerpt(answer.body)}`);
   runIdOf(answer);
 }
@@ -29,18 +32,22 @@ export function expectWhole(answer: Answer, status: number): void {
 export function expectProblem(answer: Answer, status: number, code: string): void {
   expectWhole(answer, status);
   const type = answer.headers["content-type"];
-  if (type !== "application/problem+json") throw new Violation(`a problem is application/problem+json, not ${type}: ${excerpt(answer.body)}`);
+  if (type !== "application/problem+json")
+    throw new Violation(`a problem is application/problem+json, not ${type}: ${excerpt(answer.body)}`);
   const problem = JSON.parse(answer.body.toString()) as Readonly<Record<string, unknown>>;
   if (problem["type"] !== PROBLEMS + code) throw new Violation(`the problem should be ${code}: ${excerpt(answer.body)}`);
   if (problem["status"] !== status) throw new Violation(`the document says status ${String(problem["status"])}, the head ${status}`);
-  if (problem["run"] !== runIdOf(answer)) throw new Violation(`the document names run ${String(problem["run"])}, the head ${runIdOf(answer)}`);
+  if (problem["run"] !== runIdOf(answer))
+    throw new Violation(`the document names run ${String(problem["run"])}, the head ${runIdOf(answer)}`);
 }
 
 /** An answer that began well and was broken off, after a beginning of the right bytes. */
 export function expectBroken(answer: Answer, beginning: Buffer): void {
-  if (answer.status !== 200) throw new Violation(`the answer should begin with 200, not ${answer.status} (${answer.ending}): ${excerpt(answer.body)}`);
+  if (answer.status !== 200)
+    throw new Violation(`the answer should begin with 200, not ${answer.status} (${answer.ending}): ${excerpt(answer.body)}`);
   if (answer.ending === "whole") throw new Violation(`the answer should break off, and ended cleanly after ${answer.body.length} bytes`);
-  if (!beginning.subarray(0, answer.body.length).equals(answer.body)) throw new Violation(`what came before the break is not what was written: ${excerpt(answer.body)}`);
+  if (!beginning.subarray(0, answer.body.length).equals(answer.body))
+    throw new Violation(`what came before the break is not what was written: ${excerpt(answer.body)}`);
 }
 
 export function runIdOf(answer: Answer): string {
@@ -64,13 +71,15 @@ export async function expectOutcome({ client, port }: Place, run: string, outcom
 }
 
 function expectStatusOnly(answer: Answer, status: number): void {
-  if (answer.ending !== "whole" || answer.status !== status) throw new Violation(`status ${answer.status} (${answer.ending}) instead of ${status}: ${excerpt(answer.body)}`);
+  if (answer.ending !== "whole" || answer.status !== status)
+    throw new Violation(`status ${answer.status} (${answer.ending}) instead of ${status}: ${excerpt(answer.body)}`);
 }
 
 /** The last answer on a connection that was said anything on: a problem of this status and code. */
 export function expectRawProblem(text: string, status: number, code: string): void {
   const head = text.indexOf("\r\n\r\n");
-  if (head < 0 || !text.startsWith(`HTTP/1.1 ${status} `)) throw new Violation(`the answer should be a problem of status ${status}: ${JSON.stringify(text.slice(0, 300))}`);
+  if (head < 0 || !text.startsWith(`HTTP/1.1 ${status} `))
+    throw new Violation(`the answer should be a problem of status ${status}: ${JSON.stringify(text.slice(0, 300))}`);
   const { type } = JSON.parse(text.slice(head + 4)) as { readonly type: string };
   if (type !== PROBLEMS + code) throw new Violation(`the problem should be ${code}, not ${type}`);
 }

@@ -62,7 +62,8 @@ async function head({ client, port }: Place): Promise<void> {
 async function trailers({ client, port }: Place): Promise<void> {
   const answer = await client.ask(port, { path: "/trailers", headers: { TE: "trailers" } });
   expectBody(answer, 200, "body\n");
-  if (answer.trailers["x-checksum"] !== "42") throw new Violation(`the trailer x-checksum should be 42, not ${answer.trailers["x-checksum"]}`);
+  if (answer.trailers["x-checksum"] !== "42")
+    throw new Violation(`the trailer x-checksum should be 42, not ${answer.trailers["x-checksum"]}`);
 }
 
 /** A guest that takes all it may have and no more is a good one; how much it got is no secret, and below the limit. */
@@ -82,7 +83,8 @@ async function echo({ client, port }: Place, random: Random): Promise<void> {
   const body = random.bytes(random.below(random.chance(0.5) ? 2 * KIB : 300 * KIB));
   const answer = await client.ask(port, { method: "POST", path: "/echo/x", body, headers: { "Content-Type": "application/x-soak" } });
   expectBody(answer, 200, body);
-  if (answer.headers["content-type"] !== "application/x-soak") throw new Violation(`the content type came back as ${answer.headers["content-type"]}`);
+  if (answer.headers["content-type"] !== "application/x-soak")
+    throw new Violation(`the content type came back as ${answer.headers["content-type"]}`);
 }
 
 async function echoChunked({ client, port }: Place, random: Random): Promise<void> {
@@ -91,5 +93,6 @@ async function echoChunked({ client, port }: Place, random: Random): Promise<voi
   const headers = { "Content-Type": "application/x-soak", TE: "trailers", Trailer: "x-sum" };
   const answer = await client.ask(port, { method: "POST", path: "/echo/x", body, chunk: 1 + random.below(40 * KIB), headers, trailers });
   expectBody(answer, 200, body);
-  if (answer.trailers["x-sum"] !== trailers["x-sum"]) throw new Violation(`the trailer x-sum should be ${trailers["x-sum"]}, not ${answer.trailers["x-sum"]}`);
+  if (answer.trailers["x-sum"] !== trailers["x-sum"])
+    throw new Violation(`the trailer x-sum should be ${trailers["x-sum"]}, not ${answer.trailers["x-sum"]}`);
 }

@@ -49,23 +49,25 @@ export async function runHostile(options: HostileOptions): Promise<HostileResult
   const findings = new Findings();
   await using node = await SoakNode.start(FLAVOURS.map(hostileTasks));
   let hostile = 0;
-  const step = (client: Client) => async (n: number): Promise<void> => {
-    const random = new Random(seed, n);
-    const flavour = random.pick(FLAVOURS);
-    const isHostile = random.chance(HOSTILE);
-    const chosen = random.pick(isHostile ? BAD : GOOD);
-    if (isHostile && n >= 0) hostile++;
-    if (n > 0 && n % 1000 === 0) progress(`${n} of ${steps} requests, ${findings.count} violations`);
-    try {
-      await chosen.run({ client, port: portOf(node, flavour) }, random);
-    } catch (error) {
-      findings.add(n, `${flavour} ${chosen.name}`, error);
-    }
-  };
+  const step =
+    (client: Client) =>
+    async (n: number): Promise<void> => {
+      const random = new Random(seed, n);
+      const flavour = random.pick(FLAVOURS);
+      const isHostile = random.chance(HOSTILE);
+      const chosen = random.pick(isHostile ? BAD : GOOD);
+      if (isHostile && n >= 0) hostile++;
+      if (n > 0 && n % 1000 === 0) progress(`${n} of ${steps} requests, ${findings.count} violations`);
+      try {
+        await chosen.run({ client, port: portOf(node, flavour) }, random);
+      } catch (error) {
+        findings.add(n, `${flavour} ${chosen.name}`, error);
+      }
+    };
   const isOver = (): boolean => node.death !== undefined;
 
   await withClient(1, (client) => touchTasks(node, client));
-  const empty = await node.held();
+  const empty = await settled(node, undefined, findings);
   await withClient(atOnce, async (client) => {
     await touchSlots(node, client, atOnce);
     // Steps below zero: another part of the same streams.
@@ -78,7 +80,12 @@ export async function runHostile(options: HostileOptions): Promise<HostileResult
   const seconds = (performance.now() - begin) / 1000;
   const after = await settled(node, before, findings);
   progress(`at the end: ${describe(after)}`);
-  if (after.rss - before.rss > growth) findings.add(steps, "memory", new Violation(`the node grew from ${mib(before.rss)} to ${mib(after.rss)} MiB; ${mib(growth)} MiB more are allowed`));
+  if (after.rss - before.rss > growth)
+    findings.add(
+      steps,
+      "memory",
+      new Violation(`the node grew from ${mib(before.rss)} to ${mib(after.rss)} MiB; ${mib(growth)} MiB more are allowed`),
+    );
   await stillServes(node, findings, steps);
   return { requests: steps, hostile, seconds, violations: findings.count, found: findings.found, before, after };
 }
@@ -102,12 +109,15 @@ async function touchSlots(node: SoakNode, client: Client, atOnce: number): Promi
   for (const port of node.ports) await runSteps(0, 8 * atOnce, 2 * atOnce, async () => void (await client.ask(port, { path: "/memory" })));
 }
 
-/** What the node holds once it holds no more than it did; what is still different after a while is a leak. */
-async function settled(node: SoakNode, start: Held, findings: Findings): Promise<Held> {
+/**
+ * What the node holds once nothing goes on in it and it holds no more than it did at `start`; what is still different
+ * after a while is a leak.
+ */
+async function settled(node: SoakNode, start: Held | undefined, findings: Findings): Promise<Held> {
   const deadline = Date.now() + SETTLE_MS;
   for (;;) {
     const now = await node.held();
-    const leaks = differences(start, now);
+    const leaks = [...unrest(now), ...differences(start ?? now, now)];
     if (leaks.length === 0) return now;
     if (Date.now() > deadline) {
       findings.add(-1, "leak", new Violation(`${SETTLE_MS / 1000} s after the last request: ${leaks.join("; ")}`));
@@ -115,6 +125,14 @@ async function settled(node: SoakNode, start: Held, findings: Findings): Promise
     }
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
+}
+
+/** What goes on although nobody asks for anything. */
+function unrest({ runtimes }: Held): string[] {
+  return runtimes.flatMap(({ engine, pool, liveRuns }, i) => {
+    const counts = { runs: engine.runs, asks: engine.asks, connections: engine.connections, liveRuns, ...pool, idle: 0 };
+    return Object.entries(counts).flatMap(([name, count]) => (count === 0 ? [] : [`runtime ${FLAVOURS[i]} has ${count} ${name}`]));
+  });
 }
 
 /** Every count must be what it was, and no file more may be open. */
@@ -126,7 +144,8 @@ export function differences(start: Held, now: Held): string[] {
   }
   now.runtimes.forEach((stats, i) => {
     const before = start.runtimes[i];
-    if (!isDeepStrictEqual(stats, before)) leaks.push(`runtime ${FLAVOURS[i]} held ${JSON.stringify(before)}, now ${JSON.stringify(stats)}`);
+    if (!isDeepStrictEqual(stats, before))
+      leaks.push(`runtime ${FLAVOURS[i]} held ${JSON.stringify(before)}, now ${JSON.stringify(stats)}`);
   });
   return leaks;
 }
@@ -149,7 +168,9 @@ function portOf(node: SoakNode, flavour: Flavour): number {
 }
 
 export function describe(held: Held): string {
-  const runtimes = held.runtimes.map(({ engine, liveRuns }, i) => `${FLAVOURS[i]} ${engine.instances} instances, ${engine.runs} + ${liveRuns} runs`);
+  const runtimes = held.runtimes.map(
+    ({ engine, liveRuns }, i) => `${FLAVOURS[i]} ${engine.instances} instances, ${engine.runs} + ${liveRuns} runs`,
+  );
   return `${mib(held.rss)} MiB resident, ${mib(held.heap)} MiB of it JavaScript's, ${Object.values(held.files).reduce((a, b) => a + b, 0)} files open; ${runtimes.join("; ")}`;
 }
 

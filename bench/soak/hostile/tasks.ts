@@ -9,7 +9,16 @@ import type { Planned } from "../support/node-process.js";
 
 export const LIMITS = { memory: 16 * 2 ** 20, requestBody: 2 ** 20, responseBody: 4 * 2 ** 20, handles: 1000 };
 
-const SMALL = { memory: "16MiB", requestBody: "1MiB", responseBody: "4MiB", handles: 1000, cpu: "30s", timeout: "60s", idle: "60s", duration: "90s" };
+const SMALL = {
+  memory: "16MiB",
+  requestBody: "1MiB",
+  responseBody: "4MiB",
+  handles: 1000,
+  cpu: "30s",
+  timeout: "60s",
+  idle: "60s",
+  duration: "90s",
+};
 
 export function hostileTasks(flavour: Flavour): Planned[] {
   const behave = `behave-${flavour}`;

@@ -42,18 +42,36 @@ export class Client {
   ask(port: number, asked: Asked): Promise<Answer> {
     return new Promise((resolve) => {
       const { method = "GET", path, headers = {}, body, chunk } = asked;
-      const framing = body === undefined ? {} : chunk === undefined ? { "Content-Length": String(body.length) } : { "Transfer-Encoding": "chunked" };
-      const call = httpRequest({ host: "127.0.0.1", port, method, path, agent: this.#agent, timeout: PATIENCE_MS, headers: { ...headers, ...framing } });
+      const framing =
+        body === undefined ? {} : chunk === undefined ? { "Content-Length": String(body.length) } : { "Transfer-Encoding": "chunked" };
+      const call = httpRequest({
+        host: "127.0.0.1",
+        port,
+        method,
+        path,
+        agent: this.#agent,
+        timeout: PATIENCE_MS,
+        headers: { ...headers, ...framing },
+      });
       let answer: IncomingMessage | undefined;
       const pieces: Buffer[] = [];
       let before = "";
       call.on("socket", (socket) => {
         const last = lastUse.get(socket);
-        before = last === undefined ? ", on a new connection" : `, on a connection that ${last.what} used ${Math.round(performance.now() - last.at)} ms before`;
+        before =
+          last === undefined
+            ? ", on a new connection"
+            : `, on a connection that ${last.what} used ${Math.round(performance.now() - last.at)} ms before`;
         lastUse.set(socket, { what: `${method} ${path}`, at: performance.now() });
       });
       const settle = (ending: string): void =>
-        resolve({ status: answer?.statusCode ?? 0, headers: answer?.headers ?? {}, trailers: answer?.trailers ?? {}, body: Buffer.concat(pieces), ending });
+        resolve({
+          status: answer?.statusCode ?? 0,
+          headers: answer?.headers ?? {},
+          trailers: answer?.trailers ?? {},
+          body: Buffer.concat(pieces),
+          ending,
+        });
       call.on("timeout", () => call.destroy(new Error(`nothing came for ${PATIENCE_MS / 1000} s`)));
       // An answer may come, and the connection close, before all of the body is out: the answer counts.
       call.on("error", (error: NodeJS.ErrnoException) => answer ?? settle((error.code ?? error.message) + before));
@@ -68,7 +86,8 @@ export class Client {
         response.on("error", (error: NodeJS.ErrnoException) => settle(error.code ?? error.message));
       });
       if (asked.trailers !== undefined) call.addTrailers(asked.trailers);
-      if (body !== undefined && chunk !== undefined) for (let at = 0; at < body.length; at += chunk) call.write(body.subarray(at, at + chunk));
+      if (body !== undefined && chunk !== undefined)
+        for (let at = 0; at < body.length; at += chunk) call.write(body.subarray(at, at + chunk));
       call.end(chunk === undefined ? body : undefined);
     });
   }

@@ -23,7 +23,11 @@ export class SoakNode implements AsyncDisposable {
 
   /** Starts a process with a runtime for each list of tasks. */
   static async start(plan: readonly (readonly Planned[])[]): Promise<SoakNode> {
-    const child = fork(PROGRAM, [JSON.stringify(plan)], { cwd: ROOT, execArgv: ["--import", "tsx"], stdio: ["ignore", "inherit", "pipe", "ipc"] });
+    const child = fork(PROGRAM, [JSON.stringify(plan)], {
+      cwd: ROOT,
+      execArgv: ["--import", "tsx"],
+      stdio: ["ignore", "inherit", "pipe", "ipc"],
+    });
     let stderr = "";
     child.stderr?.on("data", (chunk: Buffer) => (stderr = (stderr + chunk.toString()).slice(-4000)));
     const kill = (): void => void child.kill("SIGKILL");

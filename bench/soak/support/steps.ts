@@ -27,7 +27,13 @@ export class Findings {
 }
 
 /** Calls `step` for each number from `first` on, `atOnce` at a time; stops early when `isOver` says so. */
-export async function runSteps(first: number, count: number, atOnce: number, step: (n: number) => Promise<void>, isOver: () => boolean = () => false): Promise<void> {
+export async function runSteps(
+  first: number,
+  count: number,
+  atOnce: number,
+  step: (n: number) => Promise<void>,
+  isOver: () => boolean = () => false,
+): Promise<void> {
   let next = first;
   const worker = async (): Promise<void> => {
     while (next < first + count && !isOver()) await step(next++);
