@@ -88,7 +88,6 @@ const FOREVER = "36500d";
 const RUN_LIMITS: ManifestInput["limits"] = { memory: "4GiB", timeout: FOREVER, idle: FOREVER, duration: FOREVER, cpu: FOREVER, handles: 1_000_000, values: "64MiB" };
 
 function deploymentOf(path: string, component: Uint8Array, options: FileOptions, stdio: "capture" | "inherit", limits: ManifestInput["limits"]): Deployment {
-  const everywhere = options.outbound.includes("*");
   return {
     manifest: {
       name: taskName(path),
@@ -105,7 +104,7 @@ function deploymentOf(path: string, component: Uint8Array, options: FileOptions,
     component,
     source: path,
     // A component's own name comes first among its arguments, as a program's does.
-    own: { anyAddress: everywhere, stdio, arguments: [basename(path), ...options.arguments] },
+    own: { anyAddress: true, stdio, arguments: [basename(path), ...options.arguments] },
   };
 }
 

@@ -13,15 +13,15 @@ import { fetchFront, type Fetch } from "./http/fetch-front.js";
 import type { Front } from "./http/front.js";
 import { nodeFront } from "./http/node-front.js";
 import { adminPlane, dataPlane, type HealthPort } from "./http/planes.js";
-import { execute, type ScriptAnswer } from "./invoke/call.js";
-import { Executor } from "./invoke/executor.js";
+import { execute } from "./invoke/call.js";
+import { Executor, type ScriptAnswer } from "./invoke/executor.js";
 import { createInvoke } from "./invoke/pipeline.js";
 import type { RunRecord } from "./invoke/run.js";
 import { EndedRuns } from "./invoke/runs.js";
 import { createLogger, logGuestLine, logRefusal, logRun, type LogLevel } from "./observe/log.js";
 import { Metrics } from "./observe/metrics.js";
 import { Pool, type PoolCounts } from "./pool/pool.js";
-import { readManifest, type ManifestInput } from "./tasks/manifest.js";
+import { MAX_HEADERS, readManifest, type ManifestInput } from "./tasks/manifest.js";
 import { NO_GRANTS, poolProgram, programSpec, type OwnGrants } from "./tasks/spec.js";
 import { TaskTable } from "./tasks/table.js";
 import type { Task } from "./tasks/task.js";
@@ -75,6 +75,7 @@ const CLOSE_MS = 10_000;
 const CANCELLED_MS = 1000;
 const KEEP_RESIDENT_BYTES = 2 * 2 ** 20;
 const QUEUE = 10_000;
+const ADMIN_CLOSE_MS = 1000;
 
 export class Runtime implements AsyncDisposable {
   readonly #engine: Engine;
@@ -87,7 +88,8 @@ export class Runtime implements AsyncDisposable {
   readonly #fetch: Fetch;
   readonly #invoke: ReturnType<typeof createInvoke>;
   readonly #reserveOwn: boolean;
-  readonly #fronts: Front[] = [];
+  readonly #dataFronts: Front[] = [];
+  readonly #adminFronts: Front[] = [];
   #draining = false;
   #closing: Promise<void> | undefined;
 
@@ -108,13 +110,14 @@ export class Runtime implements AsyncDisposable {
       engine: () => this.#engine.stats(),
       pool: () => this.#pool.counts(),
       liveRuns: () => this.#executor.liveCount,
-      connections: () => this.#fronts.reduce((sum, front) => sum + front.connections(), 0),
+      connections: () => this.#dataFronts.reduce((sum, front) => sum + front.connections(), 0),
     });
     this.#executor = new Executor({
       engine: this.#engine,
       pool: this.#pool,
       clock: systemClock,
       ended: new EndedRuns(),
+      script: this.#script,
       observer: {
         settled: (run) => {
           this.#metrics.settled(run);
@@ -151,7 +154,7 @@ export class Runtime implements AsyncDisposable {
     }
     const info = await this.#load(deployment.component, source);
     const scripts = Object.keys(this.#imports);
-    const spec = programSpec(info.digest, manifest, scripts, { ...NO_GRANTS, ...deployment.own });
+    const spec = programSpec(info, manifest, scripts, { ...NO_GRANTS, ...deployment.own });
     const program = await this.#explain(source, this.#engine.link(spec));
     const task: Task = { tenant: "default", name: manifest.name, version: { label: info.digest.slice(0, 12), info, manifest, program } };
     let before: Task | undefined;
@@ -161,7 +164,7 @@ export class Runtime implements AsyncDisposable {
       this.#engine.unlink(program);
       throw error;
     }
-    this.#executor.addProgram(poolProgram(program, manifest));
+    this.#executor.addProgram(poolProgram(program, info, manifest));
     if (before !== undefined) this.#retire(before);
     return described(task);
   }
@@ -185,13 +188,13 @@ export class Runtime implements AsyncDisposable {
   async call(task: string, func: string, args: readonly unknown[] | Readonly<Record<string, unknown>> = []): Promise<unknown> {
     const hash = func.lastIndexOf("#");
     const frame = { kind: "call" as const, interface: hash < 0 ? "" : func.slice(0, hash), function: func.slice(hash + 1), arguments: toJson(args) };
-    const { json } = await execute(this.#ports(), this.#task(task), "call", frame, this.#script);
+    const { json } = await execute(this.#ports(), this.#task(task), "call", frame);
     return json === undefined ? undefined : (JSON.parse(json) as unknown);
   }
 
   /** Runs a `wasi:cli/run` task to its end and resolves with its exit status. */
   async run(task: string): Promise<number> {
-    const { exit } = await execute(this.#ports(), this.#task(task), "command", { kind: "command" }, this.#script);
+    const { exit } = await execute(this.#ports(), this.#task(task), "command", { kind: "command" });
     return exit;
   }
 
@@ -200,13 +203,23 @@ export class Runtime implements AsyncDisposable {
 
   /** A server for the tasks, not yet listening. */
   dataFront(): Front {
-    return this.#front(nodeFront({ plane: (guest) => this.#dataPlane(guest), invoke: this.#invoke, report: (error) => this.#report(error) }));
+    const front = nodeFront({
+      plane: (guest) => this.#dataPlane(guest),
+      invoke: this.#invoke,
+      // What a manifest may allow at most, and room for the request line; the pipeline refuses by the task's own limit.
+      headerBytes: MAX_HEADERS + 16 * 1024,
+      report: (error) => this.#report(error),
+    });
+    this.#dataFronts.push(front);
+    return front;
   }
 
   /** A server for health and metrics, not yet listening. */
   adminFront(): Front {
     const plane = adminPlane({ health: this.#health(), metrics: () => this.#metrics.render(), report: (error) => this.#report(error) });
-    return this.#front(nodeFront({ plane: () => plane, report: (error) => this.#report(error) }));
+    const front = nodeFront({ plane: () => plane, report: (error) => this.#report(error) });
+    this.#adminFronts.push(front);
+    return front;
   }
 
   /** The record of a live run, or of one of the last 10,000 that ended. */
@@ -229,19 +242,16 @@ export class Runtime implements AsyncDisposable {
 
   async #close(limitMs: number): Promise<void> {
     this.#draining = true;
-    await Promise.all([...this.#fronts.map((front) => front.close(limitMs)), this.#executor.drained(limitMs)]);
+    await Promise.all([...this.#dataFronts.map((front) => front.close(limitMs)), this.#executor.drained(limitMs)]);
     this.#executor.cancelAll();
     // So that they end as cancelled, and not by the end of their engine.
     await this.#executor.drained(CANCELLED_MS);
+    // Until here whoever asks is told that the node is not ready.
+    await Promise.all(this.#adminFronts.map((front) => front.close(ADMIN_CLOSE_MS)));
     await this.#engine.close();
     this.#executor.stop();
     this.#metrics.stop();
     await new Promise<void>((resolve) => this.#log.flush(() => resolve()));
-  }
-
-  #front(front: Front): Front {
-    this.#fronts.push(front);
-    return front;
   }
 
   #dataPlane(guest: Parameters<typeof dataPlane>[0]["guest"]): ReturnType<typeof dataPlane> {
@@ -282,8 +292,8 @@ export class Runtime implements AsyncDisposable {
     this.#engine.unlink(task.version.program);
   }
 
-  #ports(): { executor: Executor; engine: Engine; clock: typeof systemClock } {
-    return { executor: this.#executor, engine: this.#engine, clock: systemClock };
+  #ports(): { executor: Executor; clock: typeof systemClock } {
+    return { executor: this.#executor, clock: systemClock };
   }
 
   #task(name: string): Task {
@@ -312,10 +322,11 @@ function described(task: Task): DeployedTask {
 
 /** JSON with bigints as decimal strings and bytes as base64, which is how the engine reads them. */
 function toJson(value: unknown): string {
-  return JSON.stringify(value, (_key, part: unknown) => {
-    if (typeof part === "bigint") return part.toString();
-    if (part instanceof Uint8Array) return Buffer.from(part).toString("base64");
-    return part;
+  return JSON.stringify(value, function (this: Record<string, unknown>, key, part: unknown) {
+    // The holder has the value as it was; `part` has been through the value's own `toJSON`, which a Buffer has.
+    const original = this[key];
+    if (original instanceof Uint8Array) return Buffer.from(original.buffer, original.byteOffset, original.byteLength).toString("base64");
+    return typeof part === "bigint" ? part.toString() : part;
   });
 }
 

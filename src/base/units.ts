@@ -1,7 +1,6 @@
 /** Sizes and durations as people write them: `64MiB`, `1.5GB`, `250ms`, `15m`. */
 
 const SIZES: Record<string, number> = {
-  "": 1,
   B: 1,
   kB: 1e3,
   KB: 1e3,

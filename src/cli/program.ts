@@ -7,7 +7,8 @@ import { parseAddress, resolveConfig, type NodeFlags } from "../config/resolve.j
 import { buildGuest } from "../guests/build.js";
 import { runFile, serveFile, serveNode, type FileOptions } from "../main.js";
 import { LOG_LEVELS, type LogLevel } from "../observe/log.js";
-import { describeIssues, manifestSchema } from "../tasks/manifest.js";
+import { describeIssues } from "../base/json.js";
+import { manifestSchema } from "../tasks/manifest.js";
 import { version } from "./version.js";
 
 interface FileFlags {

@@ -1,10 +1,13 @@
 /** What the operator said: `pilotlight.config.json`, merely checked. `resolve.ts` says what it means. */
 import { z } from "zod";
 import { UserError } from "../base/errors.js";
+import { describeIssues, parseJson } from "../base/json.js";
 import { LOG_LEVELS } from "../observe/log.js";
-import { describeIssues } from "../tasks/manifest.js";
 
-const address = z.string().regex(/^(?:\[[0-9a-fA-F:.]+\]|[^\s:]+):\d{1,5}$/, 'expected HOST:PORT, such as "127.0.0.1:8700"');
+const address = z
+  .string()
+  .regex(/^(?:\[[0-9a-fA-F:.]+\]|[^\s:[\]]+):\d{1,5}$/, 'expected HOST:PORT, such as "127.0.0.1:8700"')
+  .refine((text) => !(Number(text.slice(text.lastIndexOf(":") + 1)) > 65_535), "ports go up to 65535");
 
 export const configSchema = z.strictObject({
   $schema: z.string().optional(),
@@ -30,13 +33,4 @@ export function readConfig(text: string, where: string): ConfigFile {
   const result = configSchema.safeParse(parseJson(text, where));
   if (result.success) return result.data;
   throw new UserError(`${where} is not a valid configuration:\n${describeIssues(result.error)}`);
-}
-
-/** Parses JSON; the error names the file and the place. */
-export function parseJson(text: string, where: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new UserError(`${where} is not valid JSON: ${(error as Error).message}`);
-  }
 }

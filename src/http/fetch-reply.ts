@@ -17,6 +17,8 @@ export class FetchReply implements Reply {
   #resolve!: (response: Response) => void;
   #reject!: (error: unknown) => void;
   #exchange: Exchange | undefined;
+  /** Why the answer was refused, where it came before the exchange. */
+  #refused: string | undefined;
   #stage: "waiting" | "streaming" | "dropping" | "over" = "waiting";
   #length: LengthGuard | undefined;
   #dropping: NodeJS.Timeout | undefined;
@@ -40,6 +42,7 @@ export class FetchReply implements Reply {
   /** The run has begun; it may have answered already. */
   connect(exchange: Exchange): void {
     this.#exchange = exchange;
+    if (this.#refused !== undefined) exchange.refuse(this.#refused);
     this.#input?.connect(exchange, (error) => this.#giveUp(error));
   }
 
@@ -163,7 +166,8 @@ export class FetchReply implements Reply {
   /** An answer that is not HTTP: the client gets a problem and the run ends. */
   #refuse(detail: string, headers: HeaderList): void {
     this.problem({ code: "guest/error", detail }, runOf(headers));
-    queueMicrotask(() => this.#exchange?.cancel());
+    if (this.#exchange === undefined) this.#refused = detail;
+    else this.#exchange.refuse(detail);
   }
 }
 

@@ -49,7 +49,7 @@ interface GuestEnv {
   readonly expects: boolean;
 }
 
-const nothingRuns: Exchange = { run: "", input() {}, inputEnd() {}, taken() {}, cancel() {} };
+const nothingRuns: Exchange = { run: "", input() {}, inputEnd() {}, taken() {}, cancel() {}, refuse() {} };
 const noGuests: Invoke = (_incoming, reply) => {
   reply.problem({ code: "request/not-found", detail: undefined }, []);
   return nothingRuns;

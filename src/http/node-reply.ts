@@ -31,6 +31,8 @@ export class NodeReply implements Reply {
   readonly #outgoing: ServerResponse;
   readonly #input: NodeInput | undefined;
   #exchange: Exchange | undefined;
+  /** Why the answer was refused, where it came before the exchange. */
+  #refused: string | undefined;
   #stage: "waiting" | "streaming" | "dropping" | "over" = "waiting";
   #length: LengthGuard | undefined;
   #dropping: NodeJS.Timeout | undefined;
@@ -46,6 +48,7 @@ export class NodeReply implements Reply {
   /** The run has begun; it may have answered already. */
   connect(exchange: Exchange): void {
     this.#exchange = exchange;
+    if (this.#refused !== undefined) exchange.refuse(this.#refused);
     if (this.#outgoing.destroyed && !this.#outgoing.writableFinished) exchange.cancel();
     this.#input?.connect(exchange);
   }
@@ -97,7 +100,8 @@ export class NodeReply implements Reply {
     if (this.#stage !== "waiting" && this.#stage !== "streaming") return;
     this.#stage = "over";
     this.#exchange?.cancel();
-    destroy(this.#outgoing);
+    // What was written in this turn, the head perhaps, is still corked: it goes out first, and then the connection breaks.
+    setImmediate(() => destroy(this.#outgoing));
   }
 
   wantInput(bytes: number): void {
@@ -191,7 +195,8 @@ export class NodeReply implements Reply {
   /** An answer that is not HTTP: nothing of it was sent, so the client gets a problem and the run ends. */
   #refuse(detail: string, headers: HeaderList): void {
     this.problem({ code: "guest/error", detail }, runOf(headers));
-    queueMicrotask(() => this.#exchange?.cancel());
+    if (this.#exchange === undefined) this.#refused = detail;
+    else this.#exchange.refuse(detail);
   }
 
   #dropNoMore(): void {

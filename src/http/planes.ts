@@ -6,6 +6,7 @@
  */
 import type { HttpBindings } from "@hono/node-server";
 import { Hono, type Context } from "hono";
+import { newRunId } from "../base/ids.js";
 import type { ProblemCode } from "../base/problem.js";
 import { parseTarget, pathOf } from "./mapping.js";
 import { problemResponse } from "./problem-reply.js";
@@ -131,7 +132,7 @@ function route(app: Hono<PlaneEnv>, path: string, methods: Partial<Record<"GET" 
 }
 
 function live(): Response {
-  return new Response("live\n", { headers: { "Content-Type": "text/plain; charset=utf-8" } });
+  return new Response("live\n", { headers: { "Content-Type": "text/plain; charset=utf-8", "Pilotlight-Run": newRunId() } });
 }
 
 /** A report, not an error: the same document whether the node is ready or not. */
@@ -159,6 +160,6 @@ function problem(_c: Context<PlaneEnv>, code: ProblemCode, detail: string | unde
 function json(value: unknown, status: number): Response {
   return new Response(`${JSON.stringify(value)}\n`, {
     status,
-    headers: { "Content-Type": "application/json", "Cache-Control": "no-store" },
+    headers: { "Content-Type": "application/json", "Cache-Control": "no-store", "Pilotlight-Run": newRunId() },
   });
 }

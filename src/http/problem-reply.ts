@@ -4,6 +4,7 @@
  */
 import { STATUS_CODES } from "node:http";
 import { headerValue, type HeaderList } from "../base/headers.js";
+import { newRunId } from "../base/ids.js";
 import { problemDocument, PROBLEMS, type Problem } from "../base/problem.js";
 
 export interface ProblemAnswer {
@@ -13,9 +14,11 @@ export interface ProblemAnswer {
   readonly body: Buffer;
 }
 
-/** Renders `problem`; `headers` are ours (run id, `Retry-After`, …) and go first. */
-export function problemAnswer(problem: Problem, headers: HeaderList): ProblemAnswer {
-  const body = Buffer.from(problemDocument(problem, headerValue(headers, "pilotlight-run")));
+/** Renders `problem`; `headers` are ours (run id, `Retry-After`, …) and go first. Where nothing ran, the answer still gets an id to ask about. */
+export function problemAnswer(problem: Problem, ours: HeaderList): ProblemAnswer {
+  const known = headerValue(ours, "pilotlight-run");
+  const headers = known === undefined ? ["Pilotlight-Run", newRunId(), ...ours] : ours;
+  const body = Buffer.from(problemDocument(problem, known ?? headers[1]));
   return {
     status: PROBLEMS[problem.code].status,
     headers: [

@@ -2,7 +2,7 @@
 import type { Clock } from "../base/clock.js";
 import { newRunId } from "../base/ids.js";
 import type { Problem } from "../base/problem.js";
-import type { Engine, Frame } from "../engine/engine.js";
+import type { Frame } from "../engine/engine.js";
 import type { Outcome } from "../engine/outcome.js";
 import type { Task } from "../tasks/task.js";
 import { problemOf } from "./blame.js";
@@ -21,12 +21,8 @@ export class CallError extends Error {
   }
 }
 
-/** Answers a guest's call of an import that TypeScript provides: takes and gives JSON arrays. */
-export type ScriptAnswer = (iface: string, func: string, args: string) => Promise<string>;
-
 export interface CallPorts {
   readonly executor: Executor;
-  readonly engine: Engine;
   readonly clock: Clock;
 }
 
@@ -36,14 +32,12 @@ export function execute(
   task: Task,
   kind: "call" | "command",
   frame: Frame,
-  script: ScriptAnswer,
 ): Promise<{ json: string | undefined; exit: number; run: string }> {
   return new Promise((resolve, reject) => {
     let json: string | undefined;
     const listener: RunListener = {
       event(event) {
         if (event.kind === "result") json = event.json;
-        else if (event.kind === "ask") void answer(ports.engine, event, script);
       },
       settled(run) {
         const outcome = run.outcome as Outcome;
@@ -54,16 +48,4 @@ export function execute(
     const origin = { kind, method: undefined, path: undefined, requestId: undefined, traceparent: undefined };
     ports.executor.submit(new Run(newRunId(), ports.executor.newHandle(), task, origin, () => frame, listener, ports.clock.now()));
   });
-}
-
-async function answer(
-  engine: Engine,
-  ask: { readonly ask: number; readonly interface: string; readonly function: string; readonly arguments: string },
-  script: ScriptAnswer,
-): Promise<void> {
-  try {
-    engine.send({ kind: "answer", ask: ask.ask, ok: await script(ask.interface, ask.function, ask.arguments), error: undefined });
-  } catch (error) {
-    engine.send({ kind: "answer", ask: ask.ask, ok: undefined, error: error instanceof Error ? error.message : String(error) });
-  }
 }

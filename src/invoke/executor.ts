@@ -26,7 +26,12 @@ export interface ExecutorPorts {
   readonly clock: Clock;
   readonly ended: EndedRuns;
   readonly observer: RunObserver;
+  /** Answers guests' calls of imports that TypeScript provides. */
+  readonly script: ScriptAnswer;
 }
+
+/** Takes the JSON array of arguments, resolves with the JSON array of results; what it throws traps the caller. */
+export type ScriptAnswer = (iface: string, func: string, args: string) => Promise<string>;
 
 /** The pool's timer never sleeps longer, so that it need not be moved when something earlier comes up. */
 const LONGEST_SLEEP_MS = 50;
@@ -132,15 +137,28 @@ export class Executor {
         case "log-batch":
           this.#ports.observer.lines(event.lines, (handle) => this.#runs.get(handle));
           break;
+        case "ask":
+          void this.#answer(event);
+          break;
         default:
           this.#runs.get(event.run)?.listener.event(event);
       }
     }
   }
 
+  /** Whatever asks, a run of any kind or an instance that is being made, the answer comes from the embedder. */
+  async #answer(ask: Extract<EngineEvent, { kind: "ask" }>): Promise<void> {
+    const { engine, script } = this.#ports;
+    try {
+      engine.send({ kind: "answer", ask: ask.ask, ok: await script(ask.interface, ask.function, ask.arguments), error: undefined });
+    } catch (error) {
+      engine.send({ kind: "answer", ask: ask.ask, ok: undefined, error: error instanceof Error ? error.message : String(error) });
+    }
+  }
+
   #settled(handle: RunHandle, outcome: Outcome, usage: Usage): void {
     const run = this.#runs.get(handle);
-    if (run !== undefined) this.#settle(run, outcome, usage);
+    if (run !== undefined) this.#settle(run, asLimited(outcome, run, this.#ports.clock.now()), usage);
     // Only an instance whose run ended well, or by the guest's own word, is used again.
     const sound = outcome.kind === "ok" || (outcome.kind === "guest-error" && outcome.code === "error-code");
     this.#step({ kind: "settled", run: handle, sound, memoryBytes: usage.memoryBytes });
@@ -148,7 +166,7 @@ export class Executor {
 
   #settle(run: Run, outcome: Outcome, usage: Usage): void {
     run.state = "settled";
-    run.outcome = outcome;
+    run.outcome = run.badAnswer === undefined ? outcome : { kind: "guest-error", code: "bad-answer", message: run.badAnswer };
     run.usage = usage;
     run.settledAt = this.#ports.clock.now();
     this.#runs.delete(run.handle);
@@ -232,6 +250,16 @@ export class Executor {
     }, delay);
     this.#timer.unref();
   }
+}
+
+/** The engine counts its times from the lease; people count from the request, and by the manifest. */
+function asLimited(outcome: Outcome, run: Run, now: number): Outcome {
+  if (outcome.kind !== "limit") return outcome;
+  const { limits } = run.task.version.manifest;
+  const used = Math.round(now - run.admittedAt);
+  if (outcome.limit === "head-time") return { ...outcome, used, allowed: limits.timeout };
+  if (outcome.limit === "total-time") return { ...outcome, used, allowed: limits.duration };
+  return outcome;
 }
 
 /** The longest a run waits for capacity, whatever its own deadline. */

@@ -55,6 +55,8 @@ export interface Exchange {
   taken(bytes: number): void;
   /** The client is gone, or the front gives up. */
   cancel(): void;
+  /** The guest's answer cannot be sent as HTTP: the client has a problem instead, and the run ends as the guest's error. */
+  refuse(detail: string): void;
 }
 
 export type Invoke = (incoming: Incoming, reply: Reply) => Exchange;

@@ -51,7 +51,7 @@ function refuse(ports: PipelinePorts, incoming: Incoming, reply: Reply, problem:
   ports.refused(incoming, run, problem);
   // After the exchange is in the front's hands: a front may not expect an answer while it still asks.
   queueMicrotask(() => reply.problem(problem, ourHeaders(run, problem)));
-  return { run, input() {}, inputEnd() {}, taken() {}, cancel() {} };
+  return { run, input() {}, inputEnd() {}, taken() {}, cancel() {}, refuse() {} };
 }
 
 /** What goes with a problem: the run id, and when to try again where waiting helps. */
@@ -119,6 +119,12 @@ class HttpRun implements Exchange, RunListener {
     this.#ports.executor.cancel(this.#run);
   }
 
+  refuse(detail: string): void {
+    this.#run.badAnswer = detail;
+    this.#ended = true;
+    this.#ports.executor.cancel(this.#run);
+  }
+
   event(event: RunEvent): void {
     switch (event.kind) {
       case "head": {
@@ -141,10 +147,6 @@ class HttpRun implements Exchange, RunListener {
         break;
       case "need-input":
         this.#reply.wantInput(event.bytes);
-        break;
-      case "ask":
-        // Imports that TypeScript answers come with the embedder's own; nothing here is linked to any.
-        this.#ports.engine.send({ kind: "answer", ask: event.ask, ok: undefined, error: "nobody answers this import" });
         break;
       case "result":
         break;

@@ -13,7 +13,7 @@ export interface RunListener {
 }
 
 /** The engine's events that concern one run, without the last. */
-export type RunEvent = Extract<EngineEvent, { run: RunHandle }> & { kind: "head" | "chunk" | "end" | "need-input" | "result" | "ask" };
+export type RunEvent = Extract<EngineEvent, { run: RunHandle }> & { kind: "head" | "chunk" | "end" | "need-input" | "result" };
 
 /** What started it; part of the log line and of the run's record. */
 export interface Origin {
@@ -35,6 +35,8 @@ export class Run {
   /** Making the instance, when it was made for this run. */
   startNanoseconds = 0;
   status: number | undefined;
+  /** Why the front could not send the guest's answer. */
+  badAnswer: string | undefined;
   outcome: Outcome | undefined;
   usage: Usage = NO_USAGE;
   readonly startedAtWall: number;

@@ -2,7 +2,7 @@
 import { readFileSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { UserError } from "../base/errors.js";
-import { parseJson } from "../config/schema.js";
+import { parseJson } from "../base/json.js";
 import { readManifest, type Manifest, type ManifestInput } from "./manifest.js";
 
 export interface TaskFiles {

@@ -7,6 +7,7 @@
  */
 import { z } from "zod";
 import { UserError } from "../base/errors.js";
+import { describeIssues } from "../base/json.js";
 import { DURATION_HELP, SIZE_HELP, parseDuration, parseSize } from "../base/units.js";
 
 const size = z.string({ error: `expected ${SIZE_HELP}` }).transform((text, ctx) => parseSize(text) ?? refuse(ctx, `expected ${SIZE_HELP}`));
@@ -20,7 +21,7 @@ function refuse(ctx: z.RefinementCtx, message: string): never {
 
 const MiB = 2 ** 20;
 /** What a request's head may come to where it crosses into the engine. */
-const MAX_HEADERS = MiB / 4;
+export const MAX_HEADERS = MiB / 4;
 
 const limits = z.strictObject({
   memory: size.default(128 * MiB),
@@ -45,7 +46,7 @@ const reuse = z
     maxIdle: duration.default(5_000),
     maxAge: duration.default(600_000),
   })
-  .refine(({ maxRequests, maxConcurrent }) => maxConcurrent <= maxRequests, {
+  .refine(({ maxRequests, maxConcurrent }) => maxRequests < 1 || maxConcurrent <= maxRequests, {
     path: ["maxConcurrent"],
     error: "an instance cannot serve more runs at once than in all; raise maxRequests to at least this",
   });
@@ -109,18 +110,4 @@ export function readManifest(value: unknown, where: string): Manifest {
   const result = manifestSchema.safeParse(value);
   if (result.success) return result.data;
   throw new UserError(`${where} is not a valid manifest:\n${describeIssues(result.error)}`);
-}
-
-/** One line for each thing that is wrong: the path of the field, then what is wrong with it. */
-export function describeIssues(error: z.ZodError): string {
-  return error.issues.flatMap((issue) => issueLines(issue)).join("\n");
-}
-
-function issueLines(issue: z.core.$ZodIssue): string[] {
-  const path = issue.path.map((part) => (typeof part === "number" ? `[${part}]` : `.${String(part)}`)).join("");
-  const field = path === "" ? "the document" : path.replace(/^\./, "");
-  if (issue.code === "unrecognized_keys") {
-    return issue.keys.map((key) => `  ${path === "" ? key : `${field}.${key}`}: unknown field`);
-  }
-  return [`  ${field}: ${issue.message}`];
 }

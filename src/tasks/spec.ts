@@ -1,11 +1,11 @@
 /** What a manifest asks of the engine. */
-import type { ProgramSpec } from "../engine/program.js";
+import type { ComponentInfo, ProgramSpec } from "../engine/program.js";
 import type { PoolProgram } from "../pool/pool.js";
 import type { Manifest } from "./manifest.js";
 
 /** Grants that no manifest can give: they are the user's own, of `serve FILE` and `run`. */
 export interface OwnGrants {
-  /** `--outbound *` means every address, private and loopback too. */
+  /** What outbound requests and sockets are granted holds for every address, private and loopback too. */
   readonly anyAddress: boolean;
   readonly arguments: readonly string[];
   readonly stdio: "capture" | "inherit";
@@ -16,10 +16,10 @@ export const NO_GRANTS: OwnGrants = { anyAddress: false, arguments: [], stdio: "
 /** Outbound requests of guests wait no longer than this, whatever they ask for. */
 const OUTBOUND = { connectMs: 10_000, firstByteMs: 60_000, betweenBytesMs: 60_000, connections: 100 } as const;
 
-export function programSpec(digest: string, manifest: Manifest, scripts: readonly string[], own: OwnGrants): ProgramSpec {
-  const { limits, reuse } = manifest;
+export function programSpec(info: ComponentInfo, manifest: Manifest, scripts: readonly string[], own: OwnGrants): ProgramSpec {
+  const { limits } = manifest;
   return {
-    digest,
+    digest: info.digest,
     limits: {
       memoryBytes: limits.memory,
       cpuMs: limits.cpu,
@@ -37,11 +37,19 @@ export function programSpec(digest: string, manifest: Manifest, scripts: readonl
     outbound: { origins: manifest.outbound, anyAddress: own.anyAddress, ...OUTBOUND },
     sockets: manifest.sockets,
     stdio: own.stdio,
-    maxConcurrent: reuse.maxConcurrent,
+    maxConcurrent: reuseOf(info, manifest).maxConcurrent,
     scripts,
   };
 }
 
-export function poolProgram(program: number, manifest: Manifest): PoolProgram {
-  return { program, reuse: manifest.reuse, concurrency: manifest.limits.concurrency, ready: manifest.capacity.ready, whenFull: manifest.capacity.whenFull };
+/**
+ * How instances are used again. A 0.2 handler is synchronous: a second run on a busy instance would only wait
+ * for the first, so its instances are never shared.
+ */
+function reuseOf(info: ComponentInfo, manifest: Manifest): Manifest["reuse"] {
+  return info.runs.http === "0.2" ? { ...manifest.reuse, maxConcurrent: 1 } : manifest.reuse;
+}
+
+export function poolProgram(program: number, info: ComponentInfo, manifest: Manifest): PoolProgram {
+  return { program, reuse: reuseOf(info, manifest), concurrency: manifest.limits.concurrency, ready: manifest.capacity.ready, whenFull: manifest.capacity.whenFull };
 }

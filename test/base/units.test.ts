@@ -4,7 +4,6 @@ import { parseDuration, parseSize } from "../../src/base/units.js";
 
 describe("a size", () => {
   it.each([
-    ["512", 512],
     ["512B", 512],
     ["1kB", 1000],
     ["1KB", 1000],
@@ -13,17 +12,17 @@ describe("a size", () => {
     ["1.5GB", 1_500_000_000],
     ["2 GiB", 2_147_483_648],
     [" 1TiB ", 1_099_511_627_776],
-    ["0", 0],
+    ["0B", 0],
   ])("%j is %d bytes", (text, bytes) => expect(parseSize(text)).toBe(bytes));
 
-  it.each(["", "MiB", "64 mib", "64mb", "-1MiB", "1,5GB", "1e3", "10s", "0x10", "1.MiB", ".5MiB", "64MiB/s", "NaN", "Infinity"])("%j is none", (text) =>
+  it.each(["", "512", "MiB", "64 mib", "64mb", "-1MiB", "1,5GB", "1e3", "10s", "0x10", "1.MiB", ".5MiB", "64MiB/s", "NaN", "Infinity"])("%j is none", (text) =>
     expect(parseSize(text)).toBeUndefined(),
   );
 
   it("is none when it is more than a number can count", () => {
     expect(parseSize("8191TiB")).toBe(8191 * 2 ** 40);
     expect(parseSize("9000TiB")).toBeUndefined();
-    expect(parseSize("9".repeat(400))).toBeUndefined();
+    expect(parseSize(`${"9".repeat(400)}B`)).toBeUndefined();
   });
 
   it("is a whole number of bytes", () => {

@@ -114,7 +114,7 @@ describe("the admin plane", () => {
     const { url } = await front.listen({ host: "127.0.0.1", port: 0 });
     const ask = async (path: string, init?: RequestInit): Promise<[number, string]> => {
       const response = await fetch(new URL(path, url), init);
-      return [response.status, await response.text()];
+      return [response.status, (await response.text()).replace(/"run":"[0-9a-f]{32}"/, '"run":"RUN"')];
     };
     expect(await ask("/livez")).toEqual([200, "live\n"]);
     expect(await ask("/readyz")).toEqual([200, '{"ready":true,"reasons":[]}\n']);
@@ -125,13 +125,13 @@ describe("the admin plane", () => {
     expect((await fetch(new URL("/metrics", url))).headers.get("content-type")).toBe("text/plain; version=0.0.4; charset=utf-8");
     expect(await ask("/nope")).toEqual([
       404,
-      '{"type":"https://pilotlight.dev/problems/request/not-found","title":"No task answers here","status":404,"detail":"Nothing of Pilotlight answers at /nope."}',
+      '{"type":"https://pilotlight.dev/problems/request/not-found","title":"No task answers here","status":404,"detail":"Nothing of Pilotlight answers at /nope.","run":"RUN"}',
     ]);
     expect((await ask("/metrics", { method: "POST" }))[0]).toBe(405);
     metrics = () => Promise.reject(new Error("secret"));
     expect(await ask("/metrics")).toEqual([
       500,
-      '{"type":"https://pilotlight.dev/problems/platform/internal","title":"Pilotlight failed","status":500}',
+      '{"type":"https://pilotlight.dev/problems/platform/internal","title":"Pilotlight failed","status":500,"run":"RUN"}',
     ]);
     expect(reported).toMatchObject([{ message: "secret" }]);
   });

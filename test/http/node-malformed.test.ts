@@ -1,7 +1,7 @@
 /** Requests that are no requests: what the Node front says to them. */
 import { describe, expect, it } from "vitest";
 import { startWire } from "../support/http-wire-start.js";
-import { closingProblem } from "../support/http-wire.js";
+import { closingProblem, withoutRunIds } from "../support/http-wire.js";
 
 const malformed = (detail: string): string =>
   closingProblem("400 Bad Request", "request/malformed", "The request is not valid HTTP", detail);
@@ -61,7 +61,7 @@ describe("malformed requests are refused with a problem, and the connection clos
   ])("%s", async (_name, lines, detail) => {
     const { front, wire } = await startWire("hello");
     wire.send(...lines);
-    expect(await wire.all()).toBe(malformed(detail));
+    expect(withoutRunIds(await wire.all())).toBe(malformed(detail));
     expect(front.runs).toHaveLength(0);
   });
 
@@ -75,8 +75,7 @@ describe("malformed requests are refused with a problem, and the connection clos
   it("headers that are too large", async () => {
     const { front, wire } = await startWire("hello", { headerBytes: 1000 });
     wire.send("GET / HTTP/1.1", "Host: a", `X: ${"x".repeat(100_000)}`, "", "");
-    expect(await wire.all()).toBe(
-      closingProblem(
+    expect(withoutRunIds(await wire.all())).toBe(closingProblem(
         "431 Request Header Fields Too Large",
         "request/headers-too-large",
         "The request headers are larger than allowed",
@@ -89,8 +88,7 @@ describe("malformed requests are refused with a problem, and the connection clos
   it("chunk extensions that are too long", async () => {
     const { wire } = await startWire("sink");
     wire.send("POST / HTTP/1.1", "Host: a", "Transfer-Encoding: chunked", "", `5;x=${"x".repeat(20_000)}`, "hello", "0", "", "");
-    expect(await wire.all()).toBe(
-      closingProblem(
+    expect(withoutRunIds(await wire.all())).toBe(closingProblem(
         "413 Payload Too Large",
         "request/body-too-large",
         "The request body is larger than allowed",
@@ -102,8 +100,7 @@ describe("malformed requests are refused with a problem, and the connection clos
   it("headers that do not come in time", async () => {
     const { wire } = await startWire("hello", { headersMs: 100 });
     wire.send("GET / HTTP/1.1", "Host: a", "");
-    expect(await wire.all()).toBe(
-      closingProblem(
+    expect(withoutRunIds(await wire.all())).toBe(closingProblem(
         "408 Request Timeout",
         "request/timeout",
         "The request did not arrive in time",
@@ -115,8 +112,7 @@ describe("malformed requests are refused with a problem, and the connection clos
   it("a small body that does not come in time", async () => {
     const { front, wire } = await startWire("hello", { bodyMs: 100 });
     wire.send("POST / HTTP/1.1", "Host: a", "Content-Length: 10", "", "1234");
-    expect(await wire.all()).toBe(
-      closingProblem(
+    expect(withoutRunIds(await wire.all())).toBe(closingProblem(
         "408 Request Timeout",
         "request/timeout",
         "The request did not arrive in time",
@@ -140,7 +136,7 @@ describe("a body that breaks off in its framing", () => {
   it("before the answer: 400, and the run is cancelled", async () => {
     const { front, wire } = await startWire("sink");
     wire.send(...broken);
-    expect(await wire.all()).toBe(malformed("The request could not be read: Invalid character in chunk size."));
+    expect(withoutRunIds(await wire.all())).toBe(malformed("The request could not be read: Invalid character in chunk size."));
     await (
       await front.run()
     ).cancelled;

@@ -82,8 +82,9 @@ export function failureCases(suite: Suite): void {
       const front = await suite.start("bug");
       const response = await front.fetch("/");
       expect(response.status).toBe(500);
+      const run = response.headers.get("pilotlight-run");
       expect(await response.text()).toBe(
-        '{"type":"https://pilotlight.dev/problems/platform/internal","title":"Pilotlight failed","status":500}',
+        `{"type":"https://pilotlight.dev/problems/platform/internal","title":"Pilotlight failed","status":500,"run":"${run}"}`,
       );
       expect(front.reported).toMatchObject([{ message: "secret detail" }]);
     });

@@ -57,6 +57,10 @@ export class FakeRun implements Exchange {
     this.#changed();
   }
 
+  refuse(): void {
+    this.cancel();
+  }
+
   cancel(): void {
     if (this.isCancelled) return;
     this.isCancelled = true;

@@ -73,12 +73,21 @@ export class Wire implements AsyncDisposable {
   }
 }
 
+/** Stands for a run id, which no two answers share, in `closingProblem` and `withoutRunIds`. */
+const RUN = "0".repeat(32);
+
+/** What came, with every run id replaced, so that whole answers can be compared. */
+export function withoutRunIds(text: string): string {
+  return text.replace(/\b[0-9a-f]{32}\b/g, RUN);
+}
+
 /** A whole problem answer on the wire that closes the connection, for the given status line and detail. */
 export function closingProblem(status: string, code: string, title: string, detail: string): string {
   const number = Number(status.slice(0, 3));
-  const body = JSON.stringify({ type: `https://pilotlight.dev/problems/${code}`, title, status: number, detail });
+  const body = JSON.stringify({ type: `https://pilotlight.dev/problems/${code}`, title, status: number, detail, run: RUN });
   return [
     `HTTP/1.1 ${status}`,
+    `Pilotlight-Run: ${RUN}`,
     "Content-Type: application/problem+json",
     `Content-Length: ${body.length}`,
     "Cache-Control: no-store",

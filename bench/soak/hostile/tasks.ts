@@ -7,13 +7,14 @@
 import type { Flavour } from "../../support/paths.js";
 import type { Planned } from "../support/node-process.js";
 
-export const LIMITS = { memory: 16 * 2 ** 20, requestBody: 2 ** 20, responseBody: 4 * 2 ** 20, handles: 1000 };
+export const LIMITS = { memory: 16 * 2 ** 20, requestBody: 2 ** 20, responseBody: 4 * 2 ** 20, handles: 1000, headers: 16 * 2 ** 10 };
 
 const SMALL = {
   memory: "16MiB",
   requestBody: "1MiB",
   responseBody: "4MiB",
   handles: 1000,
+  headers: "16KiB",
   cpu: "30s",
   timeout: "60s",
   idle: "60s",

@@ -10,7 +10,7 @@ use crate::engine::Shared;
 use crate::events::Origin;
 use crate::guestlog::{GuestLog, LogStream};
 use crate::meter::MemoryMeter;
-use crate::outbound::Hooks;
+use crate::outbound::{Hooks, address_allowed};
 use crate::outcome::Evidence;
 use crate::program::{Program, Stdio};
 
@@ -84,6 +84,10 @@ fn wasi(program: &Program, log: &Arc<GuestLog>) -> wasmtime::Result<WasiCtx> {
     }
     if spec.sockets {
         builder.inherit_network().allow_ip_name_lookup(true);
+        if !spec.outbound.any_address {
+            // What outbound HTTP may not reach, a socket may not either.
+            builder.socket_addr_check(|address, _use| Box::pin(async move { address_allowed(address.ip()) }));
+        }
     } else {
         builder.allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
     }

@@ -481,7 +481,8 @@ impl Task {
     fn culprit(&self, store: &mut Store<Host>) -> Option<u64> {
         let mut context = store.as_context_mut();
         let stack: Vec<_> = context.async_call_stack().ok()?.collect();
-        let guilty = self.actives.iter().find(|active| stack.iter().any(|task| active.state.is_task(*task)));
+        // Youngest first: the innermost task that is a run's own.
+        let guilty = stack.iter().find_map(|task| self.actives.iter().find(|active| active.state.is_task(*task)));
         guilty.map(|active| active.run.handle)
     }
 

@@ -18,10 +18,10 @@ use crate::answer::AnswerSlot;
 use crate::events::Event;
 use crate::frame::{Frame, HttpFrame};
 use crate::host::Host;
-use crate::outcome::{Limit, Outcome};
+use crate::outcome::Outcome;
 use crate::program::{CommandEntry, HttpEntry};
 use crate::run::{InputBody, Run};
-use crate::values::{self, ValueError};
+use crate::values;
 
 /// How far a job is; written by the guest's side, read by the instance's task.
 #[derive(Default)]
@@ -293,9 +293,7 @@ fn prepare_call(
     })?;
     let ty = func.ty(&store);
     let limits = store.data().value_limits();
-    let parameters = values::arguments_from_json(arguments, ty.params(), limits).map_err(|error| match error {
-        ValueError::TooLarge { reached, limit, .. } => Outcome::Limit { limit: Limit::Values, used: reached as u64, allowed: limit as u64 },
-        error => Outcome::Refused { code: "invalid-argument", message: error.to_string() },
-    })?;
+    let parameters = values::arguments_from_json(arguments, ty.params(), limits)
+        .map_err(|error| Outcome::Refused { code: "invalid-argument", message: error.to_string() })?;
     Ok((func, ty, parameters))
 }

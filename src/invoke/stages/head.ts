@@ -3,7 +3,7 @@ import { headerValue, type HeaderList } from "../../base/headers.js";
 import type { Run } from "../run.js";
 
 /** Fields that are about the call to us, not for the guest: a key must not reach it, and a lie in one must not help. */
-const OURS: ReadonlySet<string> = new Set(["pilotlight-key", "pilotlight-explain", "pilotlight-debug"]);
+const OURS: ReadonlySet<string> = new Set(["pilotlight-key", "pilotlight-explain", "pilotlight-debug", "pilotlight-run"]);
 
 /** The request's fields without ours. Hop-by-hop fields are out already. */
 export function withoutOurs(headers: HeaderList): HeaderList {

@@ -1,0 +1,55 @@
+/** An engine of a few lines: commands are kept, and the test says what comes of them. */
+import type { Command, Engine, EngineEvent, EngineStats } from "../../src/engine/engine.js";
+import { NO_USAGE, type Outcome, type Usage } from "../../src/engine/outcome.js";
+
+type CommandOf<K extends Command["kind"]> = Extract<Command, { kind: K }>;
+
+export class FakeEngine implements Engine {
+  readonly sent: Command[] = [];
+  readonly unlinked: number[] = [];
+  #listener: (events: readonly EngineEvent[]) => void = () => {};
+
+  send(command: Command): void {
+    this.sent.push(command);
+  }
+
+  listen(listener: (events: readonly EngineEvent[]) => void): void {
+    this.#listener = listener;
+  }
+
+  unlink(program: number): void {
+    this.unlinked.push(program);
+  }
+
+  /** What the engine tells, in one batch. */
+  emit(...events: EngineEvent[]): void {
+    this.#listener(events);
+  }
+
+  settle(run: number, outcome: Outcome = { kind: "ok", exit: 0 }, usage: Partial<Usage> = {}): void {
+    this.emit({ kind: "settled", run, outcome, usage: { ...NO_USAGE, ...usage } });
+  }
+
+  of<K extends Command["kind"]>(kind: K): CommandOf<K>[] {
+    return this.sent.filter((command): command is CommandOf<K> => command.kind === kind);
+  }
+
+  /** The run command of that handle. */
+  run(handle: number): CommandOf<"run"> {
+    const found = this.of("run").findLast(({ run }) => run === handle);
+    if (found === undefined) throw new Error(`run ${handle} was not sent; sent were ${JSON.stringify(this.sent.map(({ kind }) => kind))}`);
+    return found;
+  }
+
+  load = unused;
+  link = unused;
+  check = unused;
+  close = unused;
+  stats(): EngineStats {
+    return unused();
+  }
+}
+
+function unused(): never {
+  throw new Error("the fake engine does not do this");
+}

@@ -1,0 +1,71 @@
+import { describe, expect, it } from "vitest";
+import { newRunId } from "../../src/base/ids.js";
+import { NO_USAGE } from "../../src/engine/outcome.js";
+import { ENDED_RUNS, EndedRuns } from "../../src/invoke/runs.js";
+import type { Run } from "../../src/invoke/run.js";
+import { fakeTask } from "../tasks/fake-task.js";
+import { Workbench } from "./workbench.js";
+
+const task = fakeTask("a");
+
+/** A run that has ended, with an id of its own. */
+function ended(facts: Partial<Run> = {}): Run {
+  const run = new Workbench().run(task);
+  return Object.assign(run, { id: newRunId(), state: "settled", outcome: { kind: "ok", exit: 0 }, settledAt: 9 }, facts);
+}
+
+describe("the runs that have ended", () => {
+  it("are remembered as what they were", () => {
+    const runs = new EndedRuns();
+    const usage = { ...NO_USAGE, cpuNanoseconds: 2_500_000, memoryBytes: 77 };
+    const run = ended({ grantedAt: 4, status: 201, rung: "own/ready", usage, startedAtWall: Date.UTC(2026, 0, 2) });
+    runs.add(run);
+    expect(runs.get(run.id)).toEqual({
+      id: run.id,
+      task: "a",
+      version: "000000000000",
+      state: "settled",
+      ended: true,
+      startedAt: "2026-01-02T00:00:00.000Z",
+      outcome: "ok",
+      status: 201,
+      capacity: "own/ready",
+      queueMs: 4,
+      runMs: 5,
+      cpuMs: 2.5,
+      memoryBytes: 77,
+    });
+  });
+
+  it("that never had a lease have no time of running, only of waiting", () => {
+    const runs = new EndedRuns();
+    const run = ended({ outcome: { kind: "refused", code: "node-full", message: "" } });
+    runs.add(run);
+    expect(runs.get(run.id)).toMatchObject({ outcome: "refused", status: undefined, capacity: undefined, queueMs: 9, runMs: undefined });
+  });
+
+  it("are the last 10,000; the oldest goes first", () => {
+    expect(ENDED_RUNS).toBe(10_000);
+    const runs = new EndedRuns();
+    const [run, ids] = [ended(), Array.from({ length: ENDED_RUNS + 5 }, newRunId)];
+    for (const id of ids) runs.add(Object.assign(run, { id }));
+    for (const id of ids.slice(0, 5)) expect(runs.get(id)).toBeUndefined();
+    for (const id of [...ids.slice(5, 8), ...ids.slice(-3)]) expect(runs.get(id)?.id).toBe(id);
+  });
+
+  it("keep nothing of a run alive: not its request, not its listener", () => {
+    const runs = new EndedRuns();
+    const run = ended();
+    runs.add(run);
+    const record = runs.get(run.id);
+    expect(record).not.toHaveProperty("listener");
+    expect(record).not.toHaveProperty("frame");
+    expect(record).not.toHaveProperty("origin");
+  });
+
+  it.each(["", "0", "x".repeat(32), "0".repeat(31), "0".repeat(33), "A".repeat(32), "0".repeat(32)])("do not hold %j", (id) => {
+    const runs = new EndedRuns();
+    runs.add(ended());
+    expect(runs.get(id)).toBeUndefined();
+  });
+});

@@ -1,0 +1,213 @@
+import { describe, expect, it } from "vitest";
+import { UserError } from "../../src/base/errors.js";
+import { manifestSchema, readManifest, type Manifest } from "../../src/tasks/manifest.js";
+
+const NEEDED = { name: "thumbs", component: "thumbs.wasm" };
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+const read = (fields: object = {}): Manifest => readManifest({ ...NEEDED, ...fields }, "pilotlight.json");
+
+/** The lines of the refusal, one for each thing that is wrong. */
+function refusal(value: unknown): string[] {
+  try {
+    readManifest(value, "pilotlight.json");
+  } catch (error) {
+    expect(error).toBeInstanceOf(UserError);
+    const [first, ...lines] = (error as Error).message.split("\n");
+    expect(first).toBe("pilotlight.json is not a valid manifest:");
+    return lines.map((line) => line.trim());
+  }
+  throw new Error(`accepted: ${JSON.stringify(value)}`);
+}
+const refused = (fields: object): string[] => refusal({ ...NEEDED, ...fields });
+
+const SIZE = 'expected a size such as "64MiB", "1.5GB" or "512B"';
+const DURATION = 'expected a duration such as "250ms", "10s", "15m" or "1h"';
+
+describe("a manifest", () => {
+  it("needs a name and a component, and has a default for all else", () => {
+    expect(read()).toEqual({
+      name: "thumbs",
+      component: "thumbs.wasm",
+      access: "public",
+      limits: {
+        memory: 128 * MiB,
+        timeout: 30_000,
+        idle: 30_000,
+        duration: 900_000,
+        cpu: 10_000,
+        concurrency: 200,
+        requestBody: 10 * MiB,
+        responseBody: 1024 * MiB,
+        headers: 128 * KiB,
+        handles: 4096,
+        logs: 64 * KiB,
+        values: MiB,
+      },
+      reuse: { maxRequests: 1, maxConcurrent: 1, maxMemory: 32 * MiB, maxIdle: 5000, maxAge: 600_000 },
+      capacity: { pool: "shared", ready: 0, whenFull: "wait" },
+      config: {},
+      env: {},
+      files: [],
+      outbound: [],
+      sockets: false,
+    });
+  });
+
+  it("may say everything that this version supports", () => {
+    const whole = {
+      $schema: "https://pilotlight.dev/manifest.json",
+      build: { source: "index.ts" },
+      routes: ["/thumbs/*", "/t/:id"],
+      access: "public",
+      limits: { memory: "64MiB", timeout: "10s", idle: "20s", duration: "1h", cpu: "2s", concurrency: 5, requestBody: "1MB", responseBody: "2MB", headers: "8KiB", handles: 10, logs: "1KiB", values: "2KiB" },
+      reuse: { maxRequests: 100, maxConcurrent: 16, maxMemory: "48MiB", maxIdle: "1s", maxAge: "5m" },
+      capacity: { pool: "shared", ready: 3, whenFull: "reject" },
+      config: { greeting: "hi" },
+      env: { A: "1" },
+      files: [{ host: "data", guest: "/data", readOnly: false }],
+      outbound: ["https://api.example.com"],
+      sockets: true,
+    };
+    expect(read(whole)).toEqual({
+      ...NEEDED,
+      ...whole,
+      build: { source: "index.ts", world: "http", engine: "quickjs" },
+      limits: { memory: 64 * MiB, timeout: 10_000, idle: 20_000, duration: 3_600_000, cpu: 2000, concurrency: 5, requestBody: 1e6, responseBody: 2e6, headers: 8 * KiB, handles: 10, logs: KiB, values: 2 * KiB },
+      reuse: { maxRequests: 100, maxConcurrent: 16, maxMemory: 48 * MiB, maxIdle: 1000, maxAge: 300_000 },
+    });
+  });
+
+  it("is refused with everything that is wrong with it, each by its path", () => {
+    expect(
+      refusal({ name: "A b", routes: ["x", "/ok"], limits: { memory: "64mb", timout: "10s" }, files: [{ host: "/a", guest: "/b", rw: true }], colour: "red", sidecars: [] }),
+    ).toEqual([
+      "name: expected a name of lower-case letters, digits and dashes that begins with a letter, at most 63 long",
+      "component: Invalid input: expected string, received undefined",
+      'routes[0]: expected a path that begins with "/", without query or fragment',
+      `limits.memory: ${SIZE}`,
+      "limits.timout: unknown field",
+      "files[0].rw: unknown field",
+      "sidecars: not supported by this version of Pilotlight; remove the field",
+      "colour: unknown field",
+    ]);
+  });
+
+  it.each([null, [], "text", 3, undefined])("that is %j is refused", (value) => expect(refusal(value)[0]).toMatch(/^the document: Invalid input: expected object, received /));
+
+  it("has defaults for what is left out of a part", () => {
+    expect(read({ limits: { cpu: "1s" } }).limits).toEqual({ ...read().limits, cpu: 1000 });
+    expect(read({ reuse: { maxRequests: 3 } }).reuse).toEqual({ ...read().reuse, maxRequests: 3 });
+    expect(read({ capacity: { ready: 2 } }).capacity).toEqual({ pool: "shared", ready: 2, whenFull: "wait" });
+    expect(read({ files: [{ host: "a", guest: "/a" }] }).files).toEqual([{ host: "a", guest: "/a", readOnly: true }]);
+  });
+});
+
+describe("a field of a manifest", () => {
+  const SIZES = ["limits.memory", "limits.requestBody", "limits.responseBody", "limits.headers", "limits.logs", "limits.values", "reuse.maxMemory"];
+  const DURATIONS = ["limits.timeout", "limits.idle", "limits.duration", "limits.cpu", "reuse.maxIdle", "reuse.maxAge"];
+  const COUNTS = ["limits.concurrency", "limits.handles", "reuse.maxRequests"];
+  const at = (path: string, value: unknown): object => {
+    const [part, field] = path.split(".") as [string, string];
+    return { [part]: { [field]: value } };
+  };
+
+  it("of each limit and term is a size, a duration or a count: no other is left", () => {
+    const shapes = { limits: Object.keys(read().limits), reuse: Object.keys(read().reuse) };
+    const all = Object.entries(shapes).flatMap(([part, fields]) => fields.map((field) => `${part}.${field}`));
+    expect([...SIZES, ...DURATIONS, ...COUNTS, "reuse.maxConcurrent"].sort()).toEqual(all.sort());
+  });
+
+  it.each(SIZES)("%s takes a size and refuses anything else", (path) => {
+    expect(() => read(at(path, "8KiB"))).not.toThrow();
+    for (const wrong of ["10s", "64mib", "", "-1B", 64, null, ["8KiB"]]) expect(refused(at(path, wrong)), String(wrong)).toEqual([`${path}: ${SIZE}`]);
+  });
+
+  it.each(DURATIONS)("%s takes a duration and refuses anything else", (path) => {
+    expect(() => read(at(path, "8s"))).not.toThrow();
+    for (const wrong of ["8KiB", "8", "8 sec", "", 8, null]) expect(refused(at(path, wrong)), String(wrong)).toEqual([`${path}: ${DURATION}`]);
+  });
+
+  it.each(COUNTS)("%s takes a whole number from 1 on and refuses anything else", (path) => {
+    expect(() => read(at(path, 7))).not.toThrow();
+    expect(refused(at(path, 0))).toEqual([`${path}: Too small: expected number to be >0`]);
+    expect(refused(at(path, 1.5))).toEqual([`${path}: Invalid input: expected int, received number`]);
+    expect(refused(at(path, "7"))).toEqual([`${path}: Invalid input: expected number, received string`]);
+  });
+
+  it("reuse.maxConcurrent may not be more than maxRequests", () => {
+    const line = "reuse.maxConcurrent: an instance cannot serve more runs at once than in all; raise maxRequests to at least this";
+    expect(refused({ reuse: { maxConcurrent: 2 } })).toEqual([line]);
+    expect(refused({ reuse: { maxConcurrent: 11, maxRequests: 10 } })).toEqual([line]);
+    expect(read({ reuse: { maxConcurrent: 10, maxRequests: 10 } }).reuse.maxConcurrent).toBe(10);
+  });
+
+  it("limits.headers is at most what can cross into the engine", () => {
+    expect(read({ limits: { headers: "256KiB" } }).limits.headers).toBe(256 * KiB);
+    expect(refused({ limits: { headers: "257KiB" } })).toEqual(['limits.headers: at most "256KiB"']);
+  });
+
+  it.each(["a", "a1", "a-b-c", "a".repeat(63)])("name may be %s", (name) => expect(read({ name }).name).toBe(name));
+  it.each(["", "A", "1a", "-a", "a_b", "a.b", "a/b", "a".repeat(64), "a\n"])("name may not be %j", (name) => expect(refused({ name })[0]).toMatch(/^name: expected a name of /));
+
+  it.each(["/", "/*", "/a", "/a/", "/a/*", "/:id", "/a/:id/*", "/-", "/a%2Fb", "/caf\u00e9"])("routes may hold %s", (route) => expect(read({ routes: [route] }).routes).toEqual([route]));
+  it.each([
+    ["a", 'expected a path that begins with "/", without query or fragment'],
+    ["/a?b", 'expected a path that begins with "/", without query or fragment'],
+    ["/a b", 'expected a path that begins with "/", without query or fragment'],
+    ["/a*", '"*" may only be the whole last segment, as in "/files/*"'],
+    ["/*/a", '"*" may only be the whole last segment, as in "/files/*"'],
+    ["/a/**", '"*" may only be the whole last segment, as in "/files/*"'],
+    ["/-/runs", '"/-/" belongs to Pilotlight'],
+  ])("routes may not hold %j", (route, message) => expect(refused({ routes: ["/ok", route] })).toEqual([`routes[1]: ${message}`]));
+
+  it("routes may be empty: then nothing leads to the task", () => expect(read({ routes: [] }).routes).toEqual([]));
+
+  const BUILD = 'build: expected { "source": FILE, "world": "http", "engine": "quickjs" }, of which the last two may be left out, or { "command": LINE }';
+  it.each([{}, { source: "a", command: "b" }, { source: 3 }, { source: "a", engine: "v8" }, { source: "a", world: "cli" }, "make"])("build may not be %j", (build) =>
+    expect(refused({ build })).toEqual([BUILD]),
+  );
+  it("build may be a command", () => expect(read({ build: { command: "make" } }).build).toEqual({ command: "make" }));
+  it("build with a field too many is refused by its name", () => expect(refused({ build: { source: "a", wrold: "http" } })).toEqual(["build.wrold: unknown field"]));
+
+  it.each([
+    [{ component: "" }, "component: Too small: expected string to have >=1 characters"],
+    [{ config: { a: 1 } }, "config.a: Invalid input: expected string, received number"],
+    [{ env: [] }, "env: Invalid input: expected record, received array"],
+    [{ files: [{ host: "/a" }] }, "files[0].guest: Invalid input: expected string, received undefined"],
+    [{ outbound: "*" }, "outbound: Invalid input: expected array, received string"],
+    [{ sockets: "yes" }, "sockets: Invalid input: expected boolean, received string"],
+    [{ limits: null }, "limits: Invalid input: expected object, received null"],
+    [{ capacity: { ready: -1 } }, "capacity.ready: Too small: expected number to be >=0"],
+    [{ capacity: { ready: 10_001 } }, "capacity.ready: Too big: expected number to be <=10000"],
+    [{ capacity: { redy: 1 } }, "capacity.redy: unknown field"],
+  ])("%j is refused: %s", (fields, line) => expect(refused(fields)).toEqual([line]));
+});
+
+describe("a field whose mechanism has not landed", () => {
+  it.each([
+    ["secrets", ["API_TOKEN"]],
+    ["stores", ["default"]],
+    ["provides", ["acme:image/resize@1.2.0"]],
+    ["uses", { "acme:codec/png@1.0.0": { task: "png" } }],
+    ["sidecars", [{ use: "auth-jwt" }]],
+    ["idempotent", { ttl: "1h" }],
+    ["triggers", [{ cron: "*/5 * * * *" }]],
+    ["triggers", null],
+  ])("is refused as such, never ignored: %s = %j", (field, value) => {
+    expect(refused({ [field]: value })).toEqual([`${field}: not supported by this version of Pilotlight; remove the field`]);
+  });
+
+  it.each([
+    [{ access: "key" }, 'access: only "public" is supported by this version'],
+    [{ access: { tenants: ["b"] } }, 'access: only "public" is supported by this version'],
+    [{ capacity: { pool: "dedicated" } }, 'capacity.pool: only "shared" is supported by this version'],
+    [{ capacity: { whenFull: "spill" } }, 'capacity.whenFull: expected "wait" or "reject"; "spill" is not supported by this version'],
+  ])("is refused where only some of its values are supported: %j", (fields, line) => expect(refused(fields)).toEqual([line]));
+
+  it("is every field of the contract that is not supported", () => {
+    const contract = ["name", "component", "build", "routes", "access", "limits", "reuse", "capacity", "config", "secrets", "stores", "outbound", "env", "files", "sockets", "provides", "uses", "sidecars", "idempotent", "triggers"];
+    expect(Object.keys(manifestSchema.shape).sort()).toEqual(["$schema", ...contract].sort());
+  });
+});

@@ -1,0 +1,90 @@
+import { expect, it } from "vitest";
+import type { ComponentInfo } from "../../src/engine/program.js";
+import { readManifest } from "../../src/tasks/manifest.js";
+import { NO_GRANTS, poolProgram, programSpec } from "../../src/tasks/spec.js";
+
+const DIGEST = "d".repeat(64);
+
+const info = (http: "0.2" | "0.3"): ComponentInfo => ({
+  digest: DIGEST,
+  imports: [],
+  exports: [],
+  runs: { http, command: undefined },
+  cached: false,
+  compileNanoseconds: 0,
+  compiledBytes: 0,
+});
+
+const manifest = readManifest(
+  {
+    name: "a",
+    component: "a.wasm",
+    limits: { memory: "1MiB", cpu: "1s", requestBody: "2B", responseBody: "3B", headers: "4B", handles: 5, logs: "6B", values: "7B", concurrency: 8 },
+    reuse: { maxRequests: 10, maxConcurrent: 9 },
+    capacity: { ready: 11, whenFull: "reject" },
+    config: { k: "v" },
+    env: { A: "1", B: "2" },
+    files: [{ host: "/h", guest: "/g" }],
+    outbound: ["https://api.example.com"],
+    sockets: true,
+  },
+  "a",
+);
+
+it("a manifest asks the engine for its limits and grants, and for nothing else", () => {
+  expect(programSpec(info("0.3"), manifest, [], NO_GRANTS)).toEqual({
+    digest: DIGEST,
+    limits: { memoryBytes: 1_048_576, cpuMs: 1000, requestBodyBytes: 2, responseBodyBytes: 3, headerBytes: 4, handles: 5, logBytes: 6, valueBytes: 7 },
+    environment: [
+      ["A", "1"],
+      ["B", "2"],
+    ],
+    arguments: [],
+    directories: [{ host: "/h", guest: "/g", readOnly: true }],
+    config: [["k", "v"]],
+    outbound: { origins: ["https://api.example.com"], anyAddress: false, connectMs: 10_000, firstByteMs: 60_000, betweenBytesMs: 60_000, connections: 100 },
+    sockets: true,
+    stdio: "capture",
+    maxConcurrent: 9,
+    scripts: [],
+  });
+});
+
+it("an empty manifest is granted nothing: no files, environment, network or sockets", () => {
+  expect(programSpec(info("0.3"), readManifest({ name: "a", component: "a.wasm" }, "a"), [], NO_GRANTS)).toMatchObject({
+    environment: [],
+    arguments: [],
+    directories: [],
+    config: [],
+    outbound: { origins: [], anyAddress: false },
+    sockets: false,
+    stdio: "capture",
+    maxConcurrent: 1,
+    scripts: [],
+  });
+});
+
+it("grants of the user's own machine come from the command line, never from a manifest", () => {
+  const own = { anyAddress: true, arguments: ["file", "x"], stdio: "inherit" } as const;
+  expect(programSpec(info("0.3"), manifest, ["demo:db/query"], own)).toMatchObject({
+    outbound: { anyAddress: true },
+    arguments: ["file", "x"],
+    stdio: "inherit",
+    scripts: ["demo:db/query"],
+  });
+});
+
+it("a manifest asks the pool for its reuse, its concurrency and its ready instances", () => {
+  expect(poolProgram(7, info("0.3"), manifest)).toEqual({
+    program: 7,
+    reuse: { maxRequests: 10, maxConcurrent: 9, maxMemory: 33_554_432, maxIdle: 5000, maxAge: 600_000 },
+    concurrency: 8,
+    ready: 11,
+    whenFull: "reject",
+  });
+});
+
+it("instances of a 0.2 handler are never shared: a second run would only wait for the first", () => {
+  expect(programSpec(info("0.2"), manifest, [], NO_GRANTS).maxConcurrent).toBe(1);
+  expect(poolProgram(7, info("0.2"), manifest).reuse).toMatchObject({ maxRequests: 10, maxConcurrent: 1 });
+});
