@@ -19,8 +19,8 @@ export async function linkProgram(
   engine: Engine,
   component: Uint8Array,
 ): Promise<{ readonly program: ProgramId; readonly cached: boolean }> {
-  const { digest, cached } = await engine.load(component);
-  return { program: await engine.link(programSpec(digest, MANIFEST, [], NO_GRANTS)), cached };
+  const info = await engine.load(component);
+  return { program: await engine.link(programSpec(info, MANIFEST, [], NO_GRANTS)), cached: info.cached };
 }
 
 export function helloComponent(flavour: string): Uint8Array {

@@ -1,11 +1,12 @@
 /** pino, one line a run, and the guests' own lines beside it. */
-import pino, { type DestinationStream, type Logger } from "pino";
+import pino, { type DestinationStream, type LogFn, type Logger } from "pino";
 import type { Problem } from "../base/problem.js";
 import type { GuestLine } from "../engine/engine.js";
-import type { OutcomeKind } from "../engine/outcome.js";
+import type { Outcome, OutcomeKind } from "../engine/outcome.js";
 import type { Incoming } from "../invoke/invocation.js";
 import type { Run } from "../invoke/run.js";
 import type { Task } from "../tasks/task.js";
+import { LineSink } from "./line-sink.js";
 
 export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -14,7 +15,7 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 export function createLogger(level: LogLevel, destination?: DestinationStream): Logger {
   const options = { level, base: null };
   if (destination !== undefined) return pino(options, destination);
-  return pino(options, pino.destination({ dest: 1, sync: false, minLength: 8 * 1024, periodicFlush: 100 }));
+  return pino(options, new LineSink(1));
 }
 
 const LEVELS = {
@@ -33,8 +34,50 @@ export function logRun(log: Logger, run: Run): void {
   if (outcome === undefined) return;
   const level = LEVELS[outcome.kind];
   if (!log.isLevelEnabled(level)) return;
+  if (outcome.kind === "ok" && outcome.exit === 0) writeOk(loggerOf(log, run.task), run);
+  else writeOther(loggerOf(log, run.task), run, level, outcome);
+}
+
+/**
+ * The line of nearly every run, put together by hand from the parts that pino prepared for the task: its own
+ * serialiser takes as long as the rest of what TypeScript does for a run. A test holds it to pino's form.
+ */
+function writeOk(log: Logger, run: Run): void {
+  const { origin, usage } = run;
+  const insides = log as unknown as Insides;
+  const granted = run.grantedAt ?? run.admittedAt;
+  let line = `{"level":30,"time":${Date.now()}${insides[pino.symbols.chindingsSym]},"run":"${run.id}"`;
+  if (origin.method !== undefined) line += `,"method":${quote(origin.method)}`;
+  if (origin.path !== undefined) line += `,"path":${quote(origin.path)}`;
+  if (run.status !== undefined) line += `,"status":${run.status}`;
+  line += `,"outcome":"ok","capacity":"${run.rung}","queueMs":${round(granted - run.admittedAt)}`;
+  if (usage.startNanoseconds !== 0) line += `,"startMs":${round(usage.startNanoseconds / 1e6)}`;
+  line += `,"runMs":${round((run.settledAt ?? granted) - granted)},"cpuMs":${round(usage.cpuNanoseconds / 1e6)},"memory":${usage.memoryBytes}`;
+  if (usage.requestBytes !== 0) line += `,"bytesIn":${usage.requestBytes}`;
+  line += `,"bytesOut":${usage.responseBytes}`;
+  if (usage.droppedLines !== 0) line += `,"droppedLines":${usage.droppedLines}`;
+  if (origin.requestId !== undefined) line += `,"requestId":${quote(origin.requestId)}`;
+  if (origin.traceparent !== undefined) line += `,"traceparent":${quote(origin.traceparent)}`;
+  insides[pino.symbols.streamSym].write(`${line},"msg":"run"}\n`);
+}
+
+/** pino's own fields of a logger, under its published symbols. */
+interface Insides {
+  /** The bindings of a child, serialised: `,"task":"hello"`. */
+  readonly [pino.symbols.chindingsSym]: string;
+  readonly [pino.symbols.streamSym]: DestinationStream;
+}
+
+/** A JSON string. Most need no escapes, and finding that out is quicker than escaping. */
+function quote(text: string): string {
+  return PLAIN.test(text) ? `"${text}"` : JSON.stringify(text);
+}
+
+const PLAIN = /^[ !#-[\]-~]*$/;
+
+function writeOther(log: Logger, run: Run, level: LogLevel & keyof Logger, outcome: Outcome): void {
   const granted = run.grantedAt ?? run.settledAt ?? run.admittedAt;
-  loggerOf(log, run.task)[level](
+  (log[level] as LogFn)(
     {
       run: run.id,
       method: run.origin.method,

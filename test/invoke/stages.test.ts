@@ -4,11 +4,8 @@ import { admit } from "../../src/invoke/stages/admit.js";
 import { asksFor, serverTiming, withOurs, withoutOurs } from "../../src/invoke/stages/head.js";
 import { resolve } from "../../src/invoke/stages/resolve.js";
 import { fakeTask } from "../tasks/fake-task.js";
+import { incoming } from "./requests.js";
 import { Workbench } from "./workbench.js";
-
-export function incoming(parts: Partial<Incoming> = {}): Incoming {
-  return { method: "GET", scheme: "http", authority: "h", target: "/", headers: [], peer: "10.0.0.1", body: undefined, streaming: false, contentLength: undefined, ...parts };
-}
 
 describe("resolve", () => {
   const task = fakeTask("a");

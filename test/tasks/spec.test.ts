@@ -2,11 +2,12 @@ import { expect, it } from "vitest";
 import type { ComponentInfo } from "../../src/engine/program.js";
 import { readManifest } from "../../src/tasks/manifest.js";
 import { NO_GRANTS, poolProgram, programSpec } from "../../src/tasks/spec.js";
+import { fakeInfo } from "./fake-task.js";
 
-const DIGEST = "d".repeat(64);
+const INFO = fakeInfo("0.3");
 
 const info = (http: "0.2" | "0.3"): ComponentInfo => ({
-  digest: DIGEST,
+  digest: INFO.digest,
   imports: [],
   exports: [],
   runs: { http, command: undefined },
@@ -33,7 +34,7 @@ const manifest = readManifest(
 
 it("a manifest asks the engine for its limits and grants, and for nothing else", () => {
   expect(programSpec(info("0.3"), manifest, [], NO_GRANTS)).toEqual({
-    digest: DIGEST,
+    digest: INFO.digest,
     limits: { memoryBytes: 1_048_576, cpuMs: 1000, requestBodyBytes: 2, responseBodyBytes: 3, headerBytes: 4, handles: 5, logBytes: 6, valueBytes: 7 },
     environment: [
       ["A", "1"],
@@ -87,4 +88,10 @@ it("a manifest asks the pool for its reuse, its concurrency and its ready instan
 it("instances of a 0.2 handler are never shared: a second run would only wait for the first", () => {
   expect(programSpec(info("0.2"), manifest, [], NO_GRANTS).maxConcurrent).toBe(1);
   expect(poolProgram(7, info("0.2"), manifest).reuse).toMatchObject({ maxRequests: 10, maxConcurrent: 1 });
+});
+
+it("an instance of a 0.2 component is never shared, whatever its manifest says: its handler is synchronous", () => {
+  const info = fakeInfo("0.2");
+  expect(programSpec(info, manifest, [], NO_GRANTS).maxConcurrent).toBe(1);
+  expect(poolProgram(7, info, manifest).reuse).toMatchObject({ maxConcurrent: 1, maxRequests: 10 });
 });

@@ -1,0 +1,179 @@
+import { describe, expect, it, onTestFinished } from "vitest";
+import type { EngineStats } from "../../src/engine/engine.js";
+import { NO_USAGE, type Outcome } from "../../src/engine/outcome.js";
+import type { Run } from "../../src/invoke/run.js";
+import { Histogram } from "../../src/observe/histogram.js";
+import { Metrics } from "../../src/observe/metrics.js";
+import { Workbench } from "../invoke/workbench.js";
+import { fakeTask } from "../tasks/fake-task.js";
+
+const ENGINE: EngineStats = { instances: 3, runs: 2, programs: 5, guestBytes: 77, connections: 4, asks: 0, capacity: 1000, allocator: "pooling" };
+const POOL = { idle: 1, busy: 2, starting: 3, ending: 4, waiting: 6 };
+
+function metrics(): Metrics {
+  const made = new Metrics({ engine: () => ENGINE, pool: () => POOL, liveRuns: () => 8, connections: () => 9 });
+  onTestFinished(() => made.stop());
+  return made;
+}
+
+function ended(task: string, outcome: Outcome, facts: Partial<Run> = {}): Run {
+  return Object.assign(new Workbench().run(fakeTask(task)), { outcome, grantedAt: 1, settledAt: 3, rung: "own/linked", ...facts });
+}
+
+interface Sample {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+/** The samples of ours in the text format. */
+async function samples(from: Metrics): Promise<Sample[]> {
+  const lines = (await from.render()).split("\n").filter((line) => /^(faas|pilotlight)_/.test(line));
+  return lines.map((line) => {
+    const match = /^([a-z0-9_]+)(?:\{(.*)\})? (\S+)$/.exec(line);
+    expect(match, line).not.toBeNull();
+    const [, name, labels, value] = match as RegExpExecArray;
+    return { name: name as string, labels: Object.fromEntries([...(labels ?? "").matchAll(/([a-z_]+)="([^"]*)"/g)].map(([, key, text]) => [key, text])), value: Number(value) };
+  });
+}
+
+const valueOf = (all: readonly Sample[], name: string, labels: Record<string, string> = {}): number | undefined =>
+  all.find((sample) => sample.name === name && Object.entries(labels).every(([key, text]) => sample.labels[key] === text))?.value;
+
+describe("the metrics", () => {
+  it("have these names and labels, and no others", async () => {
+    const made = metrics();
+    made.settled(ended("a", { kind: "ok", exit: 0 }, { usage: { ...NO_USAGE, startNanoseconds: 1000 } }));
+    made.settled(ended("a", { kind: "limit", limit: "memory", used: 2, allowed: 1 }, { usage: { ...NO_USAGE, droppedLines: 2 } }));
+    made.prepared(5000);
+    const names = new Map<string, Set<string>>();
+    for (const { name, labels } of await samples(made)) {
+      const family = name.replace(/_(bucket|sum|count)$/, "");
+      const known = names.get(family) ?? new Set();
+      for (const label of Object.keys(labels)) if (label !== "le") known.add(label);
+      names.set(family, known);
+    }
+    const seen = Object.fromEntries([...names].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, labels]) => [name, [...labels].sort().join(",")]));
+    expect(seen).toEqual({
+      faas_coldstarts_total: "rung,task",
+      faas_init_duration_seconds: "rung",
+      faas_invocations_total: "outcome,task",
+      faas_invoke_duration_seconds: "task",
+      pilotlight_client_connections: "",
+      pilotlight_event_loop_delay_p99_seconds: "",
+      pilotlight_event_loop_utilization_ratio: "",
+      pilotlight_guest_memory_bytes: "",
+      pilotlight_instances_busy: "",
+      pilotlight_instances_capacity: "",
+      pilotlight_instances_ending: "",
+      pilotlight_instances_idle: "",
+      pilotlight_instances_starting: "",
+      pilotlight_lease_wait_seconds: "task",
+      pilotlight_limits_total: "limit,task",
+      pilotlight_log_lines_dropped_total: "task",
+      pilotlight_outbound_connections: "",
+      pilotlight_programs: "",
+      pilotlight_runs_live: "",
+      pilotlight_runs_waiting: "",
+    });
+  });
+
+  it("are in the text format, each family described once", async () => {
+    const made = metrics();
+    made.settled(ended("a", { kind: "ok", exit: 0 }));
+    const text = await made.render();
+    const described = text.split("\n").filter((line) => line.startsWith("# TYPE ")).map((line) => line.split(" ")[2]);
+    expect(new Set(described).size).toBe(described.length);
+    for (const { name } of await samples(made)) expect(described).toContain(name.replace(/_(bucket|sum|count)$/, ""));
+  });
+
+  it("count runs by task and outcome, and show the same when they are looked at again", async () => {
+    const made = metrics();
+    for (let i = 0; i < 3; i++) made.settled(ended("a", { kind: "ok", exit: 0 }));
+    made.settled(ended("a", { kind: "trap", message: "whatever the guest said" }));
+    made.settled(ended("b", { kind: "ok", exit: 0 }));
+    for (let look = 0; look < 2; look++) {
+      const all = await samples(made);
+      expect(valueOf(all, "faas_invocations_total", { task: "a", outcome: "ok" })).toBe(3);
+      expect(valueOf(all, "faas_invocations_total", { task: "a", outcome: "trap" })).toBe(1);
+      expect(valueOf(all, "faas_invocations_total", { task: "b", outcome: "ok" })).toBe(1);
+    }
+    made.settled(ended("a", { kind: "ok", exit: 0 }));
+    expect(valueOf(await samples(made), "faas_invocations_total", { task: "a", outcome: "ok" })).toBe(4);
+  });
+
+  it("count limits by which it was, and lines that were dropped", async () => {
+    const made = metrics();
+    made.settled(ended("a", { kind: "limit", limit: "cpu", used: 2, allowed: 1 }, { usage: { ...NO_USAGE, droppedLines: 5 } }));
+    const all = await samples(made);
+    expect(valueOf(all, "pilotlight_limits_total", { task: "a", limit: "cpu" })).toBe(1);
+    expect(valueOf(all, "pilotlight_log_lines_dropped_total", { task: "a" })).toBe(5);
+  });
+
+  it("count a cold start where an instance was made for the run, not where one was ready", async () => {
+    const made = metrics();
+    made.settled(ended("a", { kind: "ok", exit: 0 }, { usage: { ...NO_USAGE, startNanoseconds: 2_000_000 } }));
+    made.settled(ended("a", { kind: "ok", exit: 0 }, { rung: "own/ready" }));
+    const all = await samples(made);
+    expect(all.filter(({ name }) => name === "faas_coldstarts_total")).toEqual([{ name: "faas_coldstarts_total", labels: { task: "a", rung: "own/linked" }, value: 1 }]);
+    expect(valueOf(all, "faas_init_duration_seconds_count", { rung: "own/linked" })).toBe(1);
+    expect(valueOf(all, "faas_init_duration_seconds_sum", { rung: "own/linked" })).toBeCloseTo(0.002);
+  });
+
+  it("measure waiting and running in seconds, and neither for a run that never had a lease", async () => {
+    const made = metrics();
+    made.settled(ended("a", { kind: "ok", exit: 0 }, { grantedAt: 250, settledAt: 1250 }));
+    made.settled(ended("b", { kind: "refused", code: "node-full", message: "" }, { grantedAt: undefined }));
+    const all = await samples(made);
+    expect(valueOf(all, "faas_invoke_duration_seconds_sum", { task: "a" })).toBe(1);
+    expect(valueOf(all, "pilotlight_lease_wait_seconds_sum", { task: "a" })).toBe(0.25);
+    expect(valueOf(all, "faas_invoke_duration_seconds_count", { task: "b" })).toBeUndefined();
+    expect(valueOf(all, "faas_invocations_total", { task: "b", outcome: "refused" })).toBe(1);
+  });
+
+  it("read the gauges when they are asked for", async () => {
+    const all = await samples(metrics());
+    const gauges = ["instances_idle", "instances_busy", "instances_starting", "instances_ending", "runs_waiting", "runs_live", "client_connections", "outbound_connections", "guest_memory_bytes", "programs", "instances_capacity"];
+    expect(gauges.map((name) => valueOf(all, `pilotlight_${name}`))).toEqual([1, 2, 3, 4, 6, 8, 9, 4, 77, 5, 1000]);
+    expect(valueOf(all, "pilotlight_event_loop_utilization_ratio")).toBeGreaterThanOrEqual(0);
+    expect(valueOf(all, "pilotlight_event_loop_delay_p99_seconds")).toBeGreaterThanOrEqual(0);
+  });
+
+  it("have no label whose values a request or a guest could make up", async () => {
+    const made = metrics();
+    const origin = { kind: "http", method: "MADE-UP", path: "/made-up", requestId: "made-up", traceparent: "made-up" } as const;
+    const outcomes: Outcome[] = [{ kind: "trap", message: "made-up" }, { kind: "guest-error", code: "error-code", message: "made-up" }, { kind: "platform", code: "internal", message: "made-up" }, { kind: "ok", exit: 0 }];
+    for (let i = 0; i < 400; i++) made.settled(ended("a", outcomes[i % 4] as Outcome, { origin: { ...origin, path: `/made-up/${i}` }, status: 200 + i }));
+    const text = await made.render();
+    expect(text.toLowerCase()).not.toContain("made-up");
+    expect((await samples(made)).filter(({ name }) => name === "faas_invocations_total")).toHaveLength(4);
+  });
+});
+
+describe("a histogram", () => {
+  it("counts each value in every bucket that is large enough", () => {
+    const histogram = new Histogram("h", "Help.", "task", [1, 2]);
+    for (const value of [0.5, 1, 1.5, 2, 3]) histogram.observe("a", value);
+    expect(histogram.render()).toBe(
+      [
+        "# HELP h Help.",
+        "# TYPE h histogram",
+        'h_bucket{task="a",le="1"} 2',
+        'h_bucket{task="a",le="2"} 4',
+        'h_bucket{task="a",le="+Inf"} 5',
+        'h_sum{task="a"} 8',
+        'h_count{task="a"} 5',
+        "",
+      ].join("\n"),
+    );
+  });
+
+  it("keeps its labels apart, and is only described when it has seen nothing", () => {
+    const histogram = new Histogram("h", "Help.", "task", [1]);
+    expect(histogram.render()).toBe("# HELP h Help.\n# TYPE h histogram\n");
+    histogram.observe("a", 1);
+    histogram.observe("b", 2);
+    expect(histogram.render()).toContain('h_bucket{task="a",le="1"} 1');
+    expect(histogram.render()).toContain('h_bucket{task="b",le="1"} 0');
+  });
+});
