@@ -51,7 +51,11 @@ const FILE_DRAIN_MS = 10_000;
 /** Serves one component on every path. */
 export async function serveFile(path: string, options: ServeFileOptions): Promise<number> {
   const component = readComponentFile(path);
-  const runtime = new Runtime({ log: options.log, guestsOwnEverything: true, ...(options.data === undefined ? {} : { data: options.data }) });
+  const runtime = new Runtime({
+    log: options.log,
+    guestsOwnEverything: true,
+    ...(options.data === undefined ? {} : { data: options.data }),
+  });
   try {
     const { component: info } = await runtime.deploy(deploymentOf(path, component, options, "capture", SERVE_LIMITS));
     if (info.runs.http === undefined) throw new UserError(`${path}: ${cannotServe(info.runs.command !== undefined)}`);
@@ -83,11 +87,32 @@ export async function runFile(path: string, options: FileOptions): Promise<numbe
 }
 
 /** The user's own component may do more than a task that others send requests to, though not without end. */
-const SERVE_LIMITS: ManifestInput["limits"] = { memory: "1GiB", cpu: "30s", requestBody: "64GiB", responseBody: "64GiB", concurrency: 1000, duration: "1d" };
+const SERVE_LIMITS: ManifestInput["limits"] = {
+  memory: "1GiB",
+  cpu: "30s",
+  requestBody: "64GiB",
+  responseBody: "64GiB",
+  concurrency: 1000,
+  duration: "1d",
+};
 const FOREVER = "36500d";
-const RUN_LIMITS: ManifestInput["limits"] = { memory: "4GiB", timeout: FOREVER, idle: FOREVER, duration: FOREVER, cpu: FOREVER, handles: 1_000_000, values: "64MiB" };
+const RUN_LIMITS: ManifestInput["limits"] = {
+  memory: "4GiB",
+  timeout: FOREVER,
+  idle: FOREVER,
+  duration: FOREVER,
+  cpu: FOREVER,
+  handles: 1_000_000,
+  values: "64MiB",
+};
 
-function deploymentOf(path: string, component: Uint8Array, options: FileOptions, stdio: "capture" | "inherit", limits: ManifestInput["limits"]): Deployment {
+function deploymentOf(
+  path: string,
+  component: Uint8Array,
+  options: FileOptions,
+  stdio: "capture" | "inherit",
+  limits: ManifestInput["limits"],
+): Deployment {
   return {
     manifest: {
       name: taskName(path),
@@ -109,7 +134,11 @@ function deploymentOf(path: string, component: Uint8Array, options: FileOptions,
 }
 
 function taskName(path: string): string {
-  const name = basename(path, extname(path)).toLowerCase().replace(/[^a-z0-9-]+/g, "-").replace(/^[^a-z]+/, "").slice(0, 63);
+  const name = basename(path, extname(path))
+    .toLowerCase()
+    .replace(/[^a-z0-9-]+/g, "-")
+    .replace(/^[^a-z]+/, "")
+    .slice(0, 63);
   return name === "" ? "component" : name;
 }
 

@@ -187,7 +187,12 @@ export class Runtime implements AsyncDisposable {
    */
   async call(task: string, func: string, args: readonly unknown[] | Readonly<Record<string, unknown>> = []): Promise<unknown> {
     const hash = func.lastIndexOf("#");
-    const frame = { kind: "call" as const, interface: hash < 0 ? "" : func.slice(0, hash), function: func.slice(hash + 1), arguments: toJson(args) };
+    const frame = {
+      kind: "call" as const,
+      interface: hash < 0 ? "" : func.slice(0, hash),
+      function: func.slice(hash + 1),
+      arguments: toJson(args),
+    };
     const { json } = await execute(this.#ports(), this.#task(task), "call", frame);
     return json === undefined ? undefined : (JSON.parse(json) as unknown);
   }
@@ -300,7 +305,9 @@ export class Runtime implements AsyncDisposable {
     const task = this.#tasks.get(name);
     if (task !== undefined) return task;
     const names = this.#tasks.names();
-    throw new UserError(`there is no task ${JSON.stringify(name)}; ${names.length === 0 ? "none is deployed" : `deployed are ${names.join(", ")}`}`);
+    throw new UserError(
+      `there is no task ${JSON.stringify(name)}; ${names.length === 0 ? "none is deployed" : `deployed are ${names.join(", ")}`}`,
+    );
   }
 
   readonly #script: ScriptAnswer = async (iface, func, args) => {

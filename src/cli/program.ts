@@ -97,11 +97,21 @@ function fileOptions(command: Command): Command {
   return command
     .option("--env <K=V>", "an environment variable of the component (repeatable)", pair, {})
     .option("--dir <HOST::GUEST>", "a folder the component may use, with everything in it (repeatable)", directory, [])
-    .option("--outbound <ORIGIN>", "an origin the component may call, such as https://api.example.com; * means everything (repeatable)", append, [])
+    .option(
+      "--outbound <ORIGIN>",
+      "an origin the component may call, such as https://api.example.com; * means everything (repeatable)",
+      append,
+      [],
+    )
     .option("--sockets", "gives the component TCP, UDP and name lookup", false)
     .option("--config-var <K=V>", "a value that wasi:config gives the component (repeatable)", pair, {})
     .option("--limit <K=V>", "a limit, as in the manifest: memory=64MiB, timeout=10s, cpu=2s, … (repeatable)", setting, {})
-    .option("--reuse <K=V>", "how instances are used again, as in the manifest: maxRequests=100, maxConcurrent=16, … (repeatable)", setting, {});
+    .option(
+      "--reuse <K=V>",
+      "how instances are used again, as in the manifest: maxRequests=100, maxConcurrent=16, … (repeatable)",
+      setting,
+      {},
+    );
 }
 
 function fileFlags(flags: FileFlags, args: readonly string[]): FileOptions {
@@ -130,13 +140,15 @@ const FILE_ONLY = ["env", "dir", "outbound", "sockets", "configVar", "limit", "r
 
 function refuseFileFlags(command: Command): void {
   for (const name of FILE_ONLY) {
-    if (command.getOptionValueSource(name) === "cli") command.error(`error: ${flagOf(command, name)} goes with a FILE; a node's tasks say it in their manifests`, { exitCode: 2 });
+    if (command.getOptionValueSource(name) === "cli")
+      command.error(`error: ${flagOf(command, name)} goes with a FILE; a node's tasks say it in their manifests`, { exitCode: 2 });
   }
 }
 
 function refuseNodeFlags(command: Command, flags: ServeFlags): void {
   for (const name of NODE_ONLY) {
-    if (flags[name as keyof ServeFlags] !== undefined) command.error(`error: ${flagOf(command, name)} goes without a FILE: it is about a node`, { exitCode: 2 });
+    if (flags[name as keyof ServeFlags] !== undefined)
+      command.error(`error: ${flagOf(command, name)} goes without a FILE: it is about a node`, { exitCode: 2 });
   }
 }
 
@@ -170,7 +182,8 @@ function setting(text: string, before: Record<string, string | number>): Record<
 
 function directory(text: string, before: FileOptions["files"]): FileOptions["files"] {
   const [host, guest, ...rest] = text.split("::");
-  if (host === undefined || host === "" || guest === "" || rest.length > 0) throw new InvalidArgumentError("expected HOST::GUEST, such as ./data::/data.");
+  if (host === undefined || host === "" || guest === "" || rest.length > 0)
+    throw new InvalidArgumentError("expected HOST::GUEST, such as ./data::/data.");
   if (statSync(host, { throwIfNoEntry: false })?.isDirectory() !== true) throw new InvalidArgumentError(`there is no folder ${host}.`);
   return [...before, { host, guest: guest ?? host, readOnly: false }];
 }

@@ -59,7 +59,10 @@ export function parseAddress(text: string, flag: string): Address {
   const match = /^(?:\[([^\]]+)\]|([^\s:[\]]+)):(\d{1,5})$/.exec(text);
   const port = Number(match?.[3]);
   if (match === null || port > 65_535) {
-    throw new UserError(`${flag} ${JSON.stringify(text)} is not an address: expected HOST:PORT, such as 127.0.0.1:8700; port 0 takes any free one`, { exitCode: 2 });
+    throw new UserError(
+      `${flag} ${JSON.stringify(text)} is not an address: expected HOST:PORT, such as 127.0.0.1:8700; port 0 takes any free one`,
+      { exitCode: 2 },
+    );
   }
   return { host: (match[1] ?? match[2]) as string, port };
 }

@@ -84,7 +84,14 @@ export class EventReader {
           events.push({ kind: "result", run: this.#number(), json: this.#text() });
           break;
         case 8:
-          events.push({ kind: "ask", run: this.#number(), ask: this.#number(), interface: this.#text(), function: this.#text(), arguments: this.#text() });
+          events.push({
+            kind: "ask",
+            run: this.#number(),
+            ask: this.#number(),
+            interface: this.#text(),
+            function: this.#text(),
+            arguments: this.#text(),
+          });
           break;
         case 9:
           this.#log(events);
@@ -214,7 +221,11 @@ export class FrameWriter {
    * Puts the parts one after the other, their lengths from `at` on. The body is returned when it has to go as an
    * argument. False when the parts do not fit at all; requests are limited far below that.
    */
-  write(at: number, parts: readonly [string, string, string, string, string], body: Uint8Array | undefined): { readonly large: Uint8Array | undefined } | undefined {
+  write(
+    at: number,
+    parts: readonly [string, string, string, string, string],
+    body: Uint8Array | undefined,
+  ): { readonly large: Uint8Array | undefined } | undefined {
     let end = 0;
     for (let i = 0; i < parts.length; i++) {
       const part = parts[i] as string;

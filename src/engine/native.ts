@@ -113,7 +113,8 @@ export function startEngine(settings: EngineSettings): Engine {
   const reader = new EventReader(numbers, bytes);
   const writer = new FrameWriter(numbers, bytes);
   const replies = {
-    loaded: (request: number, json: string | undefined, error: string | undefined) => settle(request, json === undefined ? undefined : JSON.parse(json), error),
+    loaded: (request: number, json: string | undefined, error: string | undefined) =>
+      settle(request, json === undefined ? undefined : JSON.parse(json), error),
     linked: settle,
     closed: () => closed?.(),
   };
@@ -208,7 +209,18 @@ function sendRun(native: NativeEngine, command: Command & { kind: "run" }, numbe
       return native.runHttp(written.large);
     }
     case "call":
-      return native.runCall(slot, generation, program, run, last, deadlines.head, deadlines.total, frame.interface, frame.function, frame.arguments);
+      return native.runCall(
+        slot,
+        generation,
+        program,
+        run,
+        last,
+        deadlines.head,
+        deadlines.total,
+        frame.interface,
+        frame.function,
+        frame.arguments,
+      );
     case "command":
       return native.runCommand(slot, generation, program, run, last, deadlines.head, deadlines.total);
   }

@@ -11,7 +11,17 @@ export type Outcome =
   | { readonly kind: "platform"; readonly code: "internal" | "instance-lost" | "closing"; readonly message: string };
 
 /** Bytes for memory, bodies, headers and values; milliseconds for cpu and the times; a count for handles. */
-export type Limit = "memory" | "cpu" | "head-time" | "idle-time" | "total-time" | "request-body" | "response-body" | "response-headers" | "handles" | "values";
+export type Limit =
+  | "memory"
+  | "cpu"
+  | "head-time"
+  | "idle-time"
+  | "total-time"
+  | "request-body"
+  | "response-body"
+  | "response-headers"
+  | "handles"
+  | "values";
 
 export type RefusalCode = "node-full" | "task-full" | "malformed" | "not-http" | "not-command" | "no-function" | "invalid-argument";
 

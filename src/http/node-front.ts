@@ -89,7 +89,7 @@ export function nodeFront(options: NodeFrontOptions): Front {
     const env: GuestEnv = { incoming, outgoing, request, expects };
     if (incoming.method === "HEAD") return toGuest(env);
     // Hono looks at the method and, through the plane's `getPath`, at the target; a `Request` would cost more than all else.
-    const answered = plane.app.fetch(incoming as unknown as Request, env as never);
+    const answered = plane.app.fetch(incoming as unknown as Request, env);
     if (answered === RESPONSE_ALREADY_SENT) return;
     report(new Error(`the plane does not own ${request.target} and has no guest for it`));
     sendProblem(outgoing, { code: "platform/internal", detail: undefined }, []);

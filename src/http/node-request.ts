@@ -55,7 +55,7 @@ export function readRequest(message: IncomingMessage): NodeIncoming | Problem {
   const contentLength = length === undefined ? undefined : Number(length);
   return new NodeIncoming(
     message.method as string,
-    (message.socket as TLSSocket).encrypted === true ? "https" : "http",
+    (message.socket as TLSSocket).encrypted ? "https" : "http",
     authority,
     target,
     raw,

@@ -106,7 +106,7 @@ export function adminPlane(options: AdminPlaneOptions): Plane {
 
 function newApp(options: PlaneOptions, owns: Plane["owns"]): Hono<PlaneEnv> {
   const app = new Hono<PlaneEnv>({
-    getPath: (request, env) => wirePath((env as { env?: PlaneEnv["Bindings"] } | undefined)?.env?.incoming?.url ?? request.url),
+    getPath: (request, env) => wirePath(env?.env?.incoming?.url ?? request.url),
   });
   app.onError((error, c) => {
     // What the way to a guest throws is for whoever called the front: a client that left, most of all.

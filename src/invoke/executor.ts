@@ -65,7 +65,12 @@ export class Executor {
     const { limits } = run.task.version.manifest;
     this.#runs.set(run.handle, run);
     run.state = "waiting";
-    this.#step({ kind: "demand", run: run.handle, program: run.task.version.program, deadline: run.admittedAt + Math.min(limits.timeout, LONGEST_WAIT_MS) });
+    this.#step({
+      kind: "demand",
+      run: run.handle,
+      program: run.task.version.program,
+      deadline: run.admittedAt + Math.min(limits.timeout, LONGEST_WAIT_MS),
+    });
   }
 
   /** Ends a run as soon as possible; it settles as `cancelled` unless it is over already. */
@@ -107,7 +112,8 @@ export class Executor {
 
   /** Cancels every run. */
   cancelAll(): void {
-    for (const run of [...this.#runs.values()]) this.cancel(run);
+    // A map's iterator copes with entries that go while it runs.
+    for (const run of this.#runs.values()) this.cancel(run);
   }
 
   stop(): void {

@@ -67,9 +67,10 @@ export class EndedRuns {
 
   #record(id: string, at: number): RunRecord {
     const task = this.#tasks[at] as Task;
-    const [startedAt, status, queueMs, runMs, cpu, memoryBytes, granted] = this.#numbers.subarray(at * NUMBERS, (at + 1) * NUMBERS) as unknown as [
-      number, number, number, number, number, number, number,
-    ];
+    const [startedAt, status, queueMs, runMs, cpu, memoryBytes, granted] = this.#numbers.subarray(
+      at * NUMBERS,
+      (at + 1) * NUMBERS,
+    ) as unknown as [number, number, number, number, number, number, number];
     return {
       id,
       task: task.name,

@@ -51,7 +51,10 @@ export class LineSink {
   #take(): string {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    const notice = this.#dropped === 0 ? "" : `${JSON.stringify({ level: 40, time: Date.now(), dropped: this.#dropped, msg: "log lines were dropped: nobody reads them fast enough" })}\n`;
+    const notice =
+      this.#dropped === 0
+        ? ""
+        : `${JSON.stringify({ level: 40, time: Date.now(), dropped: this.#dropped, msg: "log lines were dropped: nobody reads them fast enough" })}\n`;
     const text = this.#waiting + notice;
     this.#waiting = "";
     this.#dropped = 0;

@@ -1,5 +1,5 @@
 /** pino, one line a run, and the guests' own lines beside it. */
-import pino, { type DestinationStream, type LogFn, type Logger } from "pino";
+import pino, { type DestinationStream, type Logger } from "pino";
 import type { Problem } from "../base/problem.js";
 import type { GuestLine } from "../engine/engine.js";
 import type { Outcome, OutcomeKind } from "../engine/outcome.js";
@@ -77,7 +77,7 @@ const PLAIN = /^[ !#-[\]-~]*$/;
 
 function writeOther(log: Logger, run: Run, level: LogLevel & keyof Logger, outcome: Outcome): void {
   const granted = run.grantedAt ?? run.settledAt ?? run.admittedAt;
-  (log[level] as LogFn)(
+  log[level](
     {
       run: run.id,
       method: run.origin.method,
@@ -132,7 +132,10 @@ const GUEST_LEVELS = { trace: "trace", debug: "debug", info: "info", warn: "warn
 export function logGuestLine(log: Logger, line: GuestLine, run: Run | undefined): void {
   const level = line.level === undefined ? "info" : GUEST_LEVELS[line.level];
   if (!log.isLevelEnabled(level)) return;
-  log[level]({ run: run?.id, task: run?.task.name, origin: line.origin, guestLevel: line.level, context: line.context, text: line.text }, "guest");
+  log[level](
+    { run: run?.id, task: run?.task.name, origin: line.origin, guestLevel: line.level, context: line.context, text: line.text },
+    "guest",
+  );
 }
 
 function round(milliseconds: number): number {

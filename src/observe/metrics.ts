@@ -36,10 +36,30 @@ export class Metrics {
   constructor(sources: MetricSources) {
     const registers = [this.#registry];
     collectDefaultMetrics({ register: this.#registry, prefix: "" });
-    this.#invocations = new Counter({ name: "faas_invocations_total", help: "Runs that have settled, by outcome.", labelNames: ["task", "outcome"], registers });
-    this.#limits = new Counter({ name: "pilotlight_limits_total", help: "Runs ended by a limit.", labelNames: ["task", "limit"], registers });
-    this.#coldstarts = new Counter({ name: "faas_coldstarts_total", help: "Runs whose instance was made for them, by rung.", labelNames: ["task", "rung"], registers });
-    this.#dropped = new Counter({ name: "pilotlight_log_lines_dropped_total", help: "Guest log lines over the limit.", labelNames: ["task"], registers });
+    this.#invocations = new Counter({
+      name: "faas_invocations_total",
+      help: "Runs that have settled, by outcome.",
+      labelNames: ["task", "outcome"],
+      registers,
+    });
+    this.#limits = new Counter({
+      name: "pilotlight_limits_total",
+      help: "Runs ended by a limit.",
+      labelNames: ["task", "limit"],
+      registers,
+    });
+    this.#coldstarts = new Counter({
+      name: "faas_coldstarts_total",
+      help: "Runs whose instance was made for them, by rung.",
+      labelNames: ["task", "rung"],
+      registers,
+    });
+    this.#dropped = new Counter({
+      name: "pilotlight_log_lines_dropped_total",
+      help: "Guest log lines over the limit.",
+      labelNames: ["task"],
+      registers,
+    });
     this.#delay.enable();
     this.#gauges(sources);
   }
@@ -93,16 +113,11 @@ export class Metrics {
   }
 
   #gauges(sources: MetricSources): void {
-    const registers = [this.#registry];
     const gauge = (name: string, help: string, read: () => number): void => {
-      new Gauge({
-        name,
-        help,
-        registers,
-        collect() {
-          this.set(read());
-        },
-      });
+      const collect = function (this: Gauge): void {
+        this.set(read());
+      };
+      this.#registry.registerMetric(new Gauge({ name, help, registers: [], collect }));
     };
     for (const state of ["idle", "busy", "starting", "ending"] as const) {
       gauge(`pilotlight_instances_${state}`, `Instances that are ${state}.`, () => sources.pool()[state]);

@@ -51,7 +51,14 @@ export type PoolEvent =
 
 export type PoolCommand =
   | { readonly kind: "prepare"; readonly slot: number; readonly generation: number; readonly program: number }
-  | { readonly kind: "grant"; readonly run: number; readonly slot: number; readonly generation: number; readonly last: boolean; readonly rung: Rung }
+  | {
+      readonly kind: "grant";
+      readonly run: number;
+      readonly slot: number;
+      readonly generation: number;
+      readonly last: boolean;
+      readonly rung: Rung;
+    }
   | { readonly kind: "refuse"; readonly run: number; readonly reason: "task-full" | "node-full" }
   | { readonly kind: "retire"; readonly slot: number; readonly generation: number }
   /** A program that was removed has served its last run: no command will name it again. */
@@ -203,7 +210,17 @@ export class Pool {
   }
 
   #add(terms: PoolProgram): void {
-    const state: ProgramState = { terms, idle: [], shared: new Set(), waiting: [], leased: 0, instances: 0, starting: 0, failing: false, removed: false };
+    const state: ProgramState = {
+      terms,
+      idle: [],
+      shared: new Set(),
+      waiting: [],
+      leased: 0,
+      instances: 0,
+      starting: 0,
+      failing: false,
+      removed: false,
+    };
     this.#programs.set(terms.program, state);
     this.#want(state);
   }
@@ -213,7 +230,7 @@ export class Pool {
     if (state === undefined) return;
     state.removed = true;
     this.#leaving.add(state);
-    for (const instance of [...state.idle]) {
+    for (let instance = state.idle[0]; instance !== undefined; instance = state.idle[0]) {
       this.#takeIdle(instance);
       this.#end(instance, out);
     }
@@ -307,7 +324,13 @@ export class Pool {
   }
 
   /** What becomes of an instance when one of its runs has ended. */
-  #afterRun(now: number, state: ProgramState, instance: Instance, lease: { sound: boolean; memoryBytes: number }, out: PoolCommand[]): void {
+  #afterRun(
+    now: number,
+    state: ProgramState,
+    instance: Instance,
+    lease: { sound: boolean; memoryBytes: number },
+    out: PoolCommand[],
+  ): void {
     const { reuse } = state.terms;
     const spent = instance.served >= reuse.maxRequests;
     if (!lease.sound || lease.memoryBytes > reuse.maxMemory || now - instance.born >= reuse.maxAge || state.removed || spent) {

@@ -11,7 +11,9 @@ import { describeIssues } from "../base/json.js";
 import { DURATION_HELP, SIZE_HELP, parseDuration, parseSize } from "../base/units.js";
 
 const size = z.string({ error: `expected ${SIZE_HELP}` }).transform((text, ctx) => parseSize(text) ?? refuse(ctx, `expected ${SIZE_HELP}`));
-const duration = z.string({ error: `expected ${DURATION_HELP}` }).transform((text, ctx) => parseDuration(text) ?? refuse(ctx, `expected ${DURATION_HELP}`));
+const duration = z
+  .string({ error: `expected ${DURATION_HELP}` })
+  .transform((text, ctx) => parseDuration(text) ?? refuse(ctx, `expected ${DURATION_HELP}`));
 const count = z.number().int().positive();
 
 function refuse(ctx: z.RefinementCtx, message: string): never {
@@ -62,7 +64,10 @@ const build = z.union(
     z.strictObject({ source: z.string(), world: z.literal("http").default("http"), engine: z.literal("quickjs").default("quickjs") }),
     z.strictObject({ command: z.string() }),
   ],
-  { error: 'expected { "source": FILE, "world": "http", "engine": "quickjs" }, of which the last two may be left out, or { "command": LINE }' },
+  {
+    error:
+      'expected { "source": FILE, "world": "http", "engine": "quickjs" }, of which the last two may be left out, or { "command": LINE }',
+  },
 );
 
 const directory = z.strictObject({ host: z.string(), guest: z.string(), readOnly: z.boolean().default(true) });
@@ -78,7 +83,9 @@ const route = z
 
 export const manifestSchema = z.strictObject({
   $schema: z.string().optional(),
-  name: z.string().regex(/^[a-z][a-z0-9-]{0,62}$/, "expected a name of lower-case letters, digits and dashes that begins with a letter, at most 63 long"),
+  name: z
+    .string()
+    .regex(/^[a-z][a-z0-9-]{0,62}$/, "expected a name of lower-case letters, digits and dashes that begins with a letter, at most 63 long"),
   component: z.string().min(1),
   build: build.optional(),
   routes: z.array(route).optional(),

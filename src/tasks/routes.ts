@@ -25,7 +25,7 @@ export class RouteTable<T> {
     const compiled = routes.map(compile).sort(compare);
     for (let i = 1; i < compiled.length; i++) {
       const [a, b] = [compiled[i - 1] as Compiled<T>, compiled[i] as Compiled<T>];
-      if (compare(a, b) === 0) throw new RouteConflict(a as Route<unknown>, b as Route<unknown>);
+      if (compare(a, b) === 0) throw new RouteConflict(a, b);
     }
     this.#routes = compiled;
     this.#cache.clear();

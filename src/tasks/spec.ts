@@ -51,5 +51,11 @@ function reuseOf(info: ComponentInfo, manifest: Manifest): Manifest["reuse"] {
 }
 
 export function poolProgram(program: number, info: ComponentInfo, manifest: Manifest): PoolProgram {
-  return { program, reuse: reuseOf(info, manifest), concurrency: manifest.limits.concurrency, ready: manifest.capacity.ready, whenFull: manifest.capacity.whenFull };
+  return {
+    program,
+    reuse: reuseOf(info, manifest),
+    concurrency: manifest.limits.concurrency,
+    ready: manifest.capacity.ready,
+    whenFull: manifest.capacity.whenFull,
+  };
 }

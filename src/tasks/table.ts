@@ -42,7 +42,9 @@ export class TaskTable {
     } catch (error) {
       if (!(error instanceof RouteConflict)) throw error;
       const [first, second] = [error.first.target as Task, error.second.target as Task];
-      throw new UserError(`task ${second.name} has the route ${error.second.pattern}, which matches the same paths as ${error.first.pattern} of task ${first.name}; change one of them`);
+      throw new UserError(
+        `task ${second.name} has the route ${error.second.pattern}, which matches the same paths as ${error.first.pattern} of task ${first.name}; change one of them`,
+      );
     }
     this.#tasks.clear();
     for (const [name, task] of tasks) this.#tasks.set(name, task);

@@ -5,10 +5,20 @@ import { manifestSchema } from "../../src/tasks/manifest.js";
 
 const page = readFileSync(new URL("../../docs/problems.md", import.meta.url), "utf8");
 const table = page.slice(page.indexOf("<!-- problems -->"), page.indexOf("<!-- end -->")).split("\n").slice(3, -1);
-const rows = table.map((line) => line.split("|").slice(1, -1).map((cell) => cell.trim()));
+const rows = table.map((line) =>
+  line
+    .split("|")
+    .slice(1, -1)
+    .map((cell) => cell.trim()),
+);
 
 /** The first part of a code says whose fault it is. */
-const FAULTS: Readonly<Record<string, string>> = { request: "the caller's", guest: "the function's", capacity: "the node's", platform: "the node's" };
+const FAULTS: Readonly<Record<string, string>> = {
+  request: "the caller's",
+  guest: "the function's",
+  capacity: "the node's",
+  platform: "the node's",
+};
 
 describe("docs/problems.md", () => {
   it("lists every problem in the order of the table, with its status and title", () => {
@@ -17,7 +27,7 @@ describe("docs/problems.md", () => {
   });
 
   it.each(rows)("says of %s whose fault it is and what to do", (code, _status, _title, fault, remedy) => {
-    expect(fault).toBe(FAULTS[(code as string).slice(1).split("/")[0] as string]);
+    expect(fault).toBe(FAULTS[code.slice(1).split("/")[0] as string]);
     expect(remedy).toMatch(/^[A-Z].*\.$/);
   });
 
@@ -42,7 +52,11 @@ describe("a problem document", () => {
   });
 
   it("leaves out what there is not", () => {
-    expect(Object.keys(JSON.parse(problemDocument({ code: "platform/draining", detail: undefined }, undefined)) as object)).toEqual(["type", "title", "status"]);
+    expect(Object.keys(JSON.parse(problemDocument({ code: "platform/draining", detail: undefined }, undefined)) as object)).toEqual([
+      "type",
+      "title",
+      "status",
+    ]);
   });
 
   it("has a status that fits its fault", () => {

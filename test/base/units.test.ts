@@ -15,8 +15,9 @@ describe("a size", () => {
     ["0B", 0],
   ])("%j is %d bytes", (text, bytes) => expect(parseSize(text)).toBe(bytes));
 
-  it.each(["", "512", "MiB", "64 mib", "64mb", "-1MiB", "1,5GB", "1e3", "10s", "0x10", "1.MiB", ".5MiB", "64MiB/s", "NaN", "Infinity"])("%j is none", (text) =>
-    expect(parseSize(text)).toBeUndefined(),
+  it.each(["", "512", "MiB", "64 mib", "64mb", "-1MiB", "1,5GB", "1e3", "10s", "0x10", "1.MiB", ".5MiB", "64MiB/s", "NaN", "Infinity"])(
+    "%j is none",
+    (text) => expect(parseSize(text)).toBeUndefined(),
   );
 
   it("is none when it is more than a number can count", () => {
@@ -45,5 +46,7 @@ describe("a duration", () => {
     ["0s", 0],
   ])("%j is %d milliseconds", (text, ms) => expect(parseDuration(text)).toBe(ms));
 
-  it.each(["", "10", "s", "10 sec", "10S", "1w", "-1s", "64MiB", "1m30s"])("%j is none", (text) => expect(parseDuration(text)).toBeUndefined());
+  it.each(["", "10", "s", "10 sec", "10S", "1w", "-1s", "64MiB", "1m30s"])("%j is none", (text) =>
+    expect(parseDuration(text)).toBeUndefined(),
+  );
 });

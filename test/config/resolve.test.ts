@@ -112,8 +112,11 @@ describe("an address", () => {
     ["example.org:080", { host: "example.org", port: 80 }],
   ])("%s is a host and a port", (text, address) => expect(parseAddress(text, "--addr")).toEqual(address));
 
-  it.each(["", ":80", "h", "h:", "h:-1", "h:65536", "h:123456", "::1:80", "a b:80", "h:80/", "http://h:80", "[]:80"])("%j is none", (text) => {
-    const message = `--admin ${JSON.stringify(text)} is not an address: expected HOST:PORT, such as 127.0.0.1:8700; port 0 takes any free one`;
-    expect(() => parseAddress(text, "--admin")).toThrow(new UserError(message, { exitCode: 2 }));
-  });
+  it.each(["", ":80", "h", "h:", "h:-1", "h:65536", "h:123456", "::1:80", "a b:80", "h:80/", "http://h:80", "[]:80"])(
+    "%j is none",
+    (text) => {
+      const message = `--admin ${JSON.stringify(text)} is not an address: expected HOST:PORT, such as 127.0.0.1:8700; port 0 takes any free one`;
+      expect(() => parseAddress(text, "--admin")).toThrow(new UserError(message, { exitCode: 2 }));
+    },
+  );
 });

@@ -58,7 +58,11 @@ describe("a configuration", () => {
     ["20001", "node.instances: Too big: expected number to be <=20000"],
   ])("with %s instances is refused", (instances, line) => expect(refusal(`{"node":{"instances":${instances}}}`)).toContain(line));
 
-  it.each(["[]", "null", '"text"', "3"])("that is %s is refused", (text) => expect(refusal(text)).toMatch(/^pilotlight\.config\.json is not a valid configuration:\n {2}the document: Invalid input: expected object, /));
+  it.each(["[]", "null", '"text"', "3"])("that is %s is refused", (text) =>
+    expect(refusal(text)).toMatch(
+      /^pilotlight\.config\.json is not a valid configuration:\n {2}the document: Invalid input: expected object, /,
+    ),
+  );
 
   it("that names no task in its list of tasks is refused by its place", () => {
     expect(refusal('{"tasks":["a",""]}')).toMatchInlineSnapshot(`

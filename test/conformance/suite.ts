@@ -89,15 +89,22 @@ export function engineSuite(subject: Subject, wasi: Wasi): void {
       for (const field of headers) expect(seen.headers).toContainEqual(field);
     });
 
-    it.each(["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "PROPFIND"])("with the method %s arrive with it", async (method) => {
-      const response = await get("/info", { method });
-      expect(response.status).toBe(200);
-      if (method === "HEAD") expect(await response.text()).toBe("");
-      else expect(await response.json()).toMatchObject({ method });
-    });
+    it.each(["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "PROPFIND"])(
+      "with the method %s arrive with it",
+      async (method) => {
+        const response = await get("/info", { method });
+        expect(response.status).toBe(200);
+        if (method === "HEAD") expect(await response.text()).toBe("");
+        else expect(await response.json()).toMatchObject({ method });
+      },
+    );
 
     it("do not tell the component what is between client and Pilotlight", async () => {
-      const seen = (await (await get("/info", { headers: { "Pilotlight-Key": "pl_secret", "Pilotlight-Explain": "1", "Pilotlight-Debug": "1", "x-kept": "1" } })).json()) as Seen;
+      const seen = (await (
+        await get("/info", {
+          headers: { "Pilotlight-Key": "pl_secret", "Pilotlight-Explain": "1", "Pilotlight-Debug": "1", "x-kept": "1" },
+        })
+      ).json()) as Seen;
       const names = seen.headers.map(([name]) => name.toLowerCase());
       expect(names).toContain("x-kept");
       expect(names.filter((name) => name.startsWith("pilotlight-") || name === "connection" || name === "keep-alive")).toEqual([]);
@@ -170,7 +177,10 @@ export function engineSuite(subject: Subject, wasi: Wasi): void {
     it("wait for a client that does not read, and hold its own writing back", async () => {
       let written = 0;
       const leave = new AbortController();
-      const body = new ReadableStream<Uint8Array>({ pull: (c) => void ((written += 65_536), c.enqueue(new Uint8Array(65_536))) }, { highWaterMark: 0 });
+      const body = new ReadableStream<Uint8Array>(
+        { pull: (c) => void ((written += 65_536), c.enqueue(new Uint8Array(65_536))) },
+        { highWaterMark: 0 },
+      );
       const response = await get("/echo", { method: "POST", body, duplex: "half", signal: leave.signal });
       await quiet(() => written);
       const before = written;
@@ -178,7 +188,7 @@ export function engineSuite(subject: Subject, wasi: Wasi): void {
       expect(before).toBeLessThan(32 * MiB);
       expect(node.runtime.runRecord(runOf(response))).toMatchObject({ ended: false });
       const reader = response.body!.getReader();
-      for (let read = 0; read < before; ) read += (await reader.read()).value!.byteLength;
+      for (let read = 0; read < before;) read += (await reader.read()).value!.byteLength;
       expect(written).toBeGreaterThan(before);
       leave.abort();
       expect(await node.log.run(runOf(response))).toMatchObject({ outcome: "cancelled" });
@@ -324,7 +334,10 @@ export function engineSuite(subject: Subject, wasi: Wasi): void {
 
     it("by a streamed body are refused with 413 when the limit is passed", async () => {
       let pulled = 0;
-      const body = new ReadableStream<Uint8Array>({ pull: (c) => void ((pulled += 65_536), c.enqueue(new Uint8Array(65_536))) }, { highWaterMark: 0 });
+      const body = new ReadableStream<Uint8Array>(
+        { pull: (c) => void ((pulled += 65_536), c.enqueue(new Uint8Array(65_536))) },
+        { highWaterMark: 0 },
+      );
       const response = await get("/read", { method: "POST", body, duplex: "half" });
       expect(await problemOf(response)).toMatchObject({ status: 413, code: "request/body-too-large" });
       expect(await node.log.run(runOf(response))).toMatchObject({ outcome: "limit" });
@@ -342,7 +355,8 @@ export function engineSuite(subject: Subject, wasi: Wasi): void {
 
   describe(`${subject.name}, WASI ${wasi}: a client that leaves`, () => {
     const cannot = subject.cannot.disconnect;
-    const leaves = (title: string, body: () => Promise<void>): void => (cannot === undefined ? it(title, body) : it.skip(`${title} (${cannot})`, body));
+    const leaves = (title: string, body: () => Promise<void>): void =>
+      cannot === undefined ? it(title, body) : it.skip(`${title} (${cannot})`, body);
 
     leaves("before the answer has its run cancelled", async () => {
       const leave = new AbortController();
@@ -393,7 +407,7 @@ async function drained(response: Response, taken: (bytes: number) => void = () =
 
 /** Resolves when `value` has not changed for a while. */
 async function quiet(value: () => number): Promise<void> {
-  for (let last = -1; last !== value(); ) {
+  for (let last = -1; last !== value();) {
     last = value();
     await new Promise((resolve) => setTimeout(resolve, 200));
   }

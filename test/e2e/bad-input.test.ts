@@ -35,7 +35,11 @@ describe("a component", () => {
       "pilotlight: x.wasm: the component cannot be compiled: failed to parse WebAssembly module: wasm component contains an invalid module section: section range 2012..6818 is out of bounds (bound = 3000)\n",
     ],
     ["that is not there", {}, "pilotlight: the component DIR/x.wasm cannot be read: there is no such file\n"],
-    ["that is a folder", { "x.wasm/y": "" }, "pilotlight: the component DIR/x.wasm cannot be read: EISDIR: illegal operation on a directory, read\n"],
+    [
+      "that is a folder",
+      { "x.wasm/y": "" },
+      "pilotlight: the component DIR/x.wasm cannot be read: EISDIR: illegal operation on a directory, read\n",
+    ],
   ])("%s is refused by serve and by run alike", async (_title, files, says) => {
     expect(await refusal(["serve", "x.wasm", "--addr", "127.0.0.1:0"], files)).toEqual({ exit: 1, says });
     expect(await refusal(["run", "x.wasm"], files)).toEqual({ exit: 1, says });
@@ -68,7 +72,10 @@ describe("a component", () => {
       "pilotlight: hello-p3.wasm does not export wasi:cli/run@0.2 or @0.3; it exports an HTTP handler: pilotlight serve hello-p3.wasm\n",
     ],
   ] as const)("of another world than %s needs is refused (%s)", async (command, guest, says) => {
-    expect(await refusal([command, guestPath(guest), ...(command === "serve" ? ["--addr", "127.0.0.1:0"] : [])])).toEqual({ exit: 1, says });
+    expect(await refusal([command, guestPath(guest), ...(command === "serve" ? ["--addr", "127.0.0.1:0"] : [])])).toEqual({
+      exit: 1,
+      says,
+    });
   });
 
   it.each(["serve", "run"])("with imports that nobody provides is refused by %s with the whole list", async (command) => {
@@ -153,21 +160,48 @@ describe("an address", () => {
 describe("a command line", () => {
   it.each([
     [["serve", "--nope"], "error: unknown option '--nope'\n(pilotlight serve --help says what there is)\n"],
-    [["serve", HELLO, "--adr", "x"], "error: unknown option '--adr'\n(Did you mean --addr?)\n(pilotlight serve --help says what there is)\n"],
+    [
+      ["serve", HELLO, "--adr", "x"],
+      "error: unknown option '--adr'\n(Did you mean --addr?)\n(pilotlight serve --help says what there is)\n",
+    ],
     [["frob"], "error: unknown command 'frob'\n(add --help for what there is)\n"],
     [["run"], "error: missing required argument 'FILE'\n(pilotlight run --help says what there is)\n"],
-    [["serve", HELLO, "--log", "loud"], "error: option '--log <LEVEL>' argument 'loud' is invalid. Allowed choices are trace, debug, info, warn, error, fatal, silent.\n(pilotlight serve --help says what there is)\n"],
-    [["serve", HELLO, "--ready", "1x"], "error: option '--ready <N>' argument '1x' is invalid. expected a whole number.\n(pilotlight serve --help says what there is)\n"],
-    [["run", HELLO, "--env", "NAME"], "error: option '--env <K=V>' argument 'NAME' is invalid. expected NAME=VALUE.\n(pilotlight run --help says what there is)\n"],
-    [["run", HELLO, "--dir", "a::b::c"], "error: option '--dir <HOST::GUEST>' argument 'a::b::c' is invalid. expected HOST::GUEST, such as ./data::/data.\n(pilotlight run --help says what there is)\n"],
-    [["serve", "--env", "A=b"], "error: --env goes with a FILE; a node's tasks say it in their manifests\n(pilotlight serve --help says what there is)\n"],
-    [["serve", HELLO, "--config", "x.json"], "error: --config goes without a FILE: it is about a node\n(pilotlight serve --help says what there is)\n"],
-    [["run", HELLO, "--dir", "nowhere::/x"], "error: option '--dir <HOST::GUEST>' argument 'nowhere::/x' is invalid. there is no folder nowhere.\n(pilotlight run --help says what there is)\n"],
+    [
+      ["serve", HELLO, "--log", "loud"],
+      "error: option '--log <LEVEL>' argument 'loud' is invalid. Allowed choices are trace, debug, info, warn, error, fatal, silent.\n(pilotlight serve --help says what there is)\n",
+    ],
+    [
+      ["serve", HELLO, "--ready", "1x"],
+      "error: option '--ready <N>' argument '1x' is invalid. expected a whole number.\n(pilotlight serve --help says what there is)\n",
+    ],
+    [
+      ["run", HELLO, "--env", "NAME"],
+      "error: option '--env <K=V>' argument 'NAME' is invalid. expected NAME=VALUE.\n(pilotlight run --help says what there is)\n",
+    ],
+    [
+      ["run", HELLO, "--dir", "a::b::c"],
+      "error: option '--dir <HOST::GUEST>' argument 'a::b::c' is invalid. expected HOST::GUEST, such as ./data::/data.\n(pilotlight run --help says what there is)\n",
+    ],
+    [
+      ["serve", "--env", "A=b"],
+      "error: --env goes with a FILE; a node's tasks say it in their manifests\n(pilotlight serve --help says what there is)\n",
+    ],
+    [
+      ["serve", HELLO, "--config", "x.json"],
+      "error: --config goes without a FILE: it is about a node\n(pilotlight serve --help says what there is)\n",
+    ],
+    [
+      ["run", HELLO, "--dir", "nowhere::/x"],
+      "error: option '--dir <HOST::GUEST>' argument 'nowhere::/x' is invalid. there is no folder nowhere.\n(pilotlight run --help says what there is)\n",
+    ],
     [
       ["serve", HELLO, "--limit", "memory=5x", "--limit", "memry=5MiB", "--limit", "cpu=10"],
       'pilotlight: --limit is not valid:\n  memory: expected a size such as "64MiB", "1.5GB" or "512B"\n  cpu: expected a duration such as "250ms", "10s", "15m" or "1h"\n  memry: unknown field\n',
     ],
-    [["serve", HELLO, "--reuse", "maxRequests=0"], "pilotlight: --reuse is not valid:\n  maxRequests: Too small: expected number to be >0\n"],
+    [
+      ["serve", HELLO, "--reuse", "maxRequests=0"],
+      "pilotlight: --reuse is not valid:\n  maxRequests: Too small: expected number to be >0\n",
+    ],
   ])("%j is refused with status 2", async (args, says) => {
     expect(await refusal(args)).toEqual({ exit: 2, says });
   });
@@ -194,8 +228,16 @@ describe("a configuration", () => {
       { tasks: "x", adr: "127.0.0.1:1", addr: "8700", log: "loud", node: { instances: 0, drain: "soon" } },
       /^pilotlight: DIR\/pilotlight\.config\.json is not a valid configuration:\n {2}tasks: Invalid input: expected array, received string\n {2}addr: expected HOST:PORT, such as "127\.0\.0\.1:8700"\n {2}log: expected one of trace, debug, info, warn, error, fatal, silent\n {2}node\.instances: Too small: expected number to be >=1\n {2}adr: unknown field\n$/,
     ],
-    ["with a drain that is no duration", { node: { drain: "soon" } }, /^pilotlight: DIR\/pilotlight\.config\.json is not a valid configuration:\n {2}node\.drain: expected a duration such as "250ms", "10s", "15m" or "1h"\n$/],
-    ["that names a task that is not there", { tasks: ["nope"] }, /^pilotlight: the manifest DIR\/nope cannot be read: there is no such file\n$/],
+    [
+      "with a drain that is no duration",
+      { node: { drain: "soon" } },
+      /^pilotlight: DIR\/pilotlight\.config\.json is not a valid configuration:\n {2}node\.drain: expected a duration such as "250ms", "10s", "15m" or "1h"\n$/,
+    ],
+    [
+      "that names a task that is not there",
+      { tasks: ["nope"] },
+      /^pilotlight: the manifest DIR\/nope cannot be read: there is no such file\n$/,
+    ],
   ])("%s is refused by file and field", async (_title, content, says) => {
     const refused = await refusal(["serve"], { "pilotlight.config.json": content });
     expect(refused.exit).toBe(1);
@@ -221,9 +263,16 @@ describe("a configuration", () => {
       { name: "t", component: "x.wasm", build: { source: "index.ts" } },
       /^pilotlight: the component DIR\/t\/x\.wasm cannot be read: there is no such file; build it first: pilotlight build DIR\/t\n$/,
     ],
-    ["whose component is none", { name: "t", component: "pilotlight.json" }, /^pilotlight: DIR\/t\/pilotlight\.json: this is not WebAssembly: .*\n$/],
+    [
+      "whose component is none",
+      { name: "t", component: "pilotlight.json" },
+      /^pilotlight: DIR\/t\/pilotlight\.json: this is not WebAssembly: .*\n$/,
+    ],
   ])("whose task has a manifest %s is refused by file and field", async (_title, manifest, says) => {
-    const refused = await refusal(["serve", "--addr", "127.0.0.1:0"], { "pilotlight.config.json": { tasks: ["t"] }, "t/pilotlight.json": manifest });
+    const refused = await refusal(["serve", "--addr", "127.0.0.1:0"], {
+      "pilotlight.config.json": { tasks: ["t"] },
+      "t/pilotlight.json": manifest,
+    });
     expect(refused.exit).toBe(1);
     expect(refused.says).toMatch(says);
   });
@@ -245,7 +294,11 @@ describe("a configuration", () => {
 
 describe("build", () => {
   it.each([
-    ["a folder without manifest", {}, "pilotlight: DIR/pilotlight.json: there is no such file; a function's folder has a pilotlight.json\n"],
+    [
+      "a folder without manifest",
+      {},
+      "pilotlight: DIR/pilotlight.json: there is no such file; a function's folder has a pilotlight.json\n",
+    ],
     [
       "a manifest without build",
       { "pilotlight.json": { name: "x", component: "x.wasm" } },

@@ -15,7 +15,9 @@ describe.each(WASI)("a command of WASI %s", (wasi) => {
   });
 
   it("has the environment it is given, and nothing of ours", async () => {
-    const { exit, stdout } = await runProgram(["run", command, "--env", "ONE=1", "--env", "TWO=a=b", "--", "env"], { env: { SECRET: "ours" } });
+    const { exit, stdout } = await runProgram(["run", command, "--env", "ONE=1", "--env", "TWO=a=b", "--", "env"], {
+      env: { SECRET: "ours" },
+    });
     expect([exit, stdout]).toEqual([0, "ONE=1\nTWO=a=b\n"]);
   });
 
@@ -38,7 +40,17 @@ describe.each(WASI)("a command of WASI %s", (wasi) => {
   });
 
   it("is given values of wasi:config by --config-var", async () => {
-    const { exit, stdout, stderr } = await runProgram(["run", command, "--config-var", "greeting=hi", "--", "config", "greeting", "config", "other"]);
+    const { exit, stdout, stderr } = await runProgram([
+      "run",
+      command,
+      "--config-var",
+      "greeting=hi",
+      "--",
+      "config",
+      "greeting",
+      "config",
+      "other",
+    ]);
     expect({ exit, stdout, stderr }).toEqual({ exit: 1, stdout: "hi\n", stderr: "no such config variable: other\n" });
   });
 
@@ -53,7 +65,11 @@ describe.each(WASI)("a command of WASI %s", (wasi) => {
 
 describe("a command whose stdin stays open", () => {
   it("ends when it has done its work", async () => {
-    expect(await runProgram(["run", guestPath("command-p3"), "--", "say", "done"], { input: null })).toEqual({ exit: 0, stdout: "done\n", stderr: "" });
+    expect(await runProgram(["run", guestPath("command-p3"), "--", "say", "done"], { input: null })).toEqual({
+      exit: 0,
+      stdout: "done\n",
+      stderr: "",
+    });
   });
 
   it.each([

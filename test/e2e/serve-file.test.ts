@@ -17,12 +17,16 @@ describe("a program that serves a file", () => {
     expect(echo.program.stderr).toBe(`serving ${guestPath("echo-p3")} on ${echo.origin}/\n`);
   });
 
-  it.each(["/", "/info/a%20b?c=%2F&d", "/info", "/-/livez", "/-/runs/1", "/-/nothing"])("gives the component every path, %s too", async (path) => {
-    const response = await echo.get(path, path.startsWith("/info") ? {} : { method: "POST", body: "to the guest" });
-    expect(response.status).toBe(200);
-    if (path.startsWith("/info")) expect(await response.json()).toMatchObject({ method: "GET", target: path, scheme: "http", authority: `127.0.0.1:${echo.port}` });
-    else expect(await response.text()).toBe("to the guest");
-  });
+  it.each(["/", "/info/a%20b?c=%2F&d", "/info", "/-/livez", "/-/runs/1", "/-/nothing"])(
+    "gives the component every path, %s too",
+    async (path) => {
+      const response = await echo.get(path, path.startsWith("/info") ? {} : { method: "POST", body: "to the guest" });
+      expect(response.status).toBe(200);
+      if (path.startsWith("/info"))
+        expect(await response.json()).toMatchObject({ method: "GET", target: path, scheme: "http", authority: `127.0.0.1:${echo.port}` });
+      else expect(await response.text()).toBe("to the guest");
+    },
+  );
 
   it("logs a line of JSON for each run on stdout", async () => {
     const response = await echo.get("/logged?x=1", { method: "POST", body: "12345", headers: { "x-request-id": "mine" } });
@@ -105,10 +109,14 @@ describe("ending", () => {
     // Within a second it is taken for the same wish: npm and the terminal both send one.
     let ended = false;
     void behave.program.ended.then(() => (ended = true));
-    await until("it has ended", () => {
-      behave.program.signal("SIGINT");
-      return ended;
-    }, 5000);
+    await until(
+      "it has ended",
+      () => {
+        behave.program.signal("SIGINT");
+        return ended;
+      },
+      5000,
+    );
     expect((await behave.program.ended).exit).toBe(1);
     await expect(answer.text()).rejects.toThrow("terminated");
   });

@@ -67,7 +67,11 @@ describe("a node", () => {
   });
 
   it("answers no path that no task has a route for", async () => {
-    expect(await problemOf(await node.get("/nothing"))).toEqual({ status: 404, code: "request/not-found", detail: "No task has a route for /nothing." });
+    expect(await problemOf(await node.get("/nothing"))).toEqual({
+      status: 404,
+      code: "request/not-found",
+      detail: "No task has a route for /nothing.",
+    });
   });
 
   it("has health and metrics on its admin plane, and no tasks there", async () => {

@@ -25,7 +25,14 @@ describe("a call of a function", () => {
     ["area", [{ tag: "circle", val: 1 }], Math.PI],
     ["area", [{ tag: "rectangle", val: [2, 3.5] }], 7],
     ["area", [{ tag: "nothing" }], null],
-    ["describe", [{ tag: "rectangle", val: [1, 2] }, { unit: "light-year", style: ["bold", "under-line"], precision: 3 }], "rectangle in light-year bold under-line to 3"],
+    [
+      "describe",
+      [
+        { tag: "rectangle", val: [1, 2] },
+        { unit: "light-year", style: ["bold", "under-line"], precision: 3 },
+      ],
+      "rectangle in light-year bold under-line to 3",
+    ],
     ["describe", [{ tag: "nothing" }, { unit: "foot", style: [], precision: null }], "nothing in foot"],
     ["toggle", [["italic"]], ["bold", "under-line"]],
     ["next", ["metre"], "foot"],
@@ -70,7 +77,10 @@ describe("a call of a function", () => {
   });
 
   it("that traps ends as a trap", async () => {
-    expect(await (await start("crash", [])).outcome()).toEqual({ kind: "trap", message: "wasm trap: wasm `unreachable` instruction executed" });
+    expect(await (await start("crash", [])).outcome()).toEqual({
+      kind: "trap",
+      message: "wasm trap: wasm `unreachable` instruction executed",
+    });
   });
 });
 
@@ -96,14 +106,17 @@ describe("a call of an import that TypeScript answers", () => {
     expect(engine.port.stats().asks).toBe(0);
   });
 
-  it("that fails traps the caller with the reason", async () => expect(await answered(undefined, "db down")).toEqual({ kind: "trap", message: "demo:db/query#get: db down" }));
+  it("that fails traps the caller with the reason", async () =>
+    expect(await answered(undefined, "db down")).toEqual({ kind: "trap", message: "demo:db/query#get: db down" }));
 
   it.each([
     ["[1]", "demo:db/query#get: $[0]: expected a string, found 1"],
     ["[]", "demo:db/query#get: $: expected a length of 1, found 0"],
     ["nope", "demo:db/query#get: not JSON: expected ident at line 1, column 2"],
     [undefined, "demo:db/query#get: no answer"],
-  ])("that is answered with %j traps the caller with what is wrong", async (ok, message) => expect(await answered(ok)).toEqual({ kind: "trap", message }));
+  ])("that is answered with %j traps the caller with what is wrong", async (ok, message) =>
+    expect(await answered(ok)).toEqual({ kind: "trap", message }),
+  );
 
   it("that is never answered ends with the run's time, and a late answer does nothing", async () => {
     const run = await ask({ head: 40 });
@@ -155,7 +168,11 @@ describe.each(["p2", "p3"])("a %s command", (version) => {
     const folder = mkdtempSync(join(tmpdir(), "pilotlight-grant-"));
     onTestFinished(() => rmSync(folder, { recursive: true }));
     writeFileSync(join(folder, "file.txt"), "in the folder\n");
-    const terms = { environment: [["A", "1"]], config: [["k", "v"]], directories: [{ host: folder, guest: "/d", readOnly: true }] } as const;
+    const terms = {
+      environment: [["A", "1"]],
+      config: [["k", "v"]],
+      directories: [{ host: folder, guest: "/d", readOnly: true }],
+    } as const;
     const given = await run(["env", "config", "k", "read", "/d/file.txt", "read", "/etc/passwd"], terms);
     expect(await given.outcome()).toEqual({ kind: "ok", exit: 1 });
     expect(given.lines.map(({ text }) => text)).toEqual(["A=1", "v", "in the folder", "no such file: /etc/passwd"]);

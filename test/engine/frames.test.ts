@@ -46,7 +46,14 @@ class Wire {
     if (outcome.kind === "ok" && outcome.exit === 0) return this.put(0);
     const { kind } = outcome;
     const code = "code" in outcome ? outcome.code : kind === "limit" ? outcome.limit : "";
-    const message = kind === "ok" ? String(outcome.exit) : kind === "limit" ? `${outcome.used}/${outcome.allowed}` : "message" in outcome ? outcome.message : "";
+    const message =
+      kind === "ok"
+        ? String(outcome.exit)
+        : kind === "limit"
+          ? `${outcome.used}/${outcome.allowed}`
+          : "message" in outcome
+            ? outcome.message
+            : "";
     return this.put(1).text(kind).text(code).text(message);
   }
 
@@ -79,14 +86,19 @@ class Wire {
         for (const line of event.lines) this.#line(line);
         return this;
       case "settled":
-        return this.put(10, event.run).outcome(event.outcome).put(...Object.values(event.usage));
+        return this.put(10, event.run)
+          .outcome(event.outcome)
+          .put(...Object.values(event.usage));
       case "retired":
         return this.put(11, event.slot, event.generation);
     }
   }
 
   #line({ slot, run, origin, level, context, text }: GuestLine): void {
-    this.put(9, slot, run ?? -1, ["stdout", "stderr", "wasi:logging"].indexOf(origin)).text(level).text(context).text(text);
+    this.put(9, slot, run ?? -1, ["stdout", "stderr", "wasi:logging"].indexOf(origin))
+      .text(level)
+      .text(context)
+      .text(text);
   }
 
   read(replies: Replies = NO_REPLIES): { events: EngineEvent[]; more: boolean } {
@@ -99,19 +111,36 @@ class Wire {
 const id = fc.nat(2 ** 31);
 const token = fc.stringMatching(/^[a-z][a-z-]{0,12}$/);
 // Any bytes but CR and LF, which no header can hold.
-const value = fc.string({ unit: fc.integer({ min: 0, max: 255 }).filter((c) => c !== 10 && c !== 13).map((c) => String.fromCharCode(c)), maxLength: 20 });
+const value = fc.string({
+  unit: fc
+    .integer({ min: 0, max: 255 })
+    .filter((c) => c !== 10 && c !== 13)
+    .map((c) => String.fromCharCode(c)),
+  maxLength: 20,
+});
 const headers = fc.array(fc.tuple(token, value), { maxLength: 5 }).map((pairs) => pairs.flat());
 const text = fc.oneof(fc.string({ unit: "grapheme", maxLength: 30 }), fc.constant("long ".repeat(5000)));
 const body = fc.oneof(
   { weight: 20, arbitrary: fc.uint8Array({ maxLength: 50 }).map((bytes) => Buffer.from(bytes)) },
   { weight: 1, arbitrary: fc.constantFrom(Buffer.alloc(SMALL, 1), Buffer.alloc(SMALL + 1, 2)) },
 );
-const usage = fc.tuple(id, id, id, id, id, id, id, id).map((numbers) => Object.fromEntries(Object.keys(NO_USAGE).map((key, i) => [key, numbers[i]])) as unknown as typeof NO_USAGE);
+const usage = fc
+  .tuple(id, id, id, id, id, id, id, id)
+  .map((numbers) => Object.fromEntries(Object.keys(NO_USAGE).map((key, i) => [key, numbers[i]])) as unknown as typeof NO_USAGE);
 const outcome: fc.Arbitrary<Outcome> = fc.oneof(
   fc.nat(255).map((exit) => ({ kind: "ok", exit }) as const),
-  fc.record({ kind: fc.constant("guest-error" as const), code: fc.constantFrom("error-code" as const, "no-answer" as const, "bad-answer" as const), message: text }),
+  fc.record({
+    kind: fc.constant("guest-error" as const),
+    code: fc.constantFrom("error-code" as const, "no-answer" as const, "bad-answer" as const),
+    message: text,
+  }),
   fc.record({ kind: fc.constant("trap" as const), message: text }),
-  fc.record({ kind: fc.constant("limit" as const), limit: fc.constantFrom("memory" as const, "idle-time" as const), used: fc.maxSafeNat(), allowed: fc.maxSafeNat() }),
+  fc.record({
+    kind: fc.constant("limit" as const),
+    limit: fc.constantFrom("memory" as const, "idle-time" as const),
+    used: fc.maxSafeNat(),
+    allowed: fc.maxSafeNat(),
+  }),
   fc.constant({ kind: "cancelled" } as const),
   fc.record({ kind: fc.constant("refused" as const), code: fc.constantFrom("node-full" as const, "no-function" as const), message: text }),
   fc.record({ kind: fc.constant("platform" as const), code: fc.constantFrom("internal" as const, "closing" as const), message: text }),
@@ -129,7 +158,16 @@ const event: fc.Arbitrary<EngineEvent> = fc.oneof(
   fc.record({ kind: fc.constant("ready" as const), slot: id, generation: id, nanoseconds: id }),
   fc.record({ kind: fc.constant("failed" as const), slot: id, generation: id, outcome }),
   fc.record({ kind: fc.constant("lease-refused" as const), slot: id, generation: id, run: id }),
-  fc.record({ kind: fc.constant("head" as const), run: id, status: fc.integer({ min: 100, max: 999 }), headers, body: absent(body), ended: fc.boolean(), trailers: absent(headers), startNanoseconds: id }),
+  fc.record({
+    kind: fc.constant("head" as const),
+    run: id,
+    status: fc.integer({ min: 100, max: 999 }),
+    headers,
+    body: absent(body),
+    ended: fc.boolean(),
+    trailers: absent(headers),
+    startNanoseconds: id,
+  }),
   fc.record({ kind: fc.constant("chunk" as const), run: id, bytes: body }),
   fc.record({ kind: fc.constant("end" as const), run: id, trailers: absent(headers) }),
   fc.record({ kind: fc.constant("need-input" as const), run: id, bytes: id }),
@@ -145,7 +183,8 @@ function joined(events: readonly EngineEvent[]): EngineEvent[] {
   const out: EngineEvent[] = [];
   for (const each of events) {
     const last = out.at(-1);
-    if (each.kind === "log-batch" && last?.kind === "log-batch") out[out.length - 1] = { kind: "log-batch", lines: [...last.lines, ...each.lines] };
+    if (each.kind === "log-batch" && last?.kind === "log-batch")
+      out[out.length - 1] = { kind: "log-batch", lines: [...last.lines, ...each.lines] };
     else out.push(each);
   }
   return out;
@@ -175,7 +214,9 @@ describe("events", () => {
   });
 
   it("of an unknown kind are refused: the two halves are not of one build", () => {
-    expect(() => new Wire().put(11, 1, 2, 99, -1).read()).toThrow("unknown event 99 at 3: the addon and this build of Pilotlight do not belong together");
+    expect(() => new Wire().put(11, 1, 2, 99, -1).read()).toThrow(
+      "unknown event 99 at 3: the addon and this build of Pilotlight do not belong together",
+    );
   });
 
   it("leave answers to load, link and close to those who asked", () => {

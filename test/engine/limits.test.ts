@@ -98,7 +98,9 @@ describe.each(["p2", "p3"])("a %s guest that", (version) => {
 
   it("waits for a body that never comes has broken the time until the head, and after it the idle time", async () => {
     broke(await run(http("/read", { method: "POST", more: true }), {}, { head: 50 }), "head-time", 50);
-    const echo = engine.run(await engine.program(`echo-${version}`), http("/", { method: "POST", more: true }), { deadlines: { idle: 50 } });
+    const echo = engine.run(await engine.program(`echo-${version}`), http("/", { method: "POST", more: true }), {
+      deadlines: { idle: 50 },
+    });
     await echo.first("need-input");
     echo.chunk("x");
     broke(await echo.outcome(), "idle-time", 50);

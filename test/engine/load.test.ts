@@ -21,7 +21,9 @@ describe("a component", () => {
     };
     expect(signature("add")).toBe("(a: u32, b: u32) -> u32");
     expect(signature("touch")).toBe("() -> undefined");
-    expect(signature("parse")).toBe("(text: string) -> result<record { key: string, value: s64, tags: list<string>, note: option<string> }, string>");
+    expect(signature("parse")).toBe(
+      "(text: string) -> result<record { key: string, value: s64, tags: list<string>, note: option<string> }, string>",
+    );
     expect(signature("area")).toBe("(shape: variant { circle(f64), rectangle(tuple<f64, f64>), nothing }) -> option<f64>");
     expect(signature("check")).toBe("(n: s32) -> result<_, enum { metre, foot, light-year }>");
     expect(signature("toggle")).toBe("(style: flags { bold, italic, under-line }) -> flags { bold, italic, under-line }");
@@ -59,16 +61,37 @@ describe("bytes that are no component are refused with what they are:", () => {
       `"this is a core WebAssembly module, not a component. Add its WIT with \`wasm-tools component embed WIT IN.wasm -o EMBEDDED.wasm\`, then convert it with \`wasm-tools component new EMBEDDED.wasm -o OUT.wasm\` or \`jco new EMBEDDED.wasm -o OUT.wasm\`"`,
     ));
 
-  it("nothing", async () => expect(await refusal(Buffer.alloc(0))).toMatchInlineSnapshot(`"the file is empty; a WebAssembly component is wanted"`));
-  it("a text", async () => expect(await refusal(Buffer.from("# Read me\n"))).toMatchInlineSnapshot(`"this is not WebAssembly: it begins with the bytes 23 20 52 65 61 64 20 6d, a component with 00 61 73 6d 0d 00 01 00"`));
-  it("a page", async () => expect(await refusal(Buffer.from("<!doctype html><title>404</title>"))).toMatchInlineSnapshot(`"this is not a WebAssembly component but an HTML page, perhaps the answer to a download that failed"`));
-  it("a zip", async () => expect(await refusal(Buffer.from("PK\u0003\u0004xxxx"))).toMatchInlineSnapshot(`"this is not a WebAssembly component but a zip archive; unpack it"`));
-  it("compiled code", async () => expect(await refusal(Buffer.from("\u007fELF\u0002\u0001\u0001\u0000", "latin1"))).toMatchInlineSnapshot(`"this is not a WebAssembly component but an ELF file: a precompiled component (.cwasm) or a native program. Compiled code is never accepted; give the .wasm it was made from"`));
-  it("the beginning of a header", async () => expect(await refusal(Buffer.from("\0as"))).toMatchInlineSnapshot(`"the file ends after 3 bytes, inside the magic number of WebAssembly; it is cut short"`));
-  it("a header alone, of WebAssembly cut short", async () => expect(await refusal(Buffer.from("\0asm\u000d"))).toMatchInlineSnapshot(`"the file ends after 5 bytes, inside the header of WebAssembly; it is cut short"`));
+  it("nothing", async () =>
+    expect(await refusal(Buffer.alloc(0))).toMatchInlineSnapshot(`"the file is empty; a WebAssembly component is wanted"`));
+  it("a text", async () =>
+    expect(await refusal(Buffer.from("# Read me\n"))).toMatchInlineSnapshot(
+      `"this is not WebAssembly: it begins with the bytes 23 20 52 65 61 64 20 6d, a component with 00 61 73 6d 0d 00 01 00"`,
+    ));
+  it("a page", async () =>
+    expect(await refusal(Buffer.from("<!doctype html><title>404</title>"))).toMatchInlineSnapshot(
+      `"this is not a WebAssembly component but an HTML page, perhaps the answer to a download that failed"`,
+    ));
+  it("a zip", async () =>
+    expect(await refusal(Buffer.from("PK\u0003\u0004xxxx"))).toMatchInlineSnapshot(
+      `"this is not a WebAssembly component but a zip archive; unpack it"`,
+    ));
+  it("compiled code", async () =>
+    expect(await refusal(Buffer.from("\u007fELF\u0002\u0001\u0001\u0000", "latin1"))).toMatchInlineSnapshot(
+      `"this is not a WebAssembly component but an ELF file: a precompiled component (.cwasm) or a native program. Compiled code is never accepted; give the .wasm it was made from"`,
+    ));
+  it("the beginning of a header", async () =>
+    expect(await refusal(Buffer.from("\0as"))).toMatchInlineSnapshot(
+      `"the file ends after 3 bytes, inside the magic number of WebAssembly; it is cut short"`,
+    ));
+  it("a header alone, of WebAssembly cut short", async () =>
+    expect(await refusal(Buffer.from("\0asm\u000d"))).toMatchInlineSnapshot(
+      `"the file ends after 5 bytes, inside the header of WebAssembly; it is cut short"`,
+    ));
 
   it("a component cut short", async () => {
-    expect(await refusal(guestBytes("hello-p2").subarray(0, 3000))).toMatchInlineSnapshot(`"the component cannot be compiled: failed to parse WebAssembly module: wasm component contains an invalid module section: section range 2012..6818 is out of bounds (bound = 3000)"`);
+    expect(await refusal(guestBytes("hello-p2").subarray(0, 3000))).toMatchInlineSnapshot(
+      `"the component cannot be compiled: failed to parse WebAssembly module: wasm component contains an invalid module section: section range 2012..6818 is out of bounds (bound = 3000)"`,
+    );
   });
 
   it("a component with a byte that is wrong", async () => {
@@ -81,7 +104,9 @@ describe("bytes that are no component are refused with what they are:", () => {
 describe("linking", () => {
   it("is refused with every import that nothing satisfies", async () => {
     await expect(engine.link("unmet")).rejects.toThrow(
-      new EngineError("nothing provides these imports: demo:storage/blobs@1.2.0 (resource blob, [method]blob.size, open, put); demo:mail/outbox (send, pending)"),
+      new EngineError(
+        "nothing provides these imports: demo:storage/blobs@1.2.0 (resource blob, [method]blob.size, open, put); demo:mail/outbox (send, pending)",
+      ),
     );
   });
 
@@ -164,11 +189,14 @@ describe("the cache of compiled components", () => {
   it.each([
     ["a file cut short", (folder: string) => truncateSync(fileOf(folder, ".cwasm"), 1000)],
     ["an empty file", (folder: string) => truncateSync(fileOf(folder, ".cwasm"), 0)],
-    ["a changed byte", (folder: string) => {
-      const bytes = readFileSync(fileOf(folder, ".cwasm"));
-      bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] as number) ^ 1;
-      writeFileSync(fileOf(folder, ".cwasm"), bytes);
-    }],
+    [
+      "a changed byte",
+      (folder: string) => {
+        const bytes = readFileSync(fileOf(folder, ".cwasm"));
+        bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] as number) ^ 1;
+        writeFileSync(fileOf(folder, ".cwasm"), bytes);
+      },
+    ],
     ["a missing seal", (folder: string) => rmSync(fileOf(folder, ".seal"))],
     ["a broken seal", (folder: string) => writeFileSync(fileOf(folder, ".seal"), "{")],
     ["a missing file", (folder: string) => rmSync(fileOf(folder, ".cwasm"))],
@@ -195,7 +223,9 @@ describe("the cache of compiled components", () => {
     const file = join(cacheFolder(), "file");
     writeFileSync(file, "");
     expect(() => new TestEngine({ cache: join(file, "compiled") })).toThrow(
-      new EngineError(`the cache folder ${join(file, "compiled")} cannot be written: Not a directory (os error 20); give a folder that can be with --data`),
+      new EngineError(
+        `the cache folder ${join(file, "compiled")} cannot be written: Not a directory (os error 20); give a folder that can be with --data`,
+      ),
     );
   });
 });

@@ -6,7 +6,8 @@ const engine = useEngine();
 
 /** What every line is charged besides its text. */
 const OVERHEAD = 32;
-const cost = (lines: readonly GuestLine[]): number => lines.reduce((sum, { text, context }) => sum + text.length + (context?.length ?? 0) + OVERHEAD, 0);
+const cost = (lines: readonly GuestLine[]): number =>
+  lines.reduce((sum, { text, context }) => sum + text.length + (context?.length ?? 0) + OVERHEAD, 0);
 
 describe.each(["p2", "p3"])("what a %s guest writes", (version) => {
   it("comes line by line, with where it was written and whose it is, before the run settles", async () => {
@@ -16,9 +17,17 @@ describe.each(["p2", "p3"])("what a %s guest writes", (version) => {
     expect(run.lines).toEqual([
       { slot: run.on.slot, run: run.handle, origin: "stdout", level: undefined, context: undefined, text: "a line on stdout" },
       { slot: run.on.slot, run: run.handle, origin: "stderr", level: undefined, context: undefined, text: "a line on stderr" },
-      { slot: run.on.slot, run: run.handle, origin: "wasi:logging", level: "warn", context: expect.any(String) as unknown, text: "a line through wasi:logging" },
+      {
+        slot: run.on.slot,
+        run: run.handle,
+        origin: "wasi:logging",
+        level: "warn",
+        context: expect.any(String) as unknown,
+        text: "a line through wasi:logging",
+      },
     ]);
-    const at = (kind: string): number => engine.events.findIndex((event) => event.kind === kind && (kind === "log-batch" || ("run" in event && event.run === run.handle)));
+    const at = (kind: string): number =>
+      engine.events.findIndex((event) => event.kind === kind && (kind === "log-batch" || ("run" in event && event.run === run.handle)));
     expect(at("log-batch")).toBeLessThan(at("settled"));
   });
 
@@ -76,14 +85,15 @@ describe.each(["p2", "p3"])("a line of a %s command", (version) => {
   });
 
   it("loses the carriage return at its end, and nothing else", async () => {
-    expect((await says("\u001b[31mred\u001b[0m\t{\"a\":1}\r")).map(({ text }) => text)).toEqual(["\u001b[31mred\u001b[0m\t{\"a\":1}"]);
+    expect((await says('\u001b[31mred\u001b[0m\t{"a":1}\r')).map(({ text }) => text)).toEqual(['\u001b[31mred\u001b[0m\t{"a":1}']);
   });
 
   it("ends where the guest says so, inside one write too", async () => {
     expect((await says("one\n\nthree")).map(({ text }) => text)).toEqual(["one", "", "three"]);
   });
 
-  it("is text of any script", async () => expect((await says("h\u00e9llo \u4e16\u754c \ud83d\udd25"))[0]?.text).toBe("h\u00e9llo \u4e16\u754c \ud83d\udd25"));
+  it("is text of any script", async () =>
+    expect((await says("h\u00e9llo \u4e16\u754c \ud83d\udd25"))[0]?.text).toBe("h\u00e9llo \u4e16\u754c \ud83d\udd25"));
 });
 
 describe("a line on an instance that several runs share", () => {
@@ -92,7 +102,9 @@ describe("a line on an instance that several runs share", () => {
     const run = engine.run(program, "/");
     await run.ended;
     await engine.gone(run.on);
-    const lines = engine.events.flatMap((event) => (event.kind === "log-batch" ? event.lines : [])).filter(({ slot }) => slot === run.on.slot);
+    const lines = engine.events
+      .flatMap((event) => (event.kind === "log-batch" ? event.lines : []))
+      .filter(({ slot }) => slot === run.on.slot);
     expect(lines.map(({ run: of }) => of)).toEqual([undefined, undefined, undefined]);
   });
 });

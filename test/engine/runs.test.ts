@@ -48,7 +48,10 @@ describe.each(["p2", "p3"])("a WASI HTTP component, %s", (version) => {
 
   it.each(["/none", "/drop"])("that does not answer (%s) is told from one that traps", async (target) => {
     const message = "the handler returned without an answer";
-    expect(await engine.ask(`behave-${version}`, target)).toMatchObject({ status: undefined, outcome: { kind: "guest-error", code: "no-answer", message } });
+    expect(await engine.ask(`behave-${version}`, target)).toMatchObject({
+      status: undefined,
+      outcome: { kind: "guest-error", code: "no-answer", message },
+    });
   });
 
   it.each([0, 1])("that exits with %d in the middle has not answered", async (code) => {
@@ -76,7 +79,11 @@ describe.each(["p2", "p3"])("a WASI HTTP component, %s", (version) => {
 
   it("that breaks its body off ends as an answer that is none", async () => {
     const { outcome } = await engine.ask(`behave-${version}`, "/after-head-error");
-    expect(outcome).toMatchObject({ kind: "guest-error", code: "bad-answer", message: expect.stringMatching(/^the response body ended early: /) as unknown });
+    expect(outcome).toMatchObject({
+      kind: "guest-error",
+      code: "bad-answer",
+      message: expect.stringMatching(/^the response body ended early: /) as unknown,
+    });
   });
 
   it("settles only when the work after the answer is done", async () => {
@@ -100,7 +107,11 @@ describe("a frame that does not fit", () => {
 
   it("is refused when the component cannot be asked this way", async () => {
     const [calc, command] = [await engine.program("calc"), await engine.program("command-p3")];
-    expect(await engine.run(calc, "/").outcome()).toEqual({ kind: "refused", code: "not-http", message: "the component has no HTTP handler" });
+    expect(await engine.run(calc, "/").outcome()).toEqual({
+      kind: "refused",
+      code: "not-http",
+      message: "the component has no HTTP handler",
+    });
     expect(await engine.run(command, "/").outcome()).toMatchObject({ code: "not-http" });
     expect(await engine.run(calc, { kind: "command" }).outcome()).toEqual({
       kind: "refused",
@@ -112,16 +123,20 @@ describe("a frame that does not fit", () => {
       code: "no-function",
       message: "the component does not export the interface demo:math/none",
     });
-    expect(await engine.run(calc, call("demo:math/calc", "x", [])).outcome()).toMatchObject({ message: "there is no function x in demo:math/calc" });
-    expect(await engine.run(calc, call("", "x", [])).outcome()).toMatchObject({ message: "there is no function x in the component's world" });
+    expect(await engine.run(calc, call("demo:math/calc", "x", [])).outcome()).toMatchObject({
+      message: "there is no function x in demo:math/calc",
+    });
+    expect(await engine.run(calc, call("", "x", [])).outcome()).toMatchObject({
+      message: "there is no function x in the component's world",
+    });
   });
 
   it("cannot cross when its head is larger than the memory it crosses in, and says so", async () => {
     const program = await hello();
     const frame = http("/", { headers: ["x", "v".repeat(600 * 1024)] });
-    expect(() => engine.send({ kind: "run", ...engine.slot(), program, run: 9_999_999, frame, deadlines: { head: 1, idle: 1, total: 1 }, last: true })).toThrow(
-      /a request head of this size cannot cross/,
-    );
+    expect(() =>
+      engine.send({ kind: "run", ...engine.slot(), program, run: 9_999_999, frame, deadlines: { head: 1, idle: 1, total: 1 }, last: true }),
+    ).toThrow(/a request head of this size cannot cross/);
   });
 });
 
@@ -260,9 +275,11 @@ describe("cancelling", () => {
   it("after the end does nothing, twice neither", async () => {
     const run = engine.run(await hello(), "/");
     await run.ended;
-    run.cancel(), run.cancel();
+    run.cancel();
+    run.cancel();
     const other = engine.run(await behave(), "/hang");
-    other.cancel(), other.cancel();
+    other.cancel();
+    other.cancel();
     expect(await other.outcome()).toEqual({ kind: "cancelled" });
     expect(other.kinds()).toEqual(["settled"]);
   });
@@ -297,7 +314,11 @@ describe("an engine that is full", () => {
     const program = await small.program("behave-p3");
     const first = small.run(program, "/hang");
     await small.gauges(({ instances }) => instances === 1);
-    expect(await small.run(program, "/").outcome()).toEqual({ kind: "refused", code: "node-full", message: "every instance of the node is in use" });
+    expect(await small.run(program, "/").outcome()).toEqual({
+      kind: "refused",
+      code: "node-full",
+      message: "every instance of the node is in use",
+    });
     first.cancel();
   });
 
@@ -310,7 +331,8 @@ describe("an engine that is full", () => {
     expect((await second.answer()).status).toBe(200);
   });
 
-  it("says how many instances it takes", () => expect(engine.port.stats()).toMatchObject({ capacity: 64, allocator: expect.stringMatching(/^(pooling|on-demand)$/) as unknown }));
+  it("says how many instances it takes", () =>
+    expect(engine.port.stats()).toMatchObject({ capacity: 64, allocator: expect.stringMatching(/^(pooling|on-demand)$/) as unknown }));
 });
 
 describe("closing", () => {

@@ -81,7 +81,8 @@ describe.each(["p2", "p3"])("an answer, %s", (version) => {
 
 describe.each(["p2", "p3"])("a request body, %s", (version) => {
   const echo = (): Promise<number> => engine.program(`echo-${version}`);
-  const post = (parts: object): ReturnType<typeof http> => http("/", { method: "POST", headers: ["content-type", "text/x-test"], ...parts });
+  const post = (parts: object): ReturnType<typeof http> =>
+    http("/", { method: "POST", headers: ["content-type", "text/x-test"], ...parts });
 
   it("travels inside the command when it is there already", async () => {
     const run = engine.run(await echo(), post({ body: letters(INLINE_BYTES) }));

@@ -75,7 +75,8 @@ describe("malformed requests are refused with a problem, and the connection clos
   it("headers that are too large", async () => {
     const { front, wire } = await startWire("hello", { headerBytes: 1000 });
     wire.send("GET / HTTP/1.1", "Host: a", `X: ${"x".repeat(100_000)}`, "", "");
-    expect(withoutRunIds(await wire.all())).toBe(closingProblem(
+    expect(withoutRunIds(await wire.all())).toBe(
+      closingProblem(
         "431 Request Header Fields Too Large",
         "request/headers-too-large",
         "The request headers are larger than allowed",
@@ -88,7 +89,8 @@ describe("malformed requests are refused with a problem, and the connection clos
   it("chunk extensions that are too long", async () => {
     const { wire } = await startWire("sink");
     wire.send("POST / HTTP/1.1", "Host: a", "Transfer-Encoding: chunked", "", `5;x=${"x".repeat(20_000)}`, "hello", "0", "", "");
-    expect(withoutRunIds(await wire.all())).toBe(closingProblem(
+    expect(withoutRunIds(await wire.all())).toBe(
+      closingProblem(
         "413 Payload Too Large",
         "request/body-too-large",
         "The request body is larger than allowed",
@@ -100,7 +102,8 @@ describe("malformed requests are refused with a problem, and the connection clos
   it("headers that do not come in time", async () => {
     const { wire } = await startWire("hello", { headersMs: 100 });
     wire.send("GET / HTTP/1.1", "Host: a", "");
-    expect(withoutRunIds(await wire.all())).toBe(closingProblem(
+    expect(withoutRunIds(await wire.all())).toBe(
+      closingProblem(
         "408 Request Timeout",
         "request/timeout",
         "The request did not arrive in time",
@@ -112,7 +115,8 @@ describe("malformed requests are refused with a problem, and the connection clos
   it("a small body that does not come in time", async () => {
     const { front, wire } = await startWire("hello", { bodyMs: 100 });
     wire.send("POST / HTTP/1.1", "Host: a", "Content-Length: 10", "", "1234");
-    expect(withoutRunIds(await wire.all())).toBe(closingProblem(
+    expect(withoutRunIds(await wire.all())).toBe(
+      closingProblem(
         "408 Request Timeout",
         "request/timeout",
         "The request did not arrive in time",

@@ -88,7 +88,8 @@ describe("Expect", () => {
   it("of anything else is refused", async () => {
     const { wire } = await startWire("hello");
     wire.send("GET / HTTP/1.1", "Host: a", "Expect: a-miracle", "", "");
-    expect(withoutRunIds(await wire.all())).toBe(closingProblem(
+    expect(withoutRunIds(await wire.all())).toBe(
+      closingProblem(
         "417 Expectation Failed",
         "request/expectation",
         "This expectation is not supported",

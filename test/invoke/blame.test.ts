@@ -12,36 +12,98 @@ const TABLE: Row[] = [
   [{ kind: "guest-error", code: "error-code", message: "inside" }, 500, "guest/error", undefined],
   [{ kind: "guest-error", code: "bad-answer", message: "inside" }, 500, "guest/error", undefined],
   [{ kind: "trap", message: "inside" }, 500, "guest/trap", undefined],
-  [{ kind: "limit", limit: "memory", used: 11, allowed: 10 }, 500, "guest/memory", "limits.memory allows 10 bytes; this run came to 11 bytes."],
+  [
+    { kind: "limit", limit: "memory", used: 11, allowed: 10 },
+    500,
+    "guest/memory",
+    "limits.memory allows 10 bytes; this run came to 11 bytes.",
+  ],
   [{ kind: "limit", limit: "cpu", used: 11, allowed: 10 }, 500, "guest/cpu", "limits.cpu allows 10 ms; this run came to 11 ms."],
-  [{ kind: "limit", limit: "head-time", used: 11, allowed: 10 }, 504, "guest/timeout", "limits.timeout allows 10 ms; this run came to 11 ms."],
+  [
+    { kind: "limit", limit: "head-time", used: 11, allowed: 10 },
+    504,
+    "guest/timeout",
+    "limits.timeout allows 10 ms; this run came to 11 ms.",
+  ],
   [{ kind: "limit", limit: "idle-time", used: 11, allowed: 10 }, 504, "guest/timeout", "limits.idle allows 10 ms; this run came to 11 ms."],
-  [{ kind: "limit", limit: "total-time", used: 11, allowed: 10 }, 504, "guest/timeout", "limits.duration allows 10 ms; this run came to 11 ms."],
-  [{ kind: "limit", limit: "request-body", used: 11, allowed: 10 }, 413, "request/body-too-large", "limits.requestBody allows 10 bytes; this run came to 11 bytes."],
-  [{ kind: "limit", limit: "response-body", used: 11, allowed: 10 }, 500, "guest/output", "limits.responseBody allows 10 bytes; this run came to 11 bytes."],
-  [{ kind: "limit", limit: "response-headers", used: 11, allowed: 10 }, 500, "guest/output", "limits.headers allows 10 bytes; this run came to 11 bytes."],
+  [
+    { kind: "limit", limit: "total-time", used: 11, allowed: 10 },
+    504,
+    "guest/timeout",
+    "limits.duration allows 10 ms; this run came to 11 ms.",
+  ],
+  [
+    { kind: "limit", limit: "request-body", used: 11, allowed: 10 },
+    413,
+    "request/body-too-large",
+    "limits.requestBody allows 10 bytes; this run came to 11 bytes.",
+  ],
+  [
+    { kind: "limit", limit: "response-body", used: 11, allowed: 10 },
+    500,
+    "guest/output",
+    "limits.responseBody allows 10 bytes; this run came to 11 bytes.",
+  ],
+  [
+    { kind: "limit", limit: "response-headers", used: 11, allowed: 10 },
+    500,
+    "guest/output",
+    "limits.headers allows 10 bytes; this run came to 11 bytes.",
+  ],
   [{ kind: "limit", limit: "handles", used: 11, allowed: 10 }, 500, "guest/handles", "limits.handles allows 10; this run came to 11."],
-  [{ kind: "limit", limit: "values", used: 11, allowed: 10 }, 500, "guest/values", "limits.values allows 10 bytes; this run came to 11 bytes."],
+  [
+    { kind: "limit", limit: "values", used: 11, allowed: 10 },
+    500,
+    "guest/values",
+    "limits.values allows 10 bytes; this run came to 11 bytes.",
+  ],
   [{ kind: "cancelled" }, 499, "request/cancelled", undefined],
   [{ kind: "refused", code: "task-full", message: "x" }, 429, "capacity/task-full", undefined],
   [{ kind: "refused", code: "node-full", message: "x" }, 503, "capacity/node-full", undefined],
-  [{ kind: "refused", code: "malformed", message: "the header \"x\" is not valid" }, 400, "request/malformed", 'The header "x" is not valid.'],
+  [
+    { kind: "refused", code: "malformed", message: 'the header "x" is not valid' },
+    400,
+    "request/malformed",
+    'The header "x" is not valid.',
+  ],
   [{ kind: "refused", code: "invalid-argument", message: "missing argument b" }, 400, "request/invalid-argument", "Missing argument b."],
   [{ kind: "refused", code: "no-function", message: "there is no function x" }, 400, "request/invalid-argument", "There is no function x."],
-  [{ kind: "refused", code: "not-http", message: "the component has no HTTP handler" }, 404, "request/not-found", "The component has no HTTP handler."],
-  [{ kind: "refused", code: "not-command", message: "the component does not export wasi:cli/run" }, 404, "request/not-found", "The component does not export wasi:cli/run."],
-  [{ kind: "platform", code: "instance-lost", message: "inside" }, 503, "platform/instance-lost", "Another run on the same instance ended it; the request may be sent again."],
+  [
+    { kind: "refused", code: "not-http", message: "the component has no HTTP handler" },
+    404,
+    "request/not-found",
+    "The component has no HTTP handler.",
+  ],
+  [
+    { kind: "refused", code: "not-command", message: "the component does not export wasi:cli/run" },
+    404,
+    "request/not-found",
+    "The component does not export wasi:cli/run.",
+  ],
+  [
+    { kind: "platform", code: "instance-lost", message: "inside" },
+    503,
+    "platform/instance-lost",
+    "Another run on the same instance ended it; the request may be sent again.",
+  ],
   [{ kind: "platform", code: "closing", message: "inside" }, 503, "platform/draining", undefined],
   [{ kind: "platform", code: "internal", message: "inside" }, 500, "platform/internal", undefined],
 ];
 
-const nameOf = (outcome: Outcome): string => ["limit" in outcome ? outcome.limit : "", "code" in outcome ? outcome.code : ""].reduce((name, part) => (part === "" ? name : `${name}/${part}`), outcome.kind as string);
+const nameOf = (outcome: Outcome): string =>
+  ["limit" in outcome ? outcome.limit : "", "code" in outcome ? outcome.code : ""].reduce(
+    (name, part) => (part === "" ? name : `${name}/${part}`),
+    outcome.kind as string,
+  );
 
 describe("an outcome without an answer", () => {
-  it.each(TABLE.map((row) => [nameOf(row[0]), ...row] as const))("%s reads as its problem to a client", (_name, outcome, status, code, detail) => {
-    const problem = problemOf(outcome, false);
-    expect([PROBLEMS[problem.code].status, problem.code, problem.detail]).toEqual([status, code, detail]);
-  });
+  it.each(TABLE.map((row) => [nameOf(row[0]), ...row] as const))(
+    "%s reads as its problem to a client",
+    (_name, outcome, status, code, detail) => {
+      const problem = problemOf(outcome, false);
+      expect([PROBLEMS[problem.code].status, problem.code, problem.detail]).toEqual([status, code, detail]);
+    },
+  );
 
   it("tells nothing of the guest's insides or of ours to those who may not debug", () => {
     for (const [outcome] of TABLE) expect(JSON.stringify(problemOf(outcome, false))).not.toContain("inside");

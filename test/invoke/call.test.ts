@@ -32,13 +32,23 @@ describe("a call by name", () => {
     [{ kind: "trap", message: "wasm trap: unreachable" }, "wasm trap: unreachable", "guest/trap"],
     [{ kind: "refused", code: "invalid-argument", message: "missing argument b" }, "Missing argument b.", "request/invalid-argument"],
     [{ kind: "limit", limit: "cpu", used: 2, allowed: 1 }, "limits.cpu allows 1 ms; this run came to 2 ms.", "guest/cpu"],
-    [{ kind: "refused", code: "node-full", message: "every instance of the node is in use" }, "every instance of the node is in use", "capacity/node-full"],
+    [
+      { kind: "refused", code: "node-full", message: "every instance of the node is in use" },
+      "every instance of the node is in use",
+      "capacity/node-full",
+    ],
     [{ kind: "cancelled" }, "cancelled", "request/cancelled"],
   ])("that ends with %j rejects with what an HTTP client would be told, and why", async (outcome, message, code) => {
     const { bench, result, handle } = started();
     bench.engine.settle(handle, outcome);
     const error = await result.catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(CallError);
-    expect(error).toMatchObject({ name: "CallError", message, outcome, problem: { code }, run: expect.stringMatching(/^[0-9a-f]{32}$/) as unknown });
+    expect(error).toMatchObject({
+      name: "CallError",
+      message,
+      outcome,
+      problem: { code },
+      run: expect.stringMatching(/^[0-9a-f]{32}$/) as unknown,
+    });
   });
 });

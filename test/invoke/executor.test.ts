@@ -9,7 +9,16 @@ describe("a run", () => {
     const bench = new Workbench();
     const run = bench.submit(bench.deploy(fakeTask("a", { limits: { timeout: "1s", idle: "2s", duration: "3s" } })));
     expect(bench.engine.sent).toEqual([
-      { kind: "run", slot: 0, generation: 1, program: 1, run: run.handle, frame: { kind: "command" }, deadlines: { head: 1000, idle: 2000, total: 3000 }, last: true },
+      {
+        kind: "run",
+        slot: 0,
+        generation: 1,
+        program: 1,
+        run: run.handle,
+        frame: { kind: "command" },
+        deadlines: { head: 1000, idle: 2000, total: 3000 },
+        last: true,
+      },
     ]);
     expect([run.state, run.rung, bench.executor.liveCount]).toEqual(["running", "own/linked", 1]);
     bench.clock.time = 5;
@@ -72,7 +81,11 @@ describe("a run", () => {
     const bench = new Workbench({ capacity: 1 });
     const task = bench.deploy(fakeTask("a", { capacity: { whenFull: "reject" }, limits: { concurrency: 1 } }));
     bench.submit(task);
-    expect(bench.submit(task).outcome).toEqual({ kind: "refused", code: "task-full", message: "the task runs as often at once as its limits allow" });
+    expect(bench.submit(task).outcome).toEqual({
+      kind: "refused",
+      code: "task-full",
+      message: "the task runs as often at once as its limits allow",
+    });
     const other = bench.deploy(fakeTask("b", { capacity: { whenFull: "reject" } }, 2));
     expect(bench.submit(other).outcome).toEqual({ kind: "refused", code: "node-full", message: "every instance of the node is in use" });
     expect(bench.engine.of("run")).toHaveLength(1);
@@ -233,7 +246,8 @@ describe("an ask of a guest", () => {
     return bench.engine.of("answer");
   };
 
-  it("is answered by the embedder", async () => expect(await asked(async () => '["v"]')).toEqual([{ kind: "answer", ask: 3, ok: '["v"]', error: undefined }]));
+  it("is answered by the embedder", async () =>
+    expect(await asked(async () => '["v"]')).toEqual([{ kind: "answer", ask: 3, ok: '["v"]', error: undefined }]));
 
   it("that the embedder cannot answer is told why", async () => {
     const failing = async (): Promise<string> => {
@@ -248,7 +262,13 @@ describe("lines of guests", () => {
     const bench = new Workbench();
     const run = bench.submit(bench.deploy(fakeTask("a")));
     const line = { slot: 0, origin: "stdout", level: undefined, context: undefined } as const;
-    bench.engine.emit({ kind: "log-batch", lines: [{ ...line, run: run.handle, text: "mine" }, { ...line, run: undefined, text: "nobody's" }] });
+    bench.engine.emit({
+      kind: "log-batch",
+      lines: [
+        { ...line, run: run.handle, text: "mine" },
+        { ...line, run: undefined, text: "nobody's" },
+      ],
+    });
     expect(bench.lines.map(({ line: { text }, run: id }) => [text, id])).toEqual([
       ["mine", run.id],
       ["nobody's", undefined],
@@ -282,7 +302,14 @@ describe("the record of a run", () => {
     const bench = new Workbench();
     const run = bench.submit(bench.deploy(fakeTask("a")));
     expect(bench.executor.live(run.id)).toBe(run);
-    expect(bench.executor.record(run.id)).toMatchObject({ id: run.id, task: "a", state: "running", ended: false, outcome: undefined, capacity: "own/linked" });
+    expect(bench.executor.record(run.id)).toMatchObject({
+      id: run.id,
+      task: "a",
+      state: "running",
+      ended: false,
+      outcome: undefined,
+      capacity: "own/linked",
+    });
     bench.engine.settle(run.handle, { kind: "trap", message: "" });
     expect(bench.executor.live(run.id)).toBeUndefined();
     expect(bench.executor.record(run.id)).toMatchObject({ id: run.id, state: "settled", ended: true, outcome: "trap" });

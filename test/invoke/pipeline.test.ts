@@ -70,7 +70,15 @@ class Pipe {
   }
 }
 
-const HEAD = { kind: "head", status: 200, headers: ["x", "1"], body: undefined, ended: false, trailers: undefined, startNanoseconds: 0 } as const;
+const HEAD = {
+  kind: "head",
+  status: 200,
+  headers: ["x", "1"],
+  body: undefined,
+  ended: false,
+  trailers: undefined,
+  startNanoseconds: 0,
+} as const;
 
 describe("a request that a task answers", () => {
   it("crosses to the guest whole, without the fields of the connection and ours", () => {
@@ -84,7 +92,16 @@ describe("a request that a task answers", () => {
       headers: ["Host", "h:1", "Connection", "X-Hop", "X-Hop", "1", "Pilotlight-Key", "pl_1", "Accept", "*/*"],
       body,
     });
-    const expected: HttpFrame = { kind: "http", method: "POST", scheme: "https", authority: "h:1", target: "/a?q=%2F", headers: ["Host", "h:1", "Accept", "*/*"], body, more: false };
+    const expected: HttpFrame = {
+      kind: "http",
+      method: "POST",
+      scheme: "https",
+      authority: "h:1",
+      target: "/a?q=%2F",
+      headers: ["Host", "h:1", "Accept", "*/*"],
+      body,
+      more: false,
+    };
     expect(pipe.bench.engine.run(handle).frame).toEqual(expected);
   });
 
@@ -208,7 +225,14 @@ describe("a request that is refused", () => {
     // The exchange is in the front's hands first.
     expect(told.calls).toEqual([]);
     await Promise.resolve();
-    for (const method of [() => exchange.input(Buffer.alloc(1)), () => exchange.inputEnd(undefined), () => exchange.taken(1), () => exchange.cancel(), () => exchange.refuse("")]) method();
+    for (const method of [
+      () => exchange.input(Buffer.alloc(1)),
+      () => exchange.inputEnd(undefined),
+      () => exchange.taken(1),
+      () => exchange.cancel(),
+      () => exchange.refuse(""),
+    ])
+      method();
     expect(pipe.bench.engine.sent).toEqual([]);
     expect(told.header("Pilotlight-Run")).toBe(exchange.run);
     expect(exchange.run).toMatch(/^[0-9a-f]{32}$/);
@@ -216,7 +240,11 @@ describe("a request that is refused", () => {
   };
 
   it("because no task answers costs no capacity, and is told to the log", async () => {
-    expect(await refused({ target: "/b" })).toEqual({ calls: ["problem 404 request/not-found"], refusals: ["/b 32 request/not-found"], retry: undefined });
+    expect(await refused({ target: "/b" })).toEqual({
+      calls: ["problem 404 request/not-found"],
+      refusals: ["/b 32 request/not-found"],
+      retry: undefined,
+    });
   });
 
   it("because it is too large costs no capacity", async () => {
@@ -226,6 +254,10 @@ describe("a request that is refused", () => {
   it("because the node drains is told to come again", async () => {
     const pipe = new Pipe();
     pipe.draining = true;
-    expect(await refused({}, pipe)).toEqual({ calls: ["problem 503 platform/draining"], refusals: ["/a 32 platform/draining"], retry: "1" });
+    expect(await refused({}, pipe)).toEqual({
+      calls: ["problem 503 platform/draining"],
+      refusals: ["/a 32 platform/draining"],
+      retry: "1",
+    });
   });
 });

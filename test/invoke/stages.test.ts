@@ -39,13 +39,18 @@ describe("admit", () => {
       code: "request/body-too-large",
       detail: "limits.requestBody allows 100 bytes; the request has 101.",
     });
-    expect(admit(incoming({ body: Buffer.alloc(102) }), task, false)?.detail).toBe("limits.requestBody allows 100 bytes; the request has 102.");
+    expect(admit(incoming({ body: Buffer.alloc(102) }), task, false)?.detail).toBe(
+      "limits.requestBody allows 100 bytes; the request has 102.",
+    );
   });
 
   it("refuses a head that is too large: the target, and each field with its colon, blank and line end", () => {
     const head = (value: number): Incoming => incoming({ target: "/12345", headers: ["name", "v".repeat(value)] });
     expect(admit(head(86), task, false)).toBeUndefined();
-    expect(admit(head(87), task, false)).toEqual({ code: "request/headers-too-large", detail: "limits.headers allows 100 bytes; the request has 101." });
+    expect(admit(head(87), task, false)).toEqual({
+      code: "request/headers-too-large",
+      detail: "limits.headers allows 100 bytes; the request has 101.",
+    });
   });
 
   it("refuses everything while the node drains", () => {
@@ -55,7 +60,22 @@ describe("admit", () => {
 
 describe("the head that a guest sees", () => {
   it("is without the fields that are ours, in any case, and otherwise untouched", () => {
-    const headers = ["Host", "h", "Pilotlight-Key", "pl_1", "X", "1", "PILOTLIGHT-EXPLAIN", "1", "pilotlight-debug", "1", "x", "2", "Authorization", "Basic"];
+    const headers = [
+      "Host",
+      "h",
+      "Pilotlight-Key",
+      "pl_1",
+      "X",
+      "1",
+      "PILOTLIGHT-EXPLAIN",
+      "1",
+      "pilotlight-debug",
+      "1",
+      "x",
+      "2",
+      "Authorization",
+      "Basic",
+    ];
     expect(withoutOurs(headers)).toEqual(["Host", "h", "X", "1", "x", "2", "Authorization", "Basic"]);
     const clean = ["Host", "h", "Pilotlight-Other", "1", "Pilotlight-Keys", "2"];
     expect(withoutOurs(clean)).toBe(clean);

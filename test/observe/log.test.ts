@@ -2,39 +2,23 @@ import { describe, expect, it } from "vitest";
 import type { GuestLine } from "../../src/engine/engine.js";
 import { NO_USAGE, type Outcome } from "../../src/engine/outcome.js";
 import type { Run } from "../../src/invoke/run.js";
-import { createLogger, logGuestLine, logRefusal, logRun, type LogLevel } from "../../src/observe/log.js";
+import { logGuestLine, logRefusal, logRun } from "../../src/observe/log.js";
 import { incoming } from "../invoke/requests.js";
 import { Workbench } from "../invoke/workbench.js";
 import { fakeTask } from "../tasks/fake-task.js";
-
-const LEVELS: Record<number, string> = { 10: "trace", 20: "debug", 30: "info", 40: "warn", 50: "error", 60: "fatal" };
-
-/** A logger, and every line that it wrote: exactly one write for each. */
-class Captured {
-  readonly writes: string[] = [];
-  readonly log;
-  flushes = 0;
-
-  constructor(level: LogLevel = "trace") {
-    const destination = { write: (text: string) => void this.writes.push(text), flushSync: () => void this.flushes++ };
-    this.log = createLogger(level, destination);
-  }
-
-  /** The lines as objects, the level by its name, without the time. */
-  lines(): Record<string, unknown>[] {
-    return this.writes.map((text) => {
-      expect(text).toMatch(/^[^\n]+\n$/);
-      const { time, level, ...rest } = JSON.parse(text) as { time: unknown; level: number };
-      expect(time).toBeDefined();
-      return { level: LEVELS[level], ...rest };
-    });
-  }
-}
+import { Captured } from "./captured.js";
 
 /** A run that has settled. */
 function ended(outcome: Outcome, facts: Partial<Run> = {}): Run {
   const run = new Workbench().run(fakeTask("thumbs"));
-  const usage = { ...NO_USAGE, cpuNanoseconds: 1_234_567, startNanoseconds: 50_000, memoryBytes: 1000, requestBytes: 10, responseBytes: 20 };
+  const usage = {
+    ...NO_USAGE,
+    cpuNanoseconds: 1_234_567,
+    startNanoseconds: 50_000,
+    memoryBytes: 1000,
+    requestBytes: 10,
+    responseBytes: 20,
+  };
   return Object.assign(run, { outcome, state: "settled", status: 200, rung: "own/linked", grantedAt: 1.5, settledAt: 4, usage }, facts);
 }
 
@@ -87,7 +71,13 @@ describe("the line of a run", () => {
 
   it("of a run that never had a lease has no capacity and no time of running", () => {
     const captured = new Captured();
-    logRun(captured.log, ended({ kind: "refused", code: "node-full", message: "full" }, { grantedAt: undefined, rung: undefined, status: undefined, usage: NO_USAGE }));
+    logRun(
+      captured.log,
+      ended(
+        { kind: "refused", code: "node-full", message: "full" },
+        { grantedAt: undefined, rung: undefined, status: undefined, usage: NO_USAGE },
+      ),
+    );
     const [line] = captured.lines();
     expect(line).toMatchObject({ queueMs: 4, runMs: 0 });
     expect(line).not.toHaveProperty("capacity");
@@ -119,12 +109,22 @@ describe("the line of a run", () => {
   it("of a refused request names the problem, at info", () => {
     const captured = new Captured();
     logRefusal(captured.log, incoming({ target: "/x?y" }), "id", { code: "request/not-found", detail: undefined });
-    expect(captured.lines()).toEqual([{ level: "info", msg: "refused", run: "id", method: "GET", path: "/x?y", outcome: "refused", cause: "request/not-found" }]);
+    expect(captured.lines()).toEqual([
+      { level: "info", msg: "refused", run: "id", method: "GET", path: "/x?y", outcome: "refused", cause: "request/not-found" },
+    ]);
   });
 });
 
 describe("a line of a guest", () => {
-  const guestLine = (parts: Partial<GuestLine>): GuestLine => ({ slot: 0, run: 1, origin: "stdout", level: undefined, context: undefined, text: "hello", ...parts });
+  const guestLine = (parts: Partial<GuestLine>): GuestLine => ({
+    slot: 0,
+    run: 1,
+    origin: "stdout",
+    level: undefined,
+    context: undefined,
+    text: "hello",
+    ...parts,
+  });
 
   it("says where it was written, by which run of which task", () => {
     const captured = new Captured();
@@ -159,7 +159,7 @@ describe("a line of a guest", () => {
   });
 
   it.each([
-    ["line ends", 'one\ntwo\r\nthree\u2028four\u2029five\u0085six\vseven\feight'],
+    ["line ends", "one\ntwo\r\nthree\u2028four\u2029five\u0085six\vseven\feight"],
     ["a forged line", '"}\n{"level":60,"msg":"run","run":"forged"}'],
     ["JSON of its own", '{"level":60,"time":"never","msg":"run"}'],
     ["colours and cursor movements", "\u001b[31mred\u001b[0m\u001b[2J\u001b[1;1H\u009b31m\u0007\b\b"],
@@ -175,7 +175,7 @@ describe("a line of a guest", () => {
     expect(captured.writes).toHaveLength(1);
     expect(line).toMatchObject({ level: "info", msg: "guest", run: run.id, context: text, text });
     // No control character reaches a terminal as such.
-    expect(captured.writes[0]?.slice(0, -1)).not.toMatch(/[\u0000-\u001f]/);
+    expect(Array.from(captured.writes[0] as string).filter((character) => character < " ")).toEqual(["\n"]);
   });
 
   it("is left out below the level that was asked for", () => {

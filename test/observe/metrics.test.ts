@@ -7,7 +7,16 @@ import { Metrics } from "../../src/observe/metrics.js";
 import { Workbench } from "../invoke/workbench.js";
 import { fakeTask } from "../tasks/fake-task.js";
 
-const ENGINE: EngineStats = { instances: 3, runs: 2, programs: 5, guestBytes: 77, connections: 4, asks: 0, capacity: 1000, allocator: "pooling" };
+const ENGINE: EngineStats = {
+  instances: 3,
+  runs: 2,
+  programs: 5,
+  guestBytes: 77,
+  connections: 4,
+  asks: 0,
+  capacity: 1000,
+  allocator: "pooling",
+};
 const POOL = { idle: 1, busy: 2, starting: 3, ending: 4, waiting: 6 };
 
 function metrics(): Metrics {
@@ -33,7 +42,11 @@ async function samples(from: Metrics): Promise<Sample[]> {
     const match = /^([a-z0-9_]+)(?:\{(.*)\})? (\S+)$/.exec(line);
     expect(match, line).not.toBeNull();
     const [, name, labels, value] = match as RegExpExecArray;
-    return { name: name as string, labels: Object.fromEntries([...(labels ?? "").matchAll(/([a-z_]+)="([^"]*)"/g)].map(([, key, text]) => [key, text])), value: Number(value) };
+    return {
+      name: name as string,
+      labels: Object.fromEntries([...(labels ?? "").matchAll(/([a-z_]+)="([^"]*)"/g)].map(([, key, text]) => [key, text])),
+      value: Number(value),
+    };
   });
 }
 
@@ -53,7 +66,9 @@ describe("the metrics", () => {
       for (const label of Object.keys(labels)) if (label !== "le") known.add(label);
       names.set(family, known);
     }
-    const seen = Object.fromEntries([...names].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, labels]) => [name, [...labels].sort().join(",")]));
+    const seen = Object.fromEntries(
+      [...names].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, labels]) => [name, [...labels].sort().join(",")]),
+    );
     expect(seen).toEqual({
       faas_coldstarts_total: "rung,task",
       faas_init_duration_seconds: "rung",
@@ -82,7 +97,10 @@ describe("the metrics", () => {
     const made = metrics();
     made.settled(ended("a", { kind: "ok", exit: 0 }));
     const text = await made.render();
-    const described = text.split("\n").filter((line) => line.startsWith("# TYPE ")).map((line) => line.split(" ")[2]);
+    const described = text
+      .split("\n")
+      .filter((line) => line.startsWith("# TYPE "))
+      .map((line) => line.split(" ")[2]);
     expect(new Set(described).size).toBe(described.length);
     for (const { name } of await samples(made)) expect(described).toContain(name.replace(/_(bucket|sum|count)$/, ""));
   });
@@ -115,7 +133,9 @@ describe("the metrics", () => {
     made.settled(ended("a", { kind: "ok", exit: 0 }, { usage: { ...NO_USAGE, startNanoseconds: 2_000_000 } }));
     made.settled(ended("a", { kind: "ok", exit: 0 }, { rung: "own/ready" }));
     const all = await samples(made);
-    expect(all.filter(({ name }) => name === "faas_coldstarts_total")).toEqual([{ name: "faas_coldstarts_total", labels: { task: "a", rung: "own/linked" }, value: 1 }]);
+    expect(all.filter(({ name }) => name === "faas_coldstarts_total")).toEqual([
+      { name: "faas_coldstarts_total", labels: { task: "a", rung: "own/linked" }, value: 1 },
+    ]);
     expect(valueOf(all, "faas_init_duration_seconds_count", { rung: "own/linked" })).toBe(1);
     expect(valueOf(all, "faas_init_duration_seconds_sum", { rung: "own/linked" })).toBeCloseTo(0.002);
   });
@@ -133,7 +153,19 @@ describe("the metrics", () => {
 
   it("read the gauges when they are asked for", async () => {
     const all = await samples(metrics());
-    const gauges = ["instances_idle", "instances_busy", "instances_starting", "instances_ending", "runs_waiting", "runs_live", "client_connections", "outbound_connections", "guest_memory_bytes", "programs", "instances_capacity"];
+    const gauges = [
+      "instances_idle",
+      "instances_busy",
+      "instances_starting",
+      "instances_ending",
+      "runs_waiting",
+      "runs_live",
+      "client_connections",
+      "outbound_connections",
+      "guest_memory_bytes",
+      "programs",
+      "instances_capacity",
+    ];
     expect(gauges.map((name) => valueOf(all, `pilotlight_${name}`))).toEqual([1, 2, 3, 4, 6, 8, 9, 4, 77, 5, 1000]);
     expect(valueOf(all, "pilotlight_event_loop_utilization_ratio")).toBeGreaterThanOrEqual(0);
     expect(valueOf(all, "pilotlight_event_loop_delay_p99_seconds")).toBeGreaterThanOrEqual(0);
@@ -142,8 +174,14 @@ describe("the metrics", () => {
   it("have no label whose values a request or a guest could make up", async () => {
     const made = metrics();
     const origin = { kind: "http", method: "MADE-UP", path: "/made-up", requestId: "made-up", traceparent: "made-up" } as const;
-    const outcomes: Outcome[] = [{ kind: "trap", message: "made-up" }, { kind: "guest-error", code: "error-code", message: "made-up" }, { kind: "platform", code: "internal", message: "made-up" }, { kind: "ok", exit: 0 }];
-    for (let i = 0; i < 400; i++) made.settled(ended("a", outcomes[i % 4] as Outcome, { origin: { ...origin, path: `/made-up/${i}` }, status: 200 + i }));
+    const outcomes: Outcome[] = [
+      { kind: "trap", message: "made-up" },
+      { kind: "guest-error", code: "error-code", message: "made-up" },
+      { kind: "platform", code: "internal", message: "made-up" },
+      { kind: "ok", exit: 0 },
+    ];
+    for (let i = 0; i < 400; i++)
+      made.settled(ended("a", outcomes[i % 4] as Outcome, { origin: { ...origin, path: `/made-up/${i}` }, status: 200 + i }));
     const text = await made.render();
     expect(text.toLowerCase()).not.toContain("made-up");
     expect((await samples(made)).filter(({ name }) => name === "faas_invocations_total")).toHaveLength(4);

@@ -9,13 +9,23 @@ type Operation = (node: NodeModel) => void;
 
 const pick = fc.nat(1000);
 const operation: fc.Arbitrary<Operation> = fc.oneof(
-  { weight: 8, arbitrary: fc.tuple(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 1, max: 200 })).map(([p, patience]) => named(`demand ${p}`, (node) => node.demand(p, patience))) },
+  {
+    weight: 8,
+    arbitrary: fc
+      .tuple(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 1, max: 200 }))
+      .map(([p, patience]) => named(`demand ${p}`, (node) => node.demand(p, patience))),
+  },
   { weight: 8, arbitrary: pick.map((n) => named(`deliver ${n}`, (node) => node.deliver(n))) },
   { weight: 2, arbitrary: fc.integer({ min: 1, max: 80 }).map((ms) => named(`pass ${ms}`, (node) => node.pass(ms))) },
   { weight: 1, arbitrary: pick.map((n) => named(`withdraw ${n}`, (node) => node.withdraw(n))) },
   { weight: 1, arbitrary: pick.map((n) => named(`lose ${n}`, (node) => node.lose(n))) },
   { weight: 1, arbitrary: pick.map((n) => named(`fail ${n}`, (node) => node.fail(n))) },
-  { weight: 2, arbitrary: fc.tuple(pick, fc.constantFrom("unsound" as const, "fat" as const, "refused" as const)).map(([n, how]) => named(`${how} ${n}`, (node) => settle(node, n, how))) },
+  {
+    weight: 2,
+    arbitrary: fc
+      .tuple(pick, fc.constantFrom("unsound" as const, "fat" as const, "refused" as const))
+      .map(([n, how]) => named(`${how} ${n}`, (node) => settle(node, n, how))),
+  },
   { weight: 1, arbitrary: fc.integer({ min: 1, max: 4 }).map((p) => named(`remove ${p}`, (node) => node.remove(p))) },
 );
 
@@ -46,7 +56,11 @@ describe("in any history of events", () => {
   it("no promise of the pool is broken, and everything goes back to nothing", () => {
     fc.assert(
       fc.property(
-        fc.record({ capacity: fc.integer({ min: 1, max: 5 }), parallelism: fc.integer({ min: 1, max: 3 }), queue: fc.integer({ min: 0, max: 8 }) }),
+        fc.record({
+          capacity: fc.integer({ min: 1, max: 5 }),
+          parallelism: fc.integer({ min: 1, max: 3 }),
+          queue: fc.integer({ min: 0, max: 8 }),
+        }),
         fc.tuple(terms, terms, terms),
         fc.array(operation, { minLength: 1, maxLength: 120 }),
         (options, programs, history) => {
@@ -107,7 +121,10 @@ describe("a step on the clean path", () => {
 function pathOf(programs: number): () => number {
   const pool = new Pool({ capacity: 5000, parallelism: 2, queue: 100 });
   for (let id = 1; id <= programs; id++) {
-    for (const command of pool.step(0, { kind: "add", program: { program: id, concurrency: 200, ready: 1, whenFull: "wait", reuse: CLEAN } })) {
+    for (const command of pool.step(0, {
+      kind: "add",
+      program: { program: id, concurrency: 200, ready: 1, whenFull: "wait", reuse: CLEAN },
+    })) {
       if (command.kind === "prepare") pool.step(0, { ...command, kind: "ready" });
     }
   }

@@ -151,7 +151,10 @@ export class NodeModel {
         this.#forgotten.add(command.program);
         const of = [...this.#instances.values()].filter((i) => i.program === command.program && !i.released);
         check(of.length === 0, `program ${command.program} is forgotten with instances`);
-        check(this.#waiting().every(([, run]) => run.program !== command.program), `program ${command.program} is forgotten with runs`);
+        check(
+          this.#waiting().every(([, run]) => run.program !== command.program),
+          `program ${command.program} is forgotten with runs`,
+        );
       }
     }
   }
@@ -261,7 +264,18 @@ export class NodeModel {
     check(generation > (this.#generations.get(slot) ?? 0), `generation ${generation} of slot ${slot} was used before`);
     check(this.#programs.has(program) && !this.#forgotten.has(program), `an instance of program ${program}, which is not there`);
     this.#generations.set(slot, generation);
-    const instance: Instance = { slot, generation, program, runs: new Set(), born: this.now, state, served: 0, closed: false, released: false, ending: false };
+    const instance: Instance = {
+      slot,
+      generation,
+      program,
+      runs: new Set(),
+      born: this.now,
+      state,
+      served: 0,
+      closed: false,
+      released: false,
+      ending: false,
+    };
     this.#instances.set(slot, instance);
     return instance;
   }
@@ -307,7 +321,9 @@ export class NodeModel {
     check(living.length >= this.options.capacity, `run ${id} waits, and there is room`);
     const idle = living.find((i) => i.state === "alive" && i.runs.size === 0);
     check(idle === undefined, `run ${id} waits, and ${idle?.slot}/${idle?.generation} lies idle`);
-    const shared = living.find((i) => i.program === run.program && i.state === "alive" && !i.closed && i.runs.size < terms.reuse.maxConcurrent);
+    const shared = living.find(
+      (i) => i.program === run.program && i.state === "alive" && !i.closed && i.runs.size < terms.reuse.maxConcurrent,
+    );
     check(shared === undefined, `run ${id} waits, and could share ${shared?.slot}/${shared?.generation}`);
   }
 }

@@ -18,16 +18,20 @@ describe("a clean instance for each run", () => {
   it("never reuses a slot under the same generation", () => {
     const s = new Script();
     s.add(1);
-    s.demand(1), s.settle(1), s.retired(0, 1);
+    s.demand(1);
+    s.settle(1);
+    s.retired(0, 1);
     expect(s.demand(2)).toEqual(["grant 2 on 0/2 own/linked last"]);
-    s.settle(2), s.retired(0, 2);
+    s.settle(2);
+    s.retired(0, 2);
     expect(s.demand(3)).toEqual(["grant 3 on 0/3 own/linked last"]);
   });
 
   it("leaves the slot alone until the engine says that the instance is gone", () => {
     const s = new Script();
     s.add(1);
-    s.demand(1), s.settle(1);
+    s.demand(1);
+    s.settle(1);
     expect(s.demand(2)).toEqual(["grant 2 on 1/1 own/linked last"]);
   });
 
@@ -51,8 +55,10 @@ describe("reuse", () => {
   it("takes the most recently used instance first", () => {
     const s = new Script();
     s.add(1, { maxRequests: 100 });
-    s.demand(1), s.demand(2);
-    s.settle(1), s.settle(2);
+    s.demand(1);
+    s.demand(2);
+    s.settle(1);
+    s.settle(2);
     expect(s.demand(3)).toEqual(["grant 3 on 1/1 own/ready"]);
   });
 
@@ -92,7 +98,8 @@ describe("reuse", () => {
   it("ends at maxAge, whether the instance is idle or has just run", () => {
     const s = new Script();
     s.add(1, { maxRequests: 100, maxIdle: 1000, maxAge: 60 });
-    s.demand(1), s.demand(2);
+    s.demand(1);
+    s.demand(2);
     s.settle(1);
     expect(s.pool.nextWake()).toBe(60);
     expect(s.tick(60)).toEqual(["retire 0/1"]);
@@ -143,7 +150,8 @@ describe("a shared instance", () => {
     const s = new Script({ parallelism: 2 });
     s.add(1, { ...shared, maxConcurrent: 3 });
     for (const run of [1, 2, 3, 4]) s.demand(run);
-    s.settle(2), s.settle(4);
+    s.settle(2);
+    s.settle(4);
     expect(s.pool.counts()).toEqual({ ...NOTHING, busy: 1, idle: 1 });
     s.demand(5);
     expect(s.demand(6)).toEqual(["grant 6 on 1/1 own/ready"]);
@@ -152,7 +160,8 @@ describe("a shared instance", () => {
   it("takes no more runs after an unsound one, and is retired when the others are done", () => {
     const s = new Script();
     s.add(1, shared);
-    s.demand(1), s.demand(2);
+    s.demand(1);
+    s.demand(2);
     expect(s.settle(1, { sound: false })).toEqual([]);
     expect(s.demand(3)).toEqual(["grant 3 on 1/1 own/linked"]);
     expect(s.settle(2)).toEqual(["retire 0/1"]);
@@ -204,7 +213,8 @@ describe("ready targets", () => {
     const s = new Script({ capacity: 1 });
     s.add(1, { ready: 1 });
     s.ready(0, 1);
-    s.demand(1), s.demand(2);
+    s.demand(1);
+    s.demand(2);
     expect(s.settle(1)).toEqual(["grant 2 on 1/1 own/linked last"]);
     expect(s.settle(2)).toEqual(["prepare 2/1 of 1"]);
   });
@@ -212,7 +222,8 @@ describe("ready targets", () => {
   it("are filled although another task's runs wait for its own limit", () => {
     const s = new Script();
     s.add(1, { concurrency: 1 });
-    s.demand(1), s.demand(2);
+    s.demand(1);
+    s.demand(2);
     expect(s.add(2, { ready: 1 })).toEqual(["prepare 1/1 of 2"]);
   });
 
@@ -242,7 +253,8 @@ describe("ready targets", () => {
     s.add(2, { maxRequests: 100 });
     expect(s.failed(0, 1)).toEqual([]);
     expect(s.failed(1, 1)).toEqual([]);
-    s.demand(1, 2), s.settle(1);
+    s.demand(1, 2);
+    s.settle(1);
     expect(s.tick(50)).toEqual([]);
     expect(s.tick(100)).toEqual(["retire 1/2"]);
     expect(s.retired(1, 2)).toEqual([]);
@@ -268,7 +280,9 @@ describe("ready targets", () => {
     const s = new Script();
     s.add(1, { ready: 1 });
     s.ready(0, 1);
-    s.demand(1), s.settle(1), s.retired(0, 1);
+    s.demand(1);
+    s.settle(1);
+    s.retired(0, 1);
     const before = s.pool.counts();
     for (const late of [s.ready(0, 1), s.failed(0, 1), s.retired(0, 1), s.retired(7, 1)]) expect(late).toEqual([]);
     expect(s.pool.counts()).toEqual(before);
@@ -290,8 +304,10 @@ describe("a run without an instance", () => {
     const s = new Script({ capacity: 2 });
     s.add(1, { concurrency: 1 });
     s.add(2);
-    s.demand(1, 1), s.demand(2, 2);
-    s.demand(3, 1, 40), s.demand(4, 2, 30);
+    s.demand(1, 1);
+    s.demand(2, 2);
+    s.demand(3, 1, 40);
+    s.demand(4, 2, 30);
     expect(s.pool.nextWake()).toBe(30);
     expect(s.tick(30)).toEqual(["refuse 4 node-full"]);
     expect(s.pool.nextWake()).toBe(40);
@@ -302,7 +318,9 @@ describe("a run without an instance", () => {
   it("is refused at its deadline though one ahead of it in line may wait longer", () => {
     const s = new Script({ capacity: 1 });
     s.add(1);
-    s.demand(1), s.demand(2, 1, 500), s.demand(3, 1, 20);
+    s.demand(1);
+    s.demand(2, 1, 500);
+    s.demand(3, 1, 20);
     expect(s.tick(20)).toEqual(["refuse 3 node-full"]);
     expect(s.settle(1)).toEqual(["grant 2 on 1/1 own/linked last"]);
   });
@@ -321,7 +339,8 @@ describe("a run without an instance", () => {
   it("is refused at once when the line is as long as it may be", () => {
     const s = new Script({ capacity: 1, queue: 1 });
     s.add(1);
-    s.demand(1), s.demand(2);
+    s.demand(1);
+    s.demand(2);
     expect(s.demand(3)).toEqual(["refuse 3 node-full"]);
   });
 
@@ -332,7 +351,9 @@ describe("a run without an instance", () => {
   it("leaves the line when it is withdrawn", () => {
     const s = new Script({ capacity: 1 });
     s.add(1);
-    s.demand(1), s.demand(2), s.demand(3);
+    s.demand(1);
+    s.demand(2);
+    s.demand(3);
     expect(s.withdraw(2)).toEqual([]);
     expect(s.withdraw(2)).toEqual([]);
     expect(s.settle(1)).toEqual(["grant 3 on 1/1 own/linked last"]);
@@ -357,7 +378,10 @@ describe("a run without an instance", () => {
     const s = new Script({ capacity: 1 });
     s.add(1);
     s.add(2);
-    s.demand(1, 1), s.demand(2, 2), s.demand(3, 1), s.demand(4, 2);
+    s.demand(1, 1);
+    s.demand(2, 2);
+    s.demand(3, 1);
+    s.demand(4, 2);
     expect(s.settle(1)).toEqual(["grant 2 on 1/1 own/linked last"]);
     expect(s.settle(2)).toEqual(["grant 3 on 2/1 own/linked last"]);
     expect(s.settle(3)).toEqual(["grant 4 on 3/1 own/linked last"]);
@@ -367,7 +391,10 @@ describe("a run without an instance", () => {
     const s = new Script({ capacity: 2 });
     s.add(1, { concurrency: 1 });
     s.add(2);
-    s.demand(1, 1), s.demand(2, 1), s.demand(3, 2), s.demand(4, 2);
+    s.demand(1, 1);
+    s.demand(2, 1);
+    s.demand(3, 2);
+    s.demand(4, 2);
     expect(s.settle(3)).toEqual(["grant 4 on 2/1 own/linked last"]);
   });
 });
@@ -389,7 +416,8 @@ describe("an instance that lies idle", () => {
     const s = new Script({ capacity: 1 });
     s.add(1, { maxRequests: 100 });
     s.add(2);
-    s.demand(1, 1), s.demand(2, 2);
+    s.demand(1, 1);
+    s.demand(2, 2);
     expect(s.settle(1)).toEqual(["retire 0/1", "grant 2 on 1/1 own/linked last"]);
   });
 
@@ -407,7 +435,9 @@ describe("a lease that the engine refuses", () => {
   it("is over, and the instance with it; the run may ask again", () => {
     const s = new Script();
     s.add(1, { maxRequests: 100 });
-    s.demand(1), s.settle(1), s.demand(2);
+    s.demand(1);
+    s.settle(1);
+    s.demand(2);
     expect(s.leaseRefused(2)).toEqual(["retire 0/1"]);
     expect(s.demand(2)).toEqual(["grant 2 on 1/1 own/linked"]);
     s.retired(0, 1);
@@ -417,7 +447,9 @@ describe("a lease that the engine refuses", () => {
   it("is over in the other order of events too", () => {
     const s = new Script();
     s.add(1, { maxRequests: 100 });
-    s.demand(1), s.settle(1), s.demand(2);
+    s.demand(1);
+    s.settle(1);
+    s.demand(2);
     expect(s.retired(0, 1)).toEqual([]);
     expect(s.leaseRefused(2)).toEqual([]);
     expect(s.pool.counts()).toEqual(NOTHING);
@@ -428,18 +460,22 @@ describe("a removed program", () => {
   it("takes no more runs, ends its idle instances, and is forgotten when nothing of it is left", () => {
     const s = new Script();
     s.add(1, { maxRequests: 100 });
-    s.demand(1), s.demand(2), s.settle(2);
+    s.demand(1);
+    s.demand(2);
+    s.settle(2);
     expect(s.remove(1)).toEqual(["retire 1/1"]);
     expect(s.demand(3)).toEqual(["refuse 3 node-full"]);
     expect(s.settle(1)).toEqual(["retire 0/1", "forget 1"]);
-    s.retired(0, 1), s.retired(1, 1);
+    s.retired(0, 1);
+    s.retired(1, 1);
     expect(s.pool.counts()).toEqual(NOTHING);
   });
 
   it("still serves the runs that wait for it", () => {
     const s = new Script({ capacity: 1 });
     s.add(1);
-    s.demand(1), s.demand(2);
+    s.demand(1);
+    s.demand(2);
     expect(s.remove(1)).toEqual([]);
     expect(s.settle(1)).toEqual(["grant 2 on 1/1 own/linked last"]);
     expect(s.settle(2)).toEqual(["forget 1"]);
@@ -450,7 +486,8 @@ describe("a removed program", () => {
       const s = new Script({ capacity: 1 });
       s.add(1);
       s.add(2);
-      s.demand(1, 2), s.demand(2, 1, 30);
+      s.demand(1, 2);
+      s.demand(2, 1, 30);
       expect(s.remove(1)).toEqual([]);
       return s;
     };

@@ -7,14 +7,24 @@
  */
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, onTestFinished } from "vitest";
-import type { Command, Engine, EngineEvent, EngineStats, Frame, GuestLine, HttpFrame, ProgramId, RunHandle } from "../../src/engine/engine.js";
+import type {
+  Command,
+  Engine,
+  EngineEvent,
+  EngineStats,
+  Frame,
+  GuestLine,
+  HttpFrame,
+  ProgramId,
+  RunHandle,
+} from "../../src/engine/engine.js";
 import { startEngine, type EngineSettings } from "../../src/engine/native.js";
 import type { Outcome, Usage } from "../../src/engine/outcome.js";
 import type { ComponentInfo, ProgramLimits, ProgramSpec } from "../../src/engine/program.js";
 
 type RunCommand = Extract<Command, { kind: "run" }>;
 
-export const LIMITS: ProgramLimits = {
+const LIMITS: ProgramLimits = {
   memoryBytes: 32 * 2 ** 20,
   cpuMs: 5_000,
   requestBodyBytes: 10 * 2 ** 20,
@@ -57,7 +67,17 @@ interface RunOptions {
 
 /** A GET of `target`, or whatever `parts` make of it. */
 export function http(target: string, parts: Partial<HttpFrame> = {}): HttpFrame {
-  return { kind: "http", method: "GET", scheme: "http", authority: "guest.test", target, headers: [], body: undefined, more: false, ...parts };
+  return {
+    kind: "http",
+    method: "GET",
+    scheme: "http",
+    authority: "guest.test",
+    target,
+    headers: [],
+    body: undefined,
+    more: false,
+    ...parts,
+  };
 }
 
 export function call(iface: string, func: string, args: unknown): Frame {
@@ -136,8 +156,16 @@ export class TestRun {
     const head = this.events.find((event) => event.kind === "head");
     const end = this.events.find((event) => event.kind === "end");
     const headers: Record<string, string> = {};
-    for (let i = 0; i < (head?.headers.length ?? 0); i += 2) headers[(head?.headers[i] as string).toLowerCase()] = head?.headers[i + 1] as string;
-    return { status: head?.status, headers, body: this.bytes().toString("latin1"), trailers: head?.ended === true ? head.trailers : end?.trailers, outcome, usage };
+    const fields = head?.headers ?? [];
+    for (let i = 0; i < fields.length; i += 2) headers[(fields[i] as string).toLowerCase()] = fields[i + 1] as string;
+    return {
+      status: head?.status,
+      headers,
+      body: this.bytes().toString("latin1"),
+      trailers: head?.ended === true ? head.trailers : end?.trailers,
+      outcome,
+      usage,
+    };
   }
 
   /** What has come of the answer's body. */

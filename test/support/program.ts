@@ -54,7 +54,9 @@ export class Program {
     if (input !== null) stdin?.end(input);
     this.ended = new Promise((resolve, reject) => {
       this.#child.on("error", reject);
-      this.#child.on("close", (code, signal) => resolve({ exit: code ?? (signal as NodeJS.Signals), stdout: this.stdout, stderr: this.stderr }));
+      this.#child.on("close", (code, signal) =>
+        resolve({ exit: code ?? (signal as NodeJS.Signals), stdout: this.stdout, stderr: this.stderr }),
+      );
     });
     atEnd(() => this.stop());
   }
@@ -86,7 +88,11 @@ export class Program {
   async says(pattern: RegExp, limitMs = 20_000): Promise<RegExpExecArray> {
     let over = false;
     void this.ended.then(() => (over = true));
-    const found = await until(() => `stderr has ${pattern}${this.said()}`, () => pattern.exec(this.stderr) ?? (over ? null : undefined), limitMs);
+    const found = await until(
+      () => `stderr has ${pattern}${this.said()}`,
+      () => pattern.exec(this.stderr) ?? (over ? null : undefined),
+      limitMs,
+    );
     if (found === null) throw new Error(`it ended without saying ${pattern}${this.said()}`);
     return found;
   }

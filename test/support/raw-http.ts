@@ -56,7 +56,7 @@ export function parseAnswer(text: string, { head = false } = {}): RawAnswer | un
 /** Several answers on one connection, in order. */
 export function parseAnswers(text: string): RawAnswer[] {
   const answers: RawAnswer[] = [];
-  for (let at = 0; at < text.length; ) {
+  for (let at = 0; at < text.length;) {
     const answer = parseAnswer(text.slice(at));
     if (answer === undefined) throw new Error(`not whole: ${JSON.stringify(text.slice(at))}`);
     answers.push(answer);
@@ -67,7 +67,7 @@ export function parseAnswers(text: string): RawAnswer[] {
 
 function readChunks(text: string, start: number): Pick<RawAnswer, "body" | "trailers" | "bytes"> | undefined {
   let body = "";
-  for (let at = start; ; ) {
+  for (let at = start; ;) {
     const line = text.indexOf("\r\n", at);
     if (line < 0) return undefined;
     const size = Number.parseInt(text.slice(at, line), 16);
@@ -75,7 +75,10 @@ function readChunks(text: string, start: number): Pick<RawAnswer, "body" | "trai
     if (size === 0) {
       const end = text.startsWith("\r\n", at) ? at : text.indexOf("\r\n\r\n", at);
       if (end < 0) return undefined;
-      const trailers = text.slice(at, end).split("\r\n").filter((field) => field !== "");
+      const trailers = text
+        .slice(at, end)
+        .split("\r\n")
+        .filter((field) => field !== "");
       return { body, trailers: trailers.map(readField), bytes: end === at ? at + 2 : end + 4 };
     }
     if (text.length < at + size + 2) return undefined;

@@ -61,9 +61,14 @@ describe("a task on disk", () => {
   });
 
   it("without its component is refused with the file, and told how to build it when it can be", () => {
-    const path = folder({ "pilotlight.json": MANIFEST, "build.json": JSON.stringify({ name: "a", component: "a.wasm", build: { source: "a.ts" } }) });
+    const path = folder({
+      "pilotlight.json": MANIFEST,
+      "build.json": JSON.stringify({ name: "a", component: "a.wasm", build: { source: "a.ts" } }),
+    });
     expect(refusal(path, () => loadTask(path))).toBe("the component DIR/build/a.wasm cannot be read: there is no such file");
-    expect(refusal(path, () => loadTask(join(path, "build.json")))).toBe("the component DIR/a.wasm cannot be read: there is no such file; build it first: pilotlight build DIR");
+    expect(refusal(path, () => loadTask(join(path, "build.json")))).toBe(
+      "the component DIR/a.wasm cannot be read: there is no such file; build it first: pilotlight build DIR",
+    );
   });
 
   it("whose component is a folder is refused with the reason", () => {
@@ -80,6 +85,8 @@ describe("a component's file", () => {
 
   it("that is missing is named", () => {
     const path = folder({});
-    expect(refusal(path, () => readComponentFile(join(path, "a.wasm")))).toBe("the component DIR/a.wasm cannot be read: there is no such file");
+    expect(refusal(path, () => readComponentFile(join(path, "a.wasm")))).toBe(
+      "the component DIR/a.wasm cannot be read: there is no such file",
+    );
   });
 });

@@ -61,7 +61,20 @@ describe("a manifest", () => {
       build: { source: "index.ts" },
       routes: ["/thumbs/*", "/t/:id"],
       access: "public",
-      limits: { memory: "64MiB", timeout: "10s", idle: "20s", duration: "1h", cpu: "2s", concurrency: 5, requestBody: "1MB", responseBody: "2MB", headers: "8KiB", handles: 10, logs: "1KiB", values: "2KiB" },
+      limits: {
+        memory: "64MiB",
+        timeout: "10s",
+        idle: "20s",
+        duration: "1h",
+        cpu: "2s",
+        concurrency: 5,
+        requestBody: "1MB",
+        responseBody: "2MB",
+        headers: "8KiB",
+        handles: 10,
+        logs: "1KiB",
+        values: "2KiB",
+      },
       reuse: { maxRequests: 100, maxConcurrent: 16, maxMemory: "48MiB", maxIdle: "1s", maxAge: "5m" },
       capacity: { pool: "shared", ready: 3, whenFull: "reject" },
       config: { greeting: "hi" },
@@ -74,14 +87,34 @@ describe("a manifest", () => {
       ...NEEDED,
       ...whole,
       build: { source: "index.ts", world: "http", engine: "quickjs" },
-      limits: { memory: 64 * MiB, timeout: 10_000, idle: 20_000, duration: 3_600_000, cpu: 2000, concurrency: 5, requestBody: 1e6, responseBody: 2e6, headers: 8 * KiB, handles: 10, logs: KiB, values: 2 * KiB },
+      limits: {
+        memory: 64 * MiB,
+        timeout: 10_000,
+        idle: 20_000,
+        duration: 3_600_000,
+        cpu: 2000,
+        concurrency: 5,
+        requestBody: 1e6,
+        responseBody: 2e6,
+        headers: 8 * KiB,
+        handles: 10,
+        logs: KiB,
+        values: 2 * KiB,
+      },
       reuse: { maxRequests: 100, maxConcurrent: 16, maxMemory: 48 * MiB, maxIdle: 1000, maxAge: 300_000 },
     });
   });
 
   it("is refused with everything that is wrong with it, each by its path", () => {
     expect(
-      refusal({ name: "A b", routes: ["x", "/ok"], limits: { memory: "64mb", timout: "10s" }, files: [{ host: "/a", guest: "/b", rw: true }], colour: "red", sidecars: [] }),
+      refusal({
+        name: "A b",
+        routes: ["x", "/ok"],
+        limits: { memory: "64mb", timout: "10s" },
+        files: [{ host: "/a", guest: "/b", rw: true }],
+        colour: "red",
+        sidecars: [],
+      }),
     ).toEqual([
       "name: expected a name of lower-case letters, digits and dashes that begins with a letter, at most 63 long",
       "component: Invalid input: expected string, received undefined",
@@ -94,7 +127,9 @@ describe("a manifest", () => {
     ]);
   });
 
-  it.each([null, [], "text", 3, undefined])("that is %j is refused", (value) => expect(refusal(value)[0]).toMatch(/^the document: Invalid input: expected object, received /));
+  it.each([null, [], "text", 3, undefined])("that is %j is refused", (value) =>
+    expect(refusal(value)[0]).toMatch(/^the document: Invalid input: expected object, received /),
+  );
 
   it("has defaults for what is left out of a part", () => {
     expect(read({ limits: { cpu: "1s" } }).limits).toEqual({ ...read().limits, cpu: 1000 });
@@ -105,7 +140,15 @@ describe("a manifest", () => {
 });
 
 describe("a field of a manifest", () => {
-  const SIZES = ["limits.memory", "limits.requestBody", "limits.responseBody", "limits.headers", "limits.logs", "limits.values", "reuse.maxMemory"];
+  const SIZES = [
+    "limits.memory",
+    "limits.requestBody",
+    "limits.responseBody",
+    "limits.headers",
+    "limits.logs",
+    "limits.values",
+    "reuse.maxMemory",
+  ];
   const DURATIONS = ["limits.timeout", "limits.idle", "limits.duration", "limits.cpu", "reuse.maxIdle", "reuse.maxAge"];
   const COUNTS = ["limits.concurrency", "limits.handles", "reuse.maxRequests"];
   const at = (path: string, value: unknown): object => {
@@ -121,12 +164,14 @@ describe("a field of a manifest", () => {
 
   it.each(SIZES)("%s takes a size and refuses anything else", (path) => {
     expect(() => read(at(path, "8KiB"))).not.toThrow();
-    for (const wrong of ["10s", "64mib", "", "-1B", 64, null, ["8KiB"]]) expect(refused(at(path, wrong)), String(wrong)).toEqual([`${path}: ${SIZE}`]);
+    for (const wrong of ["10s", "64mib", "", "-1B", 64, null, ["8KiB"]])
+      expect(refused(at(path, wrong)), String(wrong)).toEqual([`${path}: ${SIZE}`]);
   });
 
   it.each(DURATIONS)("%s takes a duration and refuses anything else", (path) => {
     expect(() => read(at(path, "8s"))).not.toThrow();
-    for (const wrong of ["8KiB", "8", "8 sec", "", 8, null]) expect(refused(at(path, wrong)), String(wrong)).toEqual([`${path}: ${DURATION}`]);
+    for (const wrong of ["8KiB", "8", "8 sec", "", 8, null])
+      expect(refused(at(path, wrong)), String(wrong)).toEqual([`${path}: ${DURATION}`]);
   });
 
   it.each(COUNTS)("%s takes a whole number from 1 on and refuses anything else", (path) => {
@@ -149,9 +194,13 @@ describe("a field of a manifest", () => {
   });
 
   it.each(["a", "a1", "a-b-c", "a".repeat(63)])("name may be %s", (name) => expect(read({ name }).name).toBe(name));
-  it.each(["", "A", "1a", "-a", "a_b", "a.b", "a/b", "a".repeat(64), "a\n"])("name may not be %j", (name) => expect(refused({ name })[0]).toMatch(/^name: expected a name of /));
+  it.each(["", "A", "1a", "-a", "a_b", "a.b", "a/b", "a".repeat(64), "a\n"])("name may not be %j", (name) =>
+    expect(refused({ name })[0]).toMatch(/^name: expected a name of /),
+  );
 
-  it.each(["/", "/*", "/a", "/a/", "/a/*", "/:id", "/a/:id/*", "/-", "/a%2Fb", "/caf\u00e9"])("routes may hold %s", (route) => expect(read({ routes: [route] }).routes).toEqual([route]));
+  it.each(["/", "/*", "/a", "/a/", "/a/*", "/:id", "/a/:id/*", "/-", "/a%2Fb", "/caf\u00e9"])("routes may hold %s", (route) =>
+    expect(read({ routes: [route] }).routes).toEqual([route]),
+  );
   it.each([
     ["a", 'expected a path that begins with "/", without query or fragment'],
     ["/a?b", 'expected a path that begins with "/", without query or fragment'],
@@ -164,12 +213,15 @@ describe("a field of a manifest", () => {
 
   it("routes may be empty: then nothing leads to the task", () => expect(read({ routes: [] }).routes).toEqual([]));
 
-  const BUILD = 'build: expected { "source": FILE, "world": "http", "engine": "quickjs" }, of which the last two may be left out, or { "command": LINE }';
-  it.each([{}, { source: "a", command: "b" }, { source: 3 }, { source: "a", engine: "v8" }, { source: "a", world: "cli" }, "make"])("build may not be %j", (build) =>
-    expect(refused({ build })).toEqual([BUILD]),
+  const BUILD =
+    'build: expected { "source": FILE, "world": "http", "engine": "quickjs" }, of which the last two may be left out, or { "command": LINE }';
+  it.each([{}, { source: "a", command: "b" }, { source: 3 }, { source: "a", engine: "v8" }, { source: "a", world: "cli" }, "make"])(
+    "build may not be %j",
+    (build) => expect(refused({ build })).toEqual([BUILD]),
   );
   it("build may be a command", () => expect(read({ build: { command: "make" } }).build).toEqual({ command: "make" }));
-  it("build with a field too many is refused by its name", () => expect(refused({ build: { source: "a", wrold: "http" } })).toEqual(["build.wrold: unknown field"]));
+  it("build with a field too many is refused by its name", () =>
+    expect(refused({ build: { source: "a", wrold: "http" } })).toEqual(["build.wrold: unknown field"]));
 
   it.each([
     [{ component: "" }, "component: Too small: expected string to have >=1 characters"],
@@ -207,7 +259,28 @@ describe("a field whose mechanism has not landed", () => {
   ])("is refused where only some of its values are supported: %j", (fields, line) => expect(refused(fields)).toEqual([line]));
 
   it("is every field of the contract that is not supported", () => {
-    const contract = ["name", "component", "build", "routes", "access", "limits", "reuse", "capacity", "config", "secrets", "stores", "outbound", "env", "files", "sockets", "provides", "uses", "sidecars", "idempotent", "triggers"];
+    const contract = [
+      "name",
+      "component",
+      "build",
+      "routes",
+      "access",
+      "limits",
+      "reuse",
+      "capacity",
+      "config",
+      "secrets",
+      "stores",
+      "outbound",
+      "env",
+      "files",
+      "sockets",
+      "provides",
+      "uses",
+      "sidecars",
+      "idempotent",
+      "triggers",
+    ];
     expect(Object.keys(manifestSchema.shape).sort()).toEqual(["$schema", ...contract].sort());
   });
 });

@@ -128,8 +128,12 @@ function reference(patterns: readonly string[], path: string): string | undefine
 
 describe("in any table", () => {
   const segment = fc.constantFrom("a", "b", "c", "", ":x", ":y", ":");
-  const pattern = fc.tuple(fc.array(segment, { maxLength: 4 }), fc.boolean()).map(([parts, rest]) => `/${[...parts, ...(rest ? ["*"] : [])].join("/")}`);
-  const path = fc.array(fc.constantFrom("a", "b", "c", "d", "", ":", "*"), { minLength: 1, maxLength: 5 }).map((parts) => `/${parts.join("/")}`);
+  const pattern = fc
+    .tuple(fc.array(segment, { maxLength: 4 }), fc.boolean())
+    .map(([parts, rest]) => `/${[...parts, ...(rest ? ["*"] : [])].join("/")}`);
+  const path = fc
+    .array(fc.constantFrom("a", "b", "c", "d", "", ":", "*"), { minLength: 1, maxLength: 5 })
+    .map((parts) => `/${parts.join("/")}`);
 
   it("the match is the one that a naive reading of the rules gives", () => {
     fc.assert(

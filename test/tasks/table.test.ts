@@ -47,12 +47,16 @@ describe("the table of tasks", () => {
     const message = "task b has the route /users/:name, which matches the same paths as /users/:id of task a; change one of them";
     expect(() => table.put(fakeTask("b", { routes: ["/c", "/users/:name"] }))).toThrow(new UserError(message));
     expect([table.match("/users/1"), table.match("/b"), table.match("/c"), table.get("b")]).toEqual([a, b, undefined, b]);
-    expect(() => table.put(fakeTask("c", { routes: ["/b"] }))).toThrow("task c has the route /b, which matches the same paths as /b of task b");
+    expect(() => table.put(fakeTask("c", { routes: ["/b"] }))).toThrow(
+      "task c has the route /b, which matches the same paths as /b of task b",
+    );
     expect(table.names()).toEqual(["a", "b"]);
   });
 
   it("refuses a task that has one route twice", () => {
-    expect(() => new TaskTable().put(fakeTask("a", { routes: ["/x", "/x"] }))).toThrow("task a has the route /x, which matches the same paths as /x of task a");
+    expect(() => new TaskTable().put(fakeTask("a", { routes: ["/x", "/x"] }))).toThrow(
+      "task a has the route /x, which matches the same paths as /x of task a",
+    );
   });
 
   it("takes over a route that its owner has given up", () => {

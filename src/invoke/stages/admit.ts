@@ -10,7 +10,10 @@ export function admit(incoming: Incoming, task: Task, draining: boolean): Proble
   const { limits } = task.version.manifest;
   const declared = incoming.contentLength ?? incoming.body?.length ?? 0;
   if (declared > limits.requestBody) {
-    return { code: "request/body-too-large", detail: `limits.requestBody allows ${limits.requestBody} bytes; the request has ${declared}.` };
+    return {
+      code: "request/body-too-large",
+      detail: `limits.requestBody allows ${limits.requestBody} bytes; the request has ${declared}.`,
+    };
   }
   const headers = incoming.target.length + headerBytes(incoming.headers);
   if (headers > limits.headers) {
