@@ -43,7 +43,6 @@ describe("an instance that several runs share", () => {
   const counter = (): Promise<number> => engine.program("counter-p3", { maxConcurrent: 3 });
   const behave = (): Promise<number> => engine.program("behave-p3", { maxConcurrent: 4 });
 
-  /** A run that is in the guest already. */
   it("has them in the guest at once, up to as many as it may", async () => {
     const program = await counter();
     const on = await engine.prepare(program);
@@ -53,6 +52,17 @@ describe("an instance that several runs share", () => {
     expect(answers.map(({ body }) => body)).toEqual(["1\n", "2\n", "3\n", "4\n", "5\n", "6\n"]);
     const atOnce = answers.map(({ headers }) => Number(headers["x-at-once"]));
     expect(Math.max(...atOnce)).toBe(3);
+  });
+
+  it("lets a run in that comes together with one that hangs", async () => {
+    const program = await behave();
+    const on = engine.slot();
+    const hanging = engine.run(program, "/hang", { on, last: false });
+    const quick = engine.run(program, "/", { on, last: false, deadlines: { head: 3000 } });
+    expect((await quick.answer()).status).toBe(200);
+    expect(hanging.over).toBeUndefined();
+    hanging.cancel();
+    await engine.gone(on);
   });
 
   it("answers each run for itself", async () => {

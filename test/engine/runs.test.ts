@@ -164,6 +164,22 @@ describe("an instance", () => {
     await engine.gone(on);
   });
 
+  it("takes runs in the order of the commands, though they come at once", async () => {
+    const program = await engine.program("counter-p3");
+    const on = engine.slot();
+    const runs = [false, false, true].map((last) => engine.run(program, "/?ms=5", { on, last, deadlines: { total: 3000 } }));
+    expect(await Promise.all(runs.map(async (run) => (await run.answer()).body))).toEqual(["1\n", "2\n", "3\n"]);
+  });
+
+  it("takes the next run as soon as the one before has settled, however long that has computed", async () => {
+    const program = await engine.program("behave-p3");
+    const on = await engine.prepare(program);
+    for (let i = 0; i < 25; i++) {
+      const { outcome } = await engine.run(program, "/cpu?ms=25", { on, last: i === 24, deadlines: { total: 3000 } }).answer();
+      expect(outcome).toEqual({ kind: "ok", exit: 0 });
+    }
+  });
+
   it("is gone after a trap", async () => {
     const program = await behave();
     const on = engine.slot();
