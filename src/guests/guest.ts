@@ -10,6 +10,7 @@
 import { waitFor } from "wasi:clocks/monotonic-clock@0.3.0";
 import { getStderr } from "wasi:cli/stderr@0.2.12";
 import { getStdout } from "wasi:cli/stdout@0.2.12";
+import { getInsecureSeed } from "wasi:random/insecure-seed@0.3.0";
 import { Fields, Request as WasiRequest, Response as WasiResponse, type ErrorCode, type Result } from "wasi:http/types@0.3.0";
 import { decodeUtf8, encodeUtf8 } from "./utf8.js";
 
@@ -58,9 +59,33 @@ export class BodyError extends Error {
   override readonly name = "BodyError";
 }
 
+/**
+ * The component is a snapshot of the engine after the source's top level has run, the state of `Math.random`
+ * included: without a seed of its own, every clean instance would draw the same numbers.
+ */
+let seeded = false;
+
+function seedRandom(): void {
+  seeded = true;
+  const [high, low] = getInsecureSeed();
+  // sfc32 (Chris Doty-Humphrey, PractRand), after the rounds it needs to mix a seed.
+  let [a, b, c, d] = [high / 2 ** 32, high / 2 ** 11, low / 2 ** 32, low / 2 ** 11].map((part) => part >>> 0) as [number, number, number, number];
+  const next = (): number => {
+    const sum = (a + b + d) | 0;
+    d = (d + 1) | 0;
+    a = b ^ (b >>> 9);
+    b = (c + (c << 3)) | 0;
+    c = ((c << 21) | (c >>> 11)) + sum;
+    return sum >>> 0;
+  };
+  for (let round = 0; round < 12; round++) next();
+  Math.random = () => (next() + next() / 2 ** 32) / 2 ** 32;
+}
+
 export function serve(handler: GuestHandler): HttpExport {
   return {
     async handle(wasiRequest) {
+      if (!seeded) seedRandom();
       const incoming = new IncomingRequest(wasiRequest);
       try {
         return respond(await handler(incoming));

@@ -56,6 +56,11 @@ declare module "wasi:clocks/monotonic-clock@0.3.0" {
   export function waitFor(nanoseconds: number): Promise<void>;
 }
 
+declare module "wasi:random/insecure-seed@0.3.0" {
+  /** Two 64-bit integers, as numbers: the low bits of large ones are lost. */
+  export function getInsecureSeed(): [number, number];
+}
+
 declare module "wasi:cli/stderr@0.2.12" {
   export function getStderr(): wit.OutputStream;
 }
