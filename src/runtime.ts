@@ -146,6 +146,7 @@ export class Runtime implements AsyncDisposable {
    * Throws a `UserError` that says what is wrong with manifest or component; nothing has changed then.
    */
   async deploy(deployment: Deployment): Promise<DeployedTask> {
+    this.#mustBeOpen();
     const source = deployment.source ?? deployment.manifest.component ?? "the component";
     const where = `the manifest of ${deployment.manifest.name}`;
     const manifest = readManifest({ component: "component.wasm", ...deployment.manifest }, where);
@@ -294,14 +295,18 @@ export class Runtime implements AsyncDisposable {
 
   #retire(task: Task): void {
     this.#executor.removeProgram(task.version.program);
-    this.#engine.unlink(task.version.program);
   }
 
   #ports(): { executor: Executor; clock: typeof systemClock } {
     return { executor: this.#executor, clock: systemClock };
   }
 
+  #mustBeOpen(): void {
+    if (this.#draining) throw new UserError("the runtime is closed: it takes no more tasks and runs");
+  }
+
   #task(name: string): Task {
+    this.#mustBeOpen();
     const task = this.#tasks.get(name);
     if (task !== undefined) return task;
     const names = this.#tasks.names();

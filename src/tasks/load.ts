@@ -13,7 +13,7 @@ export interface TaskFiles {
   readonly path: string;
 }
 
-export const MANIFEST_FILE = "pilotlight.json";
+const MANIFEST_FILE = "pilotlight.json";
 
 /** Loads the task whose manifest, or whose folder, is at `path`. Throws a `UserError` that names the file. */
 export function loadTask(path: string): TaskFiles {

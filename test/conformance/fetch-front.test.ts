@@ -7,7 +7,8 @@ const portable: Subject = {
   name: "portable fetch",
   async start(tasks) {
     const node = await startRuntime(tasks);
-    const get = async (path: string, init?: RequestInit): Promise<Response> => node.runtime.fetch(new Request(`http://host.test${path}`, init));
+    const get = async (path: string, init?: RequestInit): Promise<Response> =>
+      node.runtime.fetch(new Request(`http://host.test${path}`, init));
     return {
       ...node,
       get,
@@ -22,7 +23,7 @@ const portable: Subject = {
           run: runOf(response),
           written: () => written,
           read: async (bytes) => {
-            for (let read = 0; read < bytes; ) read += (await reader.read()).value!.byteLength;
+            for (let read = 0; read < bytes;) read += (await reader.read()).value!.byteLength;
           },
           leave: () => leave.abort(),
         };

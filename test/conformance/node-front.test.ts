@@ -25,7 +25,7 @@ const server: Subject = {
           run: String(answer.headers["pilotlight-run"]),
           written: () => written,
           read: async (bytes) => {
-            for (let read = 0; read < bytes; ) {
+            for (let read = 0; read < bytes;) {
               const piece = answer.read() as Buffer | null;
               if (piece === null) await once(answer, "readable");
               else read += piece.byteLength;

@@ -37,7 +37,11 @@ describe.each(WASI)("WASI %s", (wasi) => {
       }
       expect(back).toEqual({ bytes: MIB * 2 ** 20, crc: sent.crc });
       expect(echo.program.peakMiB() - before).toBeLessThan(GROWTH_MIB);
-      expect(await echo.log.run(String(answer.headers["pilotlight-run"]))).toMatchObject({ outcome: "ok", bytesIn: back.bytes, bytesOut: back.bytes });
+      expect(await echo.log.run(String(answer.headers["pilotlight-run"]))).toMatchObject({
+        outcome: "ok",
+        bytesIn: back.bytes,
+        bytesOut: back.bytes,
+      });
     },
     60_000 + 200 * MIB,
   );

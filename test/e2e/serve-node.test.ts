@@ -20,16 +20,19 @@ beforeAll(async () => {
   admin = /admin plane (\S+)\/\n/.exec(node.program.stderr)?.[1] as string;
 }, 60_000);
 
-it("build makes the hello example's component and says what it made", async () => {
+it("build makes a component of a JavaScript file, and what that says of its run is not believed", async () => {
   const folder = tempDir({
     "pilotlight.json": { name: "tiny", component: "tiny.wasm", build: { source: "index.js" } },
-    "index.js": 'import { serve } from "pilotlight/guest";\nexport const handler = serve(() => "built");\n',
+    "index.js": `import { serve } from "pilotlight/guest";
+      export const handler = serve(() => ({ headers: { "pilotlight-run": "mine", "server-timing": "mine" }, body: "built" }));\n`,
   });
   const built = await runProgram(["build", folder], { cwd: folder });
   expect(built).toMatchObject({ exit: 0, stdout: "" });
   expect(built.stderr).toMatch(/^built tiny\.wasm: \d+ KiB in \d+\.\d s\n$/);
   const tiny = await startProgram([join(folder, "tiny.wasm")]);
-  expect(await (await tiny.get("/")).text()).toBe("built");
+  const response = await tiny.get("/");
+  expect([await response.text(), response.headers.get("server-timing")]).toEqual(["built", "mine"]);
+  runOf(response);
 }, 60_000);
 
 describe("a node", () => {

@@ -18,7 +18,11 @@ describe.each(WASI)("WASI %s", (wasi) => {
 
   describe("trailers", () => {
     it("of a request reach the component, and its own come back, without what frames or routes a message", async () => {
-      const answer = await rawRequest(node.port, ["POST /echo HTTP/1.1", "Host: a", "TE: trailers", "Transfer-Encoding: chunked", "Trailer: X-Sum"], CHUNKED_WITH_TRAILER);
+      const answer = await rawRequest(
+        node.port,
+        ["POST /echo HTTP/1.1", "Host: a", "TE: trailers", "Transfer-Encoding: chunked", "Trailer: X-Sum"],
+        CHUNKED_WITH_TRAILER,
+      );
       expect(answer).toMatchObject({ status: 200, body: "hello!", trailers: [["x-sum", "42"]] });
     });
 
@@ -89,7 +93,13 @@ describe.each(WASI)("WASI %s", (wasi) => {
   it("pipelined requests are answered in their order, whichever run is done first", async () => {
     const wire = await openWire(node.port);
     const ask = (path: string, body = ""): string => `POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
-    wire.raw(ask("/sleep?ms=150") + ask("/echo", "second") + ask("/trap") + ask("/hello") + "GET /status?code=404 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    wire.raw(
+      ask("/sleep?ms=150") +
+        ask("/echo", "second") +
+        ask("/trap") +
+        ask("/hello") +
+        "GET /status?code=404 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+    );
     await wire.closed;
     const answers = parseAnswers(wire.text);
     expect(answers.map(({ status, body }) => [status, body.slice(0, 6)])).toEqual([
@@ -174,7 +184,11 @@ describe.each(WASI)("WASI %s", (wasi) => {
       ["a request that is not HTTP", ["GET / HTTP/1.1", "no colon"], 400],
       ["a request without Host", ["GET /hello HTTP/1.1"], 400],
       ["a body too large", ["POST /hello HTTP/1.1", "Host: a", "Content-Length: 99999999"], 413],
-      ["headers beyond the task's limit", ["GET / HTTP/1.1", "Host: a", `X-Big: ${"v".repeat(200)}`, ...Array.from({ length: 200 }, (_, i) => `X-${i}: ${"v".repeat(200)}`)], 431],
+      [
+        "headers beyond the task's limit",
+        ["GET / HTTP/1.1", "Host: a", `X-Big: ${"v".repeat(200)}`, ...Array.from({ length: 200 }, (_, i) => `X-${i}: ${"v".repeat(200)}`)],
+        431,
+      ],
       ["headers beyond the server's limit", ["GET /hello HTTP/1.1", "Host: a", `X-Big: ${"v".repeat(1_000_000)}`], 431],
       ["an upgrade", ["GET /hello HTTP/1.1", "Host: a", "Connection: upgrade", "Upgrade: websocket"], 501],
       ["CONNECT", ["CONNECT a:1 HTTP/1.1", "Host: a"], 501],

@@ -29,6 +29,8 @@ pub(crate) struct Active {
     /// CPU time of the instance when the run began.
     pub cpu_base: Duration,
     expects_answer: bool,
+    /// How the run will have ended, where the guest has said so.
+    verdict: Option<Outcome>,
     settled: bool,
     shared: Arc<Shared>,
 }
@@ -54,6 +56,7 @@ impl Active {
             usage: Usage::default(),
             cpu_base: Duration::ZERO,
             expects_answer,
+            verdict: None,
             settled: false,
             shared,
         }
@@ -75,6 +78,12 @@ impl Active {
             return Some(outcome);
         }
         match self.answer.poll(cx, &self.run, &self.shared) {
+            // The guest's own word, and its store is as sound as before: the run ends when the call has returned.
+            Progress::Failed(outcome @ Outcome::GuestError { code: "error-code", .. }) => {
+                self.answer.give_up();
+                self.state.answered.store(true, Ordering::Release);
+                self.verdict = Some(outcome);
+            }
             Progress::Failed(outcome) => return Some(outcome),
             Progress::Moved => self.moved = Instant::now(),
             Progress::Waiting => {}
@@ -86,12 +95,13 @@ impl Active {
         None
     }
 
-    /// Sends what the guest has written so far.
-    pub fn flush(&mut self) {
-        self.answer.flush(&self.run, &self.shared);
+    /// Sends what the guest has written so far; true when that was anything.
+    pub fn flush(&mut self) -> bool {
+        let sent = self.answer.flush(&self.run, &self.shared);
         if self.answer.is_done() {
             self.state.answered.store(true, Ordering::Release);
         }
+        sent
     }
 
     /// Nothing of it is left: the export has returned and all of the answer is out.
@@ -142,6 +152,10 @@ impl Active {
 
     /// Ends the run. `dropped` lines and the instance's `memory` and `cpu` go into its usage.
     pub fn settle(mut self, outcome: Outcome, cpu: Duration, memory: u64, dropped: u64) {
+        let outcome = match (self.verdict.take(), outcome) {
+            (Some(verdict), Outcome::Ok { .. }) => verdict,
+            (_, outcome) => outcome,
+        };
         // An HTTP handler that ends well without its answer being whole (it has called `exit`) has not done its work.
         let outcome = match outcome {
             Outcome::Ok { .. } if !self.is_answered() => {

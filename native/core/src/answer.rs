@@ -121,7 +121,7 @@ impl Answer {
                             return Progress::Failed(Outcome::Limit { limit: Limit::ResponseBody, used: self.bytes, allowed: self.limit });
                         }
                         self.buffer.extend_from_slice(&bytes);
-                        if self.buffer.len() >= EVENT_BYTES {
+                        if self.buffer.len() > EVENT_BYTES {
                             self.flush(run, shared);
                         }
                     }
@@ -144,43 +144,51 @@ impl Answer {
         if moved { Progress::Moved } else { Progress::Waiting }
     }
 
-    /// Sends what there is: the guest has paused, or is done.
-    pub(crate) fn flush(&mut self, run: &Run, shared: &Shared) {
-        let ended = self.body.is_none() && (self.head_sent || self.head.is_some());
+    /// Sends what there is, as far as the client's credit goes: the guest has paused, or is done. True when something
+    /// went out, so that there is room for more.
+    pub(crate) fn flush(&mut self, run: &Run, shared: &Shared) -> bool {
+        let mut sent = self.head.is_some();
         if let Some(head) = self.head.take() {
             self.head_sent = true;
-            let mut body = self.buffer.split();
-            // The event's own limit; what is over follows as chunks.
-            let rest = (body.len() > EVENT_BYTES).then(|| body.split_off(EVENT_BYTES));
-            run.spend(body.len());
-            self.done = ended && rest.is_none();
+            let body = self.next_piece(run);
+            self.done = self.is_drained();
             shared.events.push(Event::Head {
                 run: run.handle,
                 status: head.status.as_u16(),
                 headers: headers_into(&head.headers),
-                body: (!body.is_empty()).then(|| body.freeze()),
+                body,
                 ended: self.done,
                 trailers: if self.done { self.trailers.take() } else { None },
                 start: self.start,
             });
-            if let Some(rest) = rest {
-                self.send(rest.freeze(), run, shared);
-            }
-        } else if !self.buffer.is_empty() {
-            let bytes = self.buffer.split().freeze();
-            self.send(bytes, run, shared);
         }
-        if ended && !self.done {
+        while let Some(bytes) = self.next_piece(run) {
+            sent = true;
+            shared.events.push(Event::Chunk { run: run.handle, bytes });
+        }
+        if self.head_sent && !self.done && self.is_drained() {
             self.done = true;
+            sent = true;
             shared.events.push(Event::End { run: run.handle, trailers: self.trailers.take() });
         }
+        sent
     }
 
-    fn send(&mut self, mut bytes: Bytes, run: &Run, shared: &Shared) {
-        while !bytes.is_empty() {
-            let piece = bytes.split_to(bytes.len().min(EVENT_BYTES));
-            run.spend(piece.len());
-            shared.events.push(Event::Chunk { run: run.handle, bytes: piece });
-        }
+    /// The run has ended without an answer: nothing of one will come.
+    pub(crate) fn give_up(&mut self) {
+        (self.head, self.body, self.done) = (None, None, true);
+    }
+
+    /// Nothing is left to read from the guest, and nothing of it to send.
+    fn is_drained(&self) -> bool {
+        self.body.is_none() && self.buffer.is_empty()
+    }
+
+    /// What fits an event and the client's credit.
+    fn next_piece(&mut self, run: &Run) -> Option<Bytes> {
+        let credit = usize::try_from(run.output_credit()).unwrap_or(0);
+        let length = self.buffer.len().min(EVENT_BYTES).min(credit);
+        run.spend(length);
+        (length > 0).then(|| self.buffer.split_to(length).freeze())
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -62,7 +62,22 @@ pub struct Shared {
 /// A slot remembers its last generation when it is empty, so that a late command cannot raise the dead.
 struct Slot {
     generation: u32,
-    mailbox: Option<Arc<Mailbox>>,
+    held: Option<Held>,
+}
+
+/// How long a component that no program is made of stays mapped: whoever has loaded it is about to link it.
+const KEPT: Duration = Duration::from_secs(60);
+
+struct Loaded {
+    component: Component,
+    at: Instant,
+}
+
+/// An instance, and what it was made of: its program may have been unlinked since.
+#[derive(Clone)]
+struct Held {
+    mailbox: Arc<Mailbox>,
+    program: Arc<Program>,
 }
 
 /// Gauges that go back to where they were when nothing runs.
@@ -92,7 +107,7 @@ pub struct Engine {
     allocator: Allocator,
     artefacts: Arc<Artefacts>,
     linker: Arc<Linker<Host>>,
-    components: Arc<RwLock<HashMap<String, Component>>>,
+    components: Arc<RwLock<HashMap<String, Loaded>>>,
     programs: Arc<RwLock<HashMap<u32, Arc<Program>>>>,
     next_program: Arc<AtomicU32>,
     runtime: Option<Runtime>,
@@ -148,7 +163,7 @@ impl Engine {
                 description["cached"] = loaded.cached.into();
                 description["compileNanoseconds"] = (begin.elapsed().as_nanos() as u64).into();
                 description["compiledBytes"] = loaded.compiled_bytes.into();
-                write(&components).insert(loaded.digest, loaded.component);
+                write(&components).insert(loaded.digest, Loaded { component: loaded.component, at: Instant::now() });
                 Ok(description.to_string())
             });
             shared.events.push(Event::Loaded { request, result });
@@ -182,26 +197,23 @@ impl Engine {
     }
 
     pub fn unlink(&self, program: u32) {
-        let program = write(&self.programs).remove(&program);
-        let Some(program) = program else { return };
-        let digest = program.spec.digest.clone();
-        drop(program);
-        // The component stays mapped while another program is made of it.
-        if !read(&self.programs).values().any(|other| other.spec.digest == digest) {
-            write(&self.components).remove(&digest);
+        if write(&self.programs).remove(&program).is_none() {
+            return;
         }
+        let programs = read(&self.programs);
+        write(&self.components)
+            .retain(|digest, loaded| loaded.at.elapsed() < KEPT || programs.values().any(|program| program.spec.digest == *digest));
     }
 
     /// Makes an instance in an unused slot; `Ready` or `Failed` says how that went.
     pub fn prepare(&self, id: InstanceId, program: u32) {
         match self.program(program) {
             Ok(program) => {
-                let Lookup::Unused = self.shared.mailbox(id) else {
+                let Lookup::Unused = self.shared.lookup(id) else {
                     return self.shared.events.push(Event::Failed { slot: id.slot, generation: id.generation, outcome: in_use() });
                 };
-                let mailbox = Arc::new(Mailbox::default());
-                self.shared.claim(id, mailbox.clone());
-                self.spawn(program, id, mailbox);
+                let held = self.shared.claim(id, program);
+                self.spawn(id, held);
             }
             Err(outcome) => self.shared.events.push(Event::Failed { slot: id.slot, generation: id.generation, outcome }),
         }
@@ -209,31 +221,27 @@ impl Engine {
 
     /// Runs a frame on an instance, made on the way if the slot is unused.
     pub fn run(&self, id: InstanceId, program: u32, handle: u64, frame: Frame, deadlines: Deadlines, last: bool) {
-        let program = match self.program(program) {
-            Ok(program) => program,
-            Err(outcome) => return self.refuse(id, handle, outcome),
-        };
-        let (mailbox, fresh) = match self.shared.mailbox(id) {
-            Lookup::Held(mailbox) => (mailbox, false),
-            Lookup::Unused => {
-                let mailbox = Arc::new(Mailbox::default());
-                self.shared.claim(id, mailbox.clone());
-                (mailbox, true)
-            }
+        let (held, fresh) = match self.shared.lookup(id) {
+            Lookup::Held(held) => (held, false),
+            Lookup::Unused => match self.program(program) {
+                Ok(program) => (self.shared.claim(id, program), true),
+                Err(outcome) => return self.refuse(id, handle, outcome),
+            },
             Lookup::Stale => {
                 return self.shared.events.push(Event::LeaseRefused { slot: id.slot, generation: id.generation, run: handle });
             }
         };
-        let run = Arc::new(Run::new(handle, mailbox.signal.clone(), program.spec.limits.request_body_bytes, self.shared.clone()));
+        let limit = held.program.spec.limits.request_body_bytes;
+        let run = Arc::new(Run::new(handle, held.mailbox.signal.clone(), limit, self.shared.clone()));
         self.shared.runs().insert(handle, run.clone());
         let order = Order { run, frame, deadlines, last, received: Instant::now() };
-        if !mailbox.post(order) {
+        if !held.mailbox.post(order) {
             // The instance ended between the owner's last event and this command.
             self.shared.runs().remove(&handle);
             return self.shared.events.push(Event::LeaseRefused { slot: id.slot, generation: id.generation, run: handle });
         }
         if fresh {
-            self.spawn(program, id, mailbox);
+            self.spawn(id, held);
         }
     }
 
@@ -270,8 +278,8 @@ impl Engine {
 
     /// Ends an instance once its runs have settled; a stale name is ignored, the instance is gone already.
     pub fn retire(&self, id: InstanceId) {
-        if let Lookup::Held(mailbox) = self.shared.mailbox(id) {
-            mailbox.retire();
+        if let Lookup::Held(held) = self.shared.lookup(id) {
+            held.mailbox.retire();
         }
     }
 
@@ -299,10 +307,10 @@ impl Engine {
     /// Ends every instance; [`Event::Closed`] follows when all are gone. Runs in progress settle as `platform`.
     pub fn close(&self) {
         self.shared.closing.store(true, Ordering::SeqCst);
-        let mailboxes: Vec<_> = self.shared.slots().values().filter_map(|slot| slot.mailbox.clone()).collect();
-        let none = mailboxes.is_empty();
-        for mailbox in mailboxes {
-            mailbox.abandon();
+        let instances: Vec<_> = self.shared.slots().values().filter_map(|slot| slot.held.clone()).collect();
+        let none = instances.is_empty();
+        for held in instances {
+            held.mailbox.abandon();
         }
         if none {
             self.shared.events.push(Event::Closed);
@@ -323,7 +331,7 @@ impl Engine {
     }
 
     fn component(&self, digest: &str) -> Result<Component, String> {
-        read(&self.components).get(digest).cloned().ok_or_else(|| format!("component {digest} is not loaded"))
+        read(&self.components).get(digest).map(|loaded| loaded.component.clone()).ok_or_else(|| format!("component {digest} is not loaded"))
     }
 
     /// The linker for a component: the common one, or a copy that also has its script imports.
@@ -340,9 +348,9 @@ impl Engine {
         self.shared.runs().get(&run).cloned()
     }
 
-    fn spawn(&self, program: Arc<Program>, id: InstanceId, mailbox: Arc<Mailbox>) {
+    fn spawn(&self, id: InstanceId, held: Held) {
         if let Some(runtime) = &self.runtime {
-            runtime.spawn(instance::live(self.shared.clone(), program, id, mailbox));
+            runtime.spawn(instance::live(self.shared.clone(), held.program, id, held.mailbox));
         }
     }
 
@@ -364,7 +372,7 @@ impl Drop for Engine {
 }
 
 enum Lookup {
-    Held(Arc<Mailbox>),
+    Held(Held),
     Unused,
     Stale,
 }
@@ -382,14 +390,16 @@ impl Shared {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn claim(&self, id: InstanceId, mailbox: Arc<Mailbox>) {
-        self.slots().insert(id.slot, Slot { generation: id.generation, mailbox: Some(mailbox) });
+    fn claim(&self, id: InstanceId, program: Arc<Program>) -> Held {
+        let held = Held { mailbox: Arc::default(), program };
+        self.slots().insert(id.slot, Slot { generation: id.generation, held: Some(held.clone()) });
+        held
     }
 
-    fn mailbox(&self, id: InstanceId) -> Lookup {
+    fn lookup(&self, id: InstanceId) -> Lookup {
         match self.slots().get(&id.slot) {
-            Some(Slot { generation, mailbox: Some(mailbox) }) if *generation == id.generation => Lookup::Held(mailbox.clone()),
-            Some(Slot { generation, mailbox: None }) if *generation < id.generation => Lookup::Unused,
+            Some(Slot { generation, held: Some(held) }) if *generation == id.generation => Lookup::Held(held.clone()),
+            Some(Slot { generation, held: None }) if *generation < id.generation => Lookup::Unused,
             Some(_) => Lookup::Stale,
             None => Lookup::Unused,
         }
@@ -401,9 +411,9 @@ impl Shared {
         if let Some(slot) = slots.get_mut(&id.slot)
             && slot.generation == id.generation
         {
-            slot.mailbox = None;
+            slot.held = None;
         }
-        let last = self.closing.load(Ordering::SeqCst) && slots.values().all(|slot| slot.mailbox.is_none());
+        let last = self.closing.load(Ordering::SeqCst) && slots.values().all(|slot| slot.held.is_none());
         drop(slots);
         self.events.push(Event::Retired { slot: id.slot, generation: id.generation });
         if last {
@@ -441,7 +451,6 @@ fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<Host>> {
 }
 
 fn grant(spec: &ProgramSpec) -> Grant {
-    use std::time::Duration;
     let outbound = &spec.outbound;
     Grant {
         origins: outbound.origins.clone(),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 use crate::events::HeaderBlock;
@@ -50,6 +51,8 @@ pub struct Deadlines {
 pub enum FrameError {
     #[error("the method {0:?} is not an HTTP method")]
     Method(String),
+    #[error("the authority {0:?} is not a host with an optional port")]
+    Authority(String),
     #[error("the target {0:?} is not a valid path and query")]
     Target(String),
     #[error("the header {0:?} is not valid")]
@@ -61,6 +64,7 @@ impl HttpFrame {
     pub fn head(&self) -> Result<http::request::Builder, FrameError> {
         let method = Method::from_bytes(self.method.as_bytes()).map_err(|_| FrameError::Method(self.method.clone()))?;
         let authority = if self.authority.is_empty() { "localhost" } else { &self.authority };
+        let authority = Authority::try_from(authority).map_err(|_| FrameError::Authority(self.authority.clone()))?;
         let uri = Uri::builder()
             .scheme(self.scheme.as_str())
             .authority(authority)

@@ -452,15 +452,9 @@ impl Task {
         }
     }
 
-    /// True when an answer's last piece went out, which the guest's side may be waiting for.
+    /// Sends what guests have written; true when anything went out, which the guest's side may be waiting for.
     fn flush(&mut self) -> bool {
-        let mut ended = false;
-        for active in &mut self.actives {
-            let before = active.answer.is_done();
-            active.flush();
-            ended |= !before && active.answer.is_done();
-        }
-        ended
+        self.actives.iter_mut().fold(false, |sent, active| active.flush() || sent)
     }
 
     /// Wakes the task at the next deadline. Most runs end before they need a timer at all.

@@ -18,10 +18,10 @@ use crate::answer::AnswerSlot;
 use crate::events::Event;
 use crate::frame::{Frame, HttpFrame};
 use crate::host::Host;
-use crate::outcome::Outcome;
+use crate::outcome::{Limit, Outcome};
 use crate::program::{CommandEntry, HttpEntry};
 use crate::run::{InputBody, Run};
-use crate::values;
+use crate::values::{self, ValueError};
 
 /// How far a job is; written by the guest's side, read by the instance's task.
 #[derive(Default)]
@@ -263,6 +263,9 @@ async fn call(
     };
     match json {
         Ok(json) => shared.events.push(Event::Result { run: run.handle, json }),
+        Err(ValueError::TooLarge { reached, limit, .. }) => {
+            state.fail(Outcome::Limit { limit: Limit::Values, used: reached as u64, allowed: limit as u64 })
+        }
         Err(error) => state.fail(Outcome::GuestError { code: "bad-answer", message: error.to_string() }),
     }
     Ok(())

@@ -91,7 +91,7 @@ pub struct Evidence {
 }
 
 /// wasmtime's error for values past the fuel is private; its text is not.
-const FUEL_EXHAUSTED: &str = "too much data";
+const FUEL_EXHAUSTED: &str = "too much data is being copied between the host and the guest";
 
 /// Blames an error that ended a store.
 pub fn blame(error: &wasmtime::Error, evidence: Evidence) -> Outcome {
@@ -109,7 +109,7 @@ pub fn blame(error: &wasmtime::Error, evidence: Evidence) -> Outcome {
         let allowed = evidence.header_limit;
         return Outcome::Limit { limit: Limit::ResponseHeaders, used: allowed + 1, allowed };
     }
-    if error.root_cause().to_string().contains(FUEL_EXHAUSTED) {
+    if error.root_cause().to_string().starts_with(FUEL_EXHAUSTED) {
         let allowed = evidence.value_limit;
         return Outcome::Limit { limit: Limit::Values, used: allowed + 1, allowed };
     }
