@@ -37,13 +37,13 @@ export interface FileOptions {
   readonly reuse: ManifestInput["reuse"];
   readonly ready: number;
   readonly arguments: readonly string[];
+  /** Keeps compiled components there. */
+  readonly data: string | undefined;
 }
 
 export interface ServeFileOptions extends FileOptions {
   readonly addr: Address;
   readonly log: LogLevel;
-  /** Keeps compiled components there. */
-  readonly data: string | undefined;
 }
 
 const FILE_DRAIN_MS = 10_000;
@@ -51,11 +51,7 @@ const FILE_DRAIN_MS = 10_000;
 /** Serves one component on every path. */
 export async function serveFile(path: string, options: ServeFileOptions): Promise<number> {
   const component = readComponentFile(path);
-  const runtime = new Runtime({
-    log: options.log,
-    guestsOwnEverything: true,
-    ...(options.data === undefined ? {} : { data: options.data }),
-  });
+  const runtime = new Runtime({ log: options.log, guestsOwnEverything: true, ...dataOf(options) });
   try {
     const { component: info } = await runtime.deploy(deploymentOf(path, component, options, "capture", SERVE_LIMITS));
     if (info.runs.http === undefined) throw new UserError(`${path}: ${cannotServe(info.runs.command !== undefined)}`);
@@ -71,7 +67,8 @@ export async function serveFile(path: string, options: ServeFileOptions): Promis
 /** Runs a `wasi:cli/run` component on this process's stdio; resolves with its exit status. */
 export async function runFile(path: string, options: FileOptions): Promise<number> {
   const component = readComponentFile(path);
-  const runtime = new Runtime({ instances: 16 });
+  // One component of any shape rather than many instances: memory as it is needed.
+  const runtime = new Runtime({ instances: 16, onDemand: true, ...dataOf(options) });
   const cancel = (signal: NodeJS.Signals): void => process.exit(signal === "SIGINT" ? 130 : 143);
   process.once("SIGINT", cancel).once("SIGTERM", cancel);
   try {
@@ -84,6 +81,10 @@ export async function runFile(path: string, options: FileOptions): Promise<numbe
   } finally {
     await runtime.close(0);
   }
+}
+
+function dataOf(options: FileOptions): { data?: string } {
+  return options.data === undefined ? {} : { data: options.data };
 }
 
 /** The user's own component may do more than a task that others send requests to, though not without end. */

@@ -42,6 +42,8 @@ export interface RuntimeOptions {
   readonly logTo?: DestinationStream;
   /** Satisfies imports that neither WASI nor Pilotlight provides. Values are JSON by the mapping of `docs/values.md`. */
   readonly imports?: ScriptImports;
+  /** Memory as it is needed instead of from a pool: for a component of any shape, at the price of slower instances. */
+  readonly onDemand?: boolean;
   /** True when `/-/` belongs to guests too, as under `serve FILE`. */
   readonly guestsOwnEverything?: boolean;
 }
@@ -103,6 +105,7 @@ export class Runtime implements AsyncDisposable {
       instances,
       threads: options.threads ?? 0,
       keepResidentBytes: KEEP_RESIDENT_BYTES,
+      onDemand: options.onDemand ?? false,
       backtraces: false,
     });
     this.#pool = new Pool({ capacity: instances, parallelism: availableParallelism(), queue: QUEUE });

@@ -11,7 +11,7 @@ const DEADLINES = { head: 30_000, idle: 30_000, total: 60_000 };
 
 /** An engine with room for so many instances. */
 export function productEngine(instances: number, cache: string | null = null): Engine {
-  return startEngine({ cache, instances, threads: 0, keepResidentBytes: 2 * 2 ** 20, backtraces: false });
+  return startEngine({ cache, instances, threads: 0, keepResidentBytes: 2 * 2 ** 20, onDemand: false, backtraces: false });
 }
 
 /** Loads a component and links it as a task with nothing but defaults. */

@@ -9,9 +9,11 @@ import { runFile, serveFile, serveNode, type FileOptions } from "../main.js";
 import { LOG_LEVELS, type LogLevel } from "../observe/log.js";
 import { describeIssues } from "../base/json.js";
 import { manifestSchema } from "../tasks/manifest.js";
+import { userCache } from "./user-cache.js";
 import { version } from "./version.js";
 
 interface FileFlags {
+  readonly data?: string;
   readonly env: Record<string, string>;
   readonly dir: FileOptions["files"];
   readonly outbound: string[];
@@ -44,7 +46,7 @@ function serveCommand(status: { code: number }): Command {
     .argument("[FILE]", "a component; without it, a node is started")
     .argument("[ARGS...]", "arguments of the component, after --")
     .option("--addr <HOST:PORT>", "where requests come in; port 0 takes any free one (default: 127.0.0.1:8700)")
-    .option("--data <DIR>", "state and compiled components (default: .pilotlight; with FILE: none)")
+    .option("--data <DIR>", "state and compiled components (default: .pilotlight; with FILE: compiled components alone, in the user's cache folder)")
     .addOption(new Option("--log <LEVEL>", "log lines on stdout from this level up (default: info)").choices(LOG_LEVELS))
     .option("--admin <HOST:PORT>", "health and metrics, without FILE (default: 127.0.0.1:8701)")
     .option("--config <FILE>", "configuration, without FILE (default: pilotlight.config.json)");
@@ -61,7 +63,6 @@ function serveCommand(status: { code: number }): Command {
       ...fileFlags(flags, args),
       addr: parseAddress(flags.addr ?? "127.0.0.1:8700", "--addr"),
       log: flags.log ?? "info",
-      data: flags.data,
     });
   });
 }
@@ -125,6 +126,7 @@ function fileFlags(flags: FileFlags, args: readonly string[]): FileOptions {
     reuse: checked("--reuse", manifestSchema.shape.reuse, flags.reuse) as FileOptions["reuse"],
     ready: flags.ready ?? 0,
     arguments: args,
+    data: flags.data ?? userCache(),
   };
 }
 

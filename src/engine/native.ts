@@ -19,6 +19,8 @@ export interface EngineSettings {
   /** Threads that run guests; 0 = as many as there are cores. */
   readonly threads: number;
   readonly keepResidentBytes: number;
+  /** Memory as it is needed instead of from a pool: components of any shape, at the price of slower instances. */
+  readonly onDemand: boolean;
   /** Trap messages name the guest's functions. Costs on every trap. */
   readonly backtraces: boolean;
 }

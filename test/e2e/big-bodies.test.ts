@@ -15,7 +15,7 @@ const MIB = Number(process.env["PILOTLIGHT_TEST_MIB"] ?? 256);
 const PIECE = 64 * 1024;
 
 /** How far the resident memory may rise over where it was after a few requests. What is held is credit and socket buffers. */
-const GROWTH_MIB = 100;
+const GROWTH_MIB = 64;
 
 describe.each(WASI)("WASI %s", (wasi) => {
   it(

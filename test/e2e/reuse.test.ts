@@ -77,6 +77,14 @@ describe.each(WASI)("WASI %s", (wasi) => {
       expect(await ask(node, `/scan?for=${hex}`)).toBe("not found\n");
     });
 
+    it("an error that the component answers with itself is no bad end", async () => {
+      const node = await startRuntime([guestTask(`behave-${wasi}`, { reuse: { maxRequests: 100 } })]);
+      const hex = secretOf(randomBytes(32));
+      await ask(node, `/secret?write=${hex}`);
+      await ask(node, "/error");
+      expect(await ask(node, `/scan?for=${hex}`)).toMatch(/^found/);
+    });
+
     it("a client that leaves costs the instance", async () => {
       const node = await startRuntime([guestTask(`behave-${wasi}`, { reuse: { maxRequests: 100 } })]);
       const leave = new AbortController();

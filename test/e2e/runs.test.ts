@@ -82,6 +82,23 @@ describe("DELETE of a run", () => {
   });
 });
 
+describe.each(WASI)("a run of WASI %s that takes longer than limits.duration", (wasi) => {
+  it.each(["/slow?pieces=1000&ms=20", "/after-end?ms=60000"])(
+    "is ended, whether it still answers or works on after its answer (%s)",
+    async (path) => {
+      const brief = await startRuntime([guestTask(`behave-${wasi}`, { limits: { duration: "300ms" } })]);
+      const response = await brief.get(path);
+      if (path.startsWith("/slow")) await expect(response.text()).rejects.toThrow("terminated");
+      else expect(await response.text()).toBe("ok\n");
+      expect(await brief.log.run(runOf(response))).toMatchObject({
+        outcome: "limit",
+        cause: expect.stringMatching(/^total-time: \d+ of /),
+      });
+      await brief.idle();
+    },
+  );
+});
+
 describe("Pilotlight-Explain", () => {
   const explained = /^capacity;desc="own\/linked", pool;desc="shared", queue;dur=\d+\.\d+, start;dur=\d+\.\d+, run;dur=\d+\.\d+$/;
 

@@ -30,6 +30,8 @@ export interface Ending {
 const BIN = join(ROOT, "dist/cli/bin.js");
 /** How much of either stream a report shows. */
 const TAIL = 4000;
+/** Nothing is read from or left in the user's own cache. */
+const ENVIRONMENT = { NO_COLOR: "1", PILOTLIGHT_CACHE: "" };
 const running = new Set<Program>();
 
 afterEach(({ task }) => {
@@ -45,7 +47,7 @@ export class Program {
 
   constructor(args: readonly string[], { cwd = ROOT, env = {}, input = "" }: ProgramOptions) {
     this.#args = args;
-    this.#child = spawn(process.execPath, [BIN, ...args], { cwd, env: { ...process.env, NO_COLOR: "1", ...env } });
+    this.#child = spawn(process.execPath, [BIN, ...args], { cwd, env: { ...process.env, ...ENVIRONMENT, ...env } });
     running.add(this);
     const { stdin, stdout, stderr } = this.#child;
     stdout?.setEncoding("utf8").on("data", (text: string) => (this.stdout += text));

@@ -95,6 +95,15 @@ impl Active {
         None
     }
 
+    /// The store is over. An answer that was whole by then goes out; half of one does not.
+    pub fn last_words(&mut self) {
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let _ = self.answer.poll(&mut cx, &self.run, &self.shared);
+        if self.answer.is_whole() {
+            self.flush();
+        }
+    }
+
     /// Sends what the guest has written so far; true when that was anything.
     pub fn flush(&mut self) -> bool {
         let sent = self.answer.flush(&self.run, &self.shared);

@@ -89,6 +89,11 @@ impl Answer {
         self.head_sent || self.head.is_some()
     }
 
+    /// The guest has written all of it.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.body.is_none() && self.has_begun()
+    }
+
     /// All of it is out.
     pub(crate) fn is_done(&self) -> bool {
         self.done

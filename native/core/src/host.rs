@@ -83,7 +83,7 @@ fn wasi(program: &Program, log: &Arc<GuestLog>) -> wasmtime::Result<WasiCtx> {
         builder.preopened_dir(&directory.host, &directory.guest, permissions)?;
     }
     if spec.sockets {
-        builder.inherit_network().allow_ip_name_lookup(true);
+        builder.inherit_network().allow_tcp(true).allow_udp(true).allow_ip_name_lookup(true);
         if !spec.outbound.any_address {
             // What outbound HTTP may not reach, a socket may not either.
             builder.socket_addr_check(|address, _use| Box::pin(async move { address_allowed(address.ip()) }));

@@ -8,6 +8,7 @@
 //! store; a single call's future is never dropped with the store kept.
 
 use std::future::{pending, poll_fn};
+use std::io::Write;
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -32,7 +33,7 @@ use crate::host::Host;
 use crate::job::Job;
 pub(crate) use crate::mailbox::{Inbox, Mailbox, Order};
 use crate::outcome::{Limit, Outcome, blame};
-use crate::program::{HttpEntry, Program};
+use crate::program::{HttpEntry, Program, Stdio};
 
 /// Rounds of one poll before the executor gets to run something else.
 const ROUNDS: u32 = 128;
@@ -143,7 +144,8 @@ impl Task {
 
     async fn run(&mut self) {
         let ordered = self.take_order();
-        let Some(mut made) = self.make(ordered).await else { return };
+        let Some(made) = self.make(ordered).await else { return };
+        let mut made = Some(made);
         loop {
             // An idle instance waits here, outside of the store, where it holds next to nothing.
             if self.actives.is_empty() && !self.wait().await {
@@ -250,7 +252,8 @@ impl Task {
     }
 
     /// Runs what was ordered, and what is ordered meanwhile; false when the instance must not be used again.
-    async fn serve(&mut self, made: &mut Made) -> bool {
+    async fn serve(&mut self, held: &mut Option<Made>) -> bool {
+        let Some(made) = held else { return false };
         let (instance, inbox, program) = (made.instance, self.inbox.clone(), self.program.clone());
         if let Some(active) = self.actives.first_mut() {
             active.begin(std::mem::take(&mut self.start_nanoseconds));
@@ -261,6 +264,8 @@ impl Task {
         match ending {
             // The guest's side is at rest and will not be asked again.
             Ok(Ok(Ok(()))) => {
+                // Nothing in the store will write again: without it, bodies that the guest let lie come to their end.
+                *held = None;
                 self.finish_answers().await;
                 false
             }
@@ -268,6 +273,9 @@ impl Task {
                 let outcome = blame(&error, store.data().evidence());
                 if self.actives.len() > 1 {
                     self.suspect = self.culprit(store).or(self.suspect);
+                }
+                for active in &mut self.actives {
+                    active.last_words();
                 }
                 self.settle_blamed(outcome);
                 false
@@ -500,6 +508,10 @@ impl Task {
 
     fn settle(&mut self, active: Active, outcome: Outcome) {
         self.count_cpu();
+        if self.program.spec.stdio == Stdio::Inherit {
+            // Rust's stdout is buffered, and a library in another program's process has no exit of its own to flush it.
+            let _ = std::io::stdout().flush();
+        }
         self.inbox.forget(active.run.handle);
         let dropped = self.log.as_ref().map_or(0, |log| log.finish());
         active.settle(outcome, self.cpu, self.memory(), dropped);
@@ -546,7 +558,10 @@ async fn guest(accessor: &Accessor<Host>, instance: Instance, inbox: &Inbox, pro
             if !calls.is_empty() {
                 return Poll::Pending;
             }
-            ready!(accessor.poll_no_interesting_tasks(cx));
+            // A command is over when it says so; what it leaves running goes with it, as it does for any program.
+            if !inbox.is_command() {
+                ready!(accessor.poll_no_interesting_tasks(cx));
+            }
             inbox.set_quiet();
             return if inbox.may_end() { Poll::Ready(Ok(())) } else { Poll::Pending };
         }

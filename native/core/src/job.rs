@@ -133,7 +133,10 @@ fn request(frame: HttpFrame, run: Arc<Run>) -> Result<http::Request<WasiBody>, O
             }
             Full::new(bytes).map_err(|never| match never {}).boxed_unsync()
         }
-        (false, None) => Empty::<Bytes>::new().map_err(|never| match never {}).boxed_unsync(),
+        (false, None) => {
+            run.chunk_whole(0);
+            Empty::<Bytes>::new().map_err(|never| match never {}).boxed_unsync()
+        }
     };
     head.body(body).map_err(|error| Outcome::Refused { code: "malformed", message: error.to_string() })
 }

@@ -94,16 +94,23 @@ pub(crate) struct Inbox {
     jobs: Mutex<VecDeque<Job>>,
     states: Mutex<Vec<(Arc<Run>, Arc<JobState>)>>,
     closing: AtomicBool,
+    /// The last job is a command.
+    command: AtomicBool,
 }
 
 impl Inbox {
     pub fn push(&self, job: Job) {
+        self.command.store(matches!(job.frame, Frame::Command), Ordering::Release);
         self.states().push((job.run.clone(), job.state.clone()));
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner).push_back(job);
     }
 
     pub fn pop(&self) -> Option<Job> {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+
+    pub fn is_command(&self) -> bool {
+        self.command.load(Ordering::Acquire)
     }
 
     /// No job will be pushed any more.

@@ -20,6 +20,8 @@ pub struct Settings {
     pub threads: usize,
     /// Bytes of an instance's memory and tables that stay mapped when it is reset.
     pub keep_resident_bytes: usize,
+    /// Takes memory as it is needed instead of from a pool: for one component of any shape, rather than many instances.
+    pub on_demand: bool,
     /// Trap messages name the guest's functions. Costs on every trap.
     pub backtraces: bool,
 }
@@ -33,6 +35,9 @@ pub enum Allocator {
 
 /// Builds the wasmtime engine: pooling where the machine has the address space for it, on demand otherwise.
 pub fn engine(settings: &Settings) -> wasmtime::Result<(Engine, Allocator)> {
+    if settings.on_demand {
+        return Ok((Engine::new(&base(settings))?, Allocator::OnDemand));
+    }
     let mut config = base(settings);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(settings)));
     match Engine::new(&config) {
@@ -49,6 +54,8 @@ fn base(settings: &Settings) -> Config {
         .wasm_component_model_async_stackful(true)
         .wasm_component_model_more_async_builtins(true)
         .epoch_interruption(true)
+        // Epoch checks make frames larger; recursion that fits elsewhere should fit here.
+        .max_wasm_stack(1 << 20)
         .wasm_backtrace_max_frames(settings.backtraces.then(|| 20.try_into().expect("20 is not zero")));
     config
 }
@@ -64,7 +71,7 @@ fn pool(settings: &Settings) -> PoolingAllocationConfig {
         .total_stacks(n.saturating_mul(2).max(64))
         .total_gc_heaps((n / 8).max(16))
         .max_core_instances_per_component(100)
-        .max_memories_per_component(20)
+        .max_memories_per_component(100)
         .max_tables_per_component(100)
         .max_core_instance_size(10 << 20)
         .max_component_instance_size(10 << 20)

@@ -29,7 +29,8 @@ impl Owner {
                 woken.1.notify_all();
             })
         };
-        let settings = Settings { cache: None, instances: 64, threads: 2, keep_resident_bytes: 1 << 20, backtraces: false };
+        let settings =
+            Settings { cache: None, instances: 64, threads: 2, keep_resident_bytes: 1 << 20, on_demand: false, backtraces: false };
         Self { engine: Engine::start(settings, wake).unwrap(), woken, events: Vec::new() }
     }
 
