@@ -12,18 +12,24 @@ import type { ManifestInput } from "./tasks/manifest.js";
 export async function serveNode(config: NodeConfig): Promise<number> {
   const runtime = new Runtime({ data: config.data, instances: config.instances, threads: config.threads, log: config.log });
   try {
+    const paths = new Map<string, string>();
     for (const path of config.tasks) {
       const { manifest, component, path: source } = loadTask(path);
+      const other = paths.get(manifest.name);
+      if (other !== undefined) throw new UserError(`${path}: the task ${manifest.name} is in ${other} already; names are unique`);
+      paths.set(manifest.name, path);
       await runtime.deploy({ manifest, component, source });
     }
     const data = await listen(runtime.dataFront(), config.addr, "--addr");
     const admin = await listen(runtime.adminFront(), config.admin, "--admin");
+    // Before the address is out: whoever waits for it may send a signal at once.
+    const drained = drainOnSignal(runtime, config.drainMs);
     process.stderr.write(`data plane ${data.url}\nadmin plane ${admin.url}\n`);
+    return await drained;
   } catch (error) {
     await runtime.close(0);
     throw error;
   }
-  return drainOnSignal(runtime, config.drainMs);
 }
 
 /** What `serve FILE` and `run FILE` grant: the user's own command on the user's own machine. */
@@ -56,12 +62,13 @@ export async function serveFile(path: string, options: ServeFileOptions): Promis
     const { component: info } = await runtime.deploy(deploymentOf(path, component, options, "capture", SERVE_LIMITS));
     if (info.runs.http === undefined) throw new UserError(`${path}: ${cannotServe(info.runs.command !== undefined)}`);
     const { url } = await listen(runtime.dataFront(), options.addr, "--addr");
+    const drained = drainOnSignal(runtime, FILE_DRAIN_MS);
     process.stderr.write(`serving ${path} on ${url}\n`);
+    return await drained;
   } catch (error) {
     await runtime.close(0);
     throw error;
   }
-  return drainOnSignal(runtime, FILE_DRAIN_MS);
 }
 
 /** Runs a `wasi:cli/run` component on this process's stdio; resolves with its exit status. */

@@ -277,18 +277,17 @@ describe("a configuration", () => {
     expect(refused.says).toMatch(says);
   });
 
-  it("with two tasks of one route is refused with both names", async () => {
-    const task = (name: string): object => ({ name, component: HELLO, routes: ["/same"] });
-    expect(
-      await refusal(["serve", "--addr", "127.0.0.1:0"], {
-        "pilotlight.config.json": { tasks: ["a", "b"] },
-        "a/pilotlight.json": task("a"),
-        "b/pilotlight.json": task("b"),
-      }),
-    ).toEqual({
-      exit: 1,
-      says: "pilotlight: task b has the route /same, which matches the same paths as /same of task a; change one of them\n",
+  it.each([
+    ["route", ["a", "b"], "pilotlight: task b has the route /same, which matches the same paths as /same of task a; change one of them\n"],
+    ["name", ["a", "a"], "pilotlight: DIR/second: the task a is in DIR/first already; names are unique\n"],
+  ])("with two tasks of one %s is refused with both", async (_title, names, says) => {
+    const task = (name: string | undefined): object => ({ name, component: HELLO, routes: ["/same"] });
+    const refused = await refusal(["serve", "--addr", "127.0.0.1:0"], {
+      "pilotlight.config.json": { tasks: ["first", "second"] },
+      "first/pilotlight.json": task(names[0]),
+      "second/pilotlight.json": task(names[1]),
     });
+    expect(refused).toEqual({ exit: 1, says });
   });
 });
 

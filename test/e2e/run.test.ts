@@ -1,4 +1,6 @@
 /** `pilotlight run FILE`: a command's arguments, environment, files, stdio and exit status are those of any program. */
+import { readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { tempDir } from "../support/files.js";
 import { guestPath, WASI } from "../support/guests.js";
@@ -81,4 +83,17 @@ describe("a command whose stdin stays open", () => {
     program.signal(signal);
     expect((await program.ended).exit).toBe(exit);
   });
+});
+
+it("a component that is run or served keeps its compiled form in the user's cache, and a broken cache is done without", async () => {
+  const folder = tempDir({ file: "" });
+  const run = (cache: string): ReturnType<typeof runProgram> =>
+    runProgram(["run", guestPath("command-p2"), "--", "say", "done"], { env: { PILOTLIGHT_CACHE: cache } });
+  const done = { exit: 0, stdout: "done\n", stderr: "" };
+  expect(await run(join(folder, "cache"))).toEqual(done);
+  const compiled = readdirSync(join(folder, "cache/compiled")).find((name) => name.endsWith(".cwasm"));
+  const { ino } = statSync(join(folder, "cache/compiled", compiled as string));
+  expect(await run(join(folder, "cache"))).toEqual(done);
+  expect(statSync(join(folder, "cache/compiled", compiled as string)).ino).toBe(ino);
+  expect(await run(join(folder, "file"))).toEqual(done);
 });

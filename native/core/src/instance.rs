@@ -294,10 +294,6 @@ impl Task {
 
     /// The store is at rest and its last words are buffered: sends them as the client takes them.
     async fn finish_answers(&mut self) {
-        self.complete_runs(true);
-        if self.actives.is_empty() {
-            return;
-        }
         match self.drive(pending::<()>()).await {
             Err(Ending::Outcome(outcome)) => self.settle_blamed(outcome),
             Err(Ending::Abandoned) => self.settle_all(&Ending::Abandoned.outcome()),
@@ -406,7 +402,7 @@ impl Task {
             self.closing = true;
             self.settle(active, outcome);
         }
-        self.complete_runs(false);
+        self.complete_runs();
         (self.actives.is_empty() && self.made.is_some() && (self.closing || self.mailbox.is_retired())).then_some(Ending::Settled)
     }
 
@@ -439,13 +435,13 @@ impl Task {
         true
     }
 
-    /// Settles the runs of which nothing is left. `at_rest`: the store is done, whatever its jobs say.
-    fn complete_runs(&mut self, at_rest: bool) {
+    /// Settles the runs of which nothing is left.
+    fn complete_runs(&mut self) {
         let alone = self.program.spec.max_concurrent <= 1;
         let mut index = 0;
         while index < self.actives.len() {
             let active = &mut self.actives[index];
-            let over = active.state.finished.load(Ordering::Acquire) && (at_rest || !alone || active.state.quiet.load(Ordering::Acquire));
+            let over = active.state.finished.load(Ordering::Acquire) && (!alone || active.state.quiet.load(Ordering::Acquire));
             if over && !active.is_answered() {
                 active.flush();
             }
