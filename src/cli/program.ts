@@ -46,7 +46,10 @@ function serveCommand(status: { code: number }): Command {
     .argument("[FILE]", "a component; without it, a node is started")
     .argument("[ARGS...]", "arguments of the component, after --")
     .option("--addr <HOST:PORT>", "where requests come in; port 0 takes any free one (default: 127.0.0.1:8700)")
-    .option("--data <DIR>", "state and compiled components (default: .pilotlight; with FILE: compiled components alone, in the user's cache folder)")
+    .option(
+      "--data <DIR>",
+      "state and compiled components (default: .pilotlight; with FILE: compiled components alone, in the user's cache folder)",
+    )
     .addOption(new Option("--log <LEVEL>", "log lines on stdout from this level up (default: info)").choices(LOG_LEVELS))
     .option("--admin <HOST:PORT>", "health and metrics, without FILE (default: 127.0.0.1:8701)")
     .option("--config <FILE>", "configuration, without FILE (default: pilotlight.config.json)");

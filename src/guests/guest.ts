@@ -69,7 +69,12 @@ function seedRandom(): void {
   seeded = true;
   const [high, low] = getInsecureSeed();
   // sfc32 (Chris Doty-Humphrey, PractRand), after the rounds it needs to mix a seed.
-  let [a, b, c, d] = [high / 2 ** 32, high / 2 ** 11, low / 2 ** 32, low / 2 ** 11].map((part) => part >>> 0) as [number, number, number, number];
+  let [a, b, c, d] = [high / 2 ** 32, high / 2 ** 11, low / 2 ** 32, low / 2 ** 11].map((part) => part >>> 0) as [
+    number,
+    number,
+    number,
+    number,
+  ];
   const next = (): number => {
     const sum = (a + b + d) | 0;
     d = (d + 1) | 0;

@@ -36,6 +36,11 @@ export function collect(
   message.on("close", () => clearTimeout(timer));
 }
 
+/** How much of a body that nobody wants is read, and for how long, so that a small rest does not cost the connection. */
+const DISCARDED_BYTES = 1024 * 1024;
+const DISCARDED_MS = 5000;
+const FAREWELL_MS = 1000;
+
 /** Where the pieces go. */
 export interface InputSink {
   input(bytes: Uint8Array): void;
@@ -127,6 +132,26 @@ export class NodeInput {
   #discard(): void {
     this.#over();
     // An unread body of a client that waits for 100 Continue will not come: there is nothing to throw away.
-    if (!this.#expects) this.#message.resume();
+    if (this.#expects || this.#message.complete) return;
+    let left = DISCARDED_BYTES;
+    const timer = setTimeout(() => this.#hangUp(), DISCARDED_MS).unref();
+    this.#message.once("close", () => clearTimeout(timer));
+    this.#message.on("data", (bytes: Uint8Array) => {
+      left -= bytes.byteLength;
+      if (left < 0) this.#hangUp();
+    });
+    this.#message.resume();
+  }
+
+  /** The client goes on with a body that nobody wants: it may still take its answer, and then the connection ends. */
+  #hangUp(): void {
+    const { socket } = this.#message;
+    this.#message.pause();
+    const end = (): void => {
+      socket.end();
+      setTimeout(() => socket.destroy(), FAREWELL_MS).unref();
+    };
+    if (this.#outgoing.writableFinished) end();
+    else this.#outgoing.once("finish", end);
   }
 }

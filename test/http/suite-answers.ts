@@ -61,7 +61,7 @@ export function answerCases(suite: Suite): void {
       for (const event of ["data: 1\n\n", "data: 2\n\n", "data: 3\n\n"]) {
         run.reply.chunk(Buffer.from(event));
         const { value } = await reader.read();
-        expect(Buffer.from(value!).toString()).toBe(event);
+        expect(Buffer.from(value).toString()).toBe(event);
       }
       run.reply.end(undefined);
       expect((await reader.read()).done).toBe(true);

@@ -215,7 +215,15 @@ export class TestEngine {
   #nextSlot = 0;
 
   constructor(settings: Partial<EngineSettings> = {}) {
-    this.port = startEngine({ cache: null, instances: 64, threads: 2, keepResidentBytes: 2 ** 20, onDemand: false, backtraces: false, ...settings });
+    this.port = startEngine({
+      cache: null,
+      instances: 64,
+      threads: 2,
+      keepResidentBytes: 2 ** 20,
+      onDemand: false,
+      backtraces: false,
+      ...settings,
+    });
     this.port.listen((events) => this.#receive(events));
   }
 

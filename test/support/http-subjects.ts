@@ -21,7 +21,7 @@ function planeOf({ reserveOwn = true, reasons = [] }: StartOptions, report: (err
 }
 
 export function startFetchFront(guest: GuestName, options: StartOptions = {}): Started {
-  const fake = fakeInvoke(GUESTS[guest] as Script);
+  const fake = fakeInvoke(GUESTS[guest]);
   const reported: unknown[] = [];
   const report = (error: unknown): void => void reported.push(error);
   const fetch = fetchFront({ plane: planeOf(options, report), invoke: fake.invoke, report });
@@ -32,7 +32,7 @@ export function startFetchFront(guest: GuestName, options: StartOptions = {}): S
       const body = new ReadableStream({ pull }, { highWaterMark: 0 });
       return (await fetch(new Request(`http://host.test${path}`, { method: "POST", body, duplex: "half" }))).text();
     },
-    run: fake.run,
+    run: (index) => fake.run(index),
     reported,
     stop: async () => {},
   };
@@ -48,7 +48,7 @@ export async function startNodeFront(
   guest: GuestName | Script,
   options: StartOptions & Partial<NodeFrontOptions> = {},
 ): Promise<StartedNodeFront> {
-  const fake = fakeInvoke(typeof guest === "string" ? (GUESTS[guest] as Script) : guest);
+  const fake = fakeInvoke(typeof guest === "string" ? GUESTS[guest] : guest);
   const reported: unknown[] = [];
   const report = (error: unknown): void => void reported.push(error);
   const front = nodeFront({ plane: planeOf(options, report), invoke: fake.invoke, report, ...options });
@@ -65,7 +65,7 @@ export async function startNodeFront(
       const [answer] = (await once(call, "response")) as [IncomingMessage];
       return text(answer);
     },
-    run: fake.run,
+    run: (index) => fake.run(index),
     reported,
     stop: () => front.close(0),
   };

@@ -181,6 +181,7 @@ impl Active {
 
     fn finish(&mut self, outcome: Outcome) {
         self.settled = true;
+        self.run.set_settled();
         let begun = self.begun.unwrap_or_else(Instant::now);
         self.usage.run = begun.elapsed().as_nanos() as u64;
         self.usage.wait = begun.duration_since(self.received).as_nanos() as u64;

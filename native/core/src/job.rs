@@ -265,6 +265,7 @@ async fn call(
         _ => Ok("null".into()),
     };
     match json {
+        Ok(_) if run.is_settled() => {}
         Ok(json) => shared.events.push(Event::Result { run: run.handle, json }),
         Err(ValueError::TooLarge { reached, limit, .. }) => {
             state.fail(Outcome::Limit { limit: Limit::Values, used: reached as u64, allowed: limit as u64 })

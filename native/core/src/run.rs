@@ -27,6 +27,8 @@ pub struct Run {
     pub handle: u64,
     pub(crate) signal: Arc<Signal>,
     cancelled: AtomicBool,
+    /// Nothing about the run is said any more, whatever the guest still does with its body.
+    settled: AtomicBool,
     output_credit: AtomicI64,
     input: Mutex<Input>,
     pub(crate) request_bytes: AtomicU64,
@@ -53,6 +55,7 @@ impl Run {
             handle,
             signal,
             cancelled: AtomicBool::new(false),
+            settled: AtomicBool::new(false),
             output_credit: AtomicI64::new(CREDIT as i64),
             input: Mutex::default(),
             request_bytes: AtomicU64::new(0),
@@ -102,6 +105,14 @@ impl Run {
 
     pub(crate) fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_settled(&self) {
+        self.settled.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_settled(&self) -> bool {
+        self.settled.load(Ordering::Relaxed)
     }
 
     pub(crate) fn output_credit(&self) -> i64 {
@@ -159,7 +170,9 @@ impl InputBody {
     }
 
     fn want(&self, bytes: u64) {
-        self.run.shared.events.push(Event::NeedInput { run: self.run.handle, bytes });
+        if !self.run.is_settled() {
+            self.run.shared.events.push(Event::NeedInput { run: self.run.handle, bytes });
+        }
     }
 }
 
