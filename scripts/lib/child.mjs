@@ -24,12 +24,22 @@ export class ChildFailure extends Error {
 /** @type {Set<import("node:child_process").ChildProcess>} */
 const running = new Set();
 
+/** How long a child may take to end once it has been asked to. */
+const GRACE_MS = 2000;
+
 /**
- * Passes a signal on to every child that runs.
+ * Passes a signal on to every child that runs, and ends those that do not heed it.
  * @param {NodeJS.Signals} signal
+ * @returns {Promise<void>} once all of them are gone
  */
-export function signalChildren(signal) {
-  for (const child of running) child.kill(signal);
+export async function endChildren(signal) {
+  const ends = [...running].map((child) => {
+    const gone = new Promise((done) => child.once("close", done));
+    child.kill(signal);
+    const timer = setTimeout(() => child.kill("SIGKILL"), GRACE_MS);
+    return gone.then(() => clearTimeout(timer));
+  });
+  await Promise.all(ends);
 }
 
 /**

@@ -3,7 +3,7 @@
  * nothing.
  */
 import { join } from "node:path";
-import { ChildFailure, signalChildren } from "./child.mjs";
+import { ChildFailure, endChildren } from "./child.mjs";
 import { withLock } from "./lock.mjs";
 import { createProgress } from "./progress.mjs";
 import { setupSteps } from "./steps.mjs";
@@ -85,8 +85,7 @@ function passSignalsOn() {
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"];
   /** @param {NodeJS.Signals} signal */
   const end = (signal) => {
-    signalChildren(signal);
-    process.exit(signal === "SIGINT" ? 130 : signal === "SIGTERM" ? 143 : 129);
+    void endChildren(signal).then(() => process.exit(signal === "SIGINT" ? 130 : signal === "SIGTERM" ? 143 : 129));
   };
   for (const signal of signals) process.on(signal, end);
   return () => signals.forEach((signal) => process.off(signal, end));
