@@ -30,7 +30,8 @@ export function contenders(flavour: Flavour, prefix: readonly string[]): Contend
   const guest = guestFile(`hello-${flavour}`);
   const isConcurrent = flavour === "p3";
   const ours = (id: ContenderId, name: string, how: string, ...args: string[]): Contender => {
-    const command: Command = [process.execPath, PILOTLIGHT, "serve", guest, "--addr", "127.0.0.1:0", ...args];
+    // With the flag of the executable's own first line, so that it runs as `pilotlight` does.
+    const command: Command = [process.execPath, "--max-semi-space-size=64", PILOTLIGHT, "serve", guest, "--addr", "127.0.0.1:0", ...args];
     return contender(id, name, `${how}; ${OUR_LOGS}`, prefix, { command, dropOutput: true });
   };
   const wasmtime = (id: ContenderId, name: string, how: string, ...args: string[]): Contender => {

