@@ -16,7 +16,7 @@ await main(async () => {
   progress(`seed ${seed}`);
   const { control, writes, scans, seconds, violations, found } = await runCanary({ steps, seed, atOnce: concurrency, progress });
   reportFound(found);
-  const counts = `${steps} requests (${writes} wrote, ${scans} looked; control found it ${control.found} times of ${control.scans})`;
+  const counts = `${steps} requests (${writes} wrote, ${scans} looked; control found it ${control.found.join(" and ")} times of ${control.scans})`;
   process.stdout.write(`canary: ${counts} at ${concurrency} in ${seconds.toFixed(1)} s: ${violations} violations, seed ${seed}\n`);
   if (violations > 0) process.exitCode = 1;
 });
