@@ -4,3 +4,10 @@ export interface Clock {
 }
 
 export const systemClock: Clock = { now: () => performance.now() };
+
+/** The time of day, for what people read and what must outlive the process. Milliseconds since 1970. */
+export interface WallClock {
+  time(): number;
+}
+
+export const systemWallClock: WallClock = { time: () => Date.now() };

@@ -16,6 +16,13 @@ export const PROBLEMS = {
   "request/upgrade": { status: 501, title: "Protocol upgrades are not supported" },
   "request/timeout": { status: 408, title: "The request did not arrive in time" },
   "request/invalid-argument": { status: 400, title: "The arguments do not fit the function" },
+  "request/unauthorized": { status: 401, title: "This needs a valid key" },
+  "request/forbidden": { status: 403, title: "The key may not do this" },
+  "request/no-such-thing": { status: 404, title: "There is no such thing" },
+  "request/conflict": { status: 409, title: "This contradicts what is there" },
+  "request/changed-meanwhile": { status: 412, title: "It has changed since it was read" },
+  "request/unsupported-media-type": { status: 415, title: "This media type is not supported here" },
+  "request/invalid": { status: 422, title: "What was sent is not valid" },
   "request/cancelled": { status: 499, title: "The run was cancelled" },
   // the function's
   "guest/error": { status: 500, title: "The function answered with an error" },
@@ -27,11 +34,18 @@ export const PROBLEMS = {
   "guest/handles": { status: 500, title: "The function held more host resources than allowed" },
   "guest/values": { status: 500, title: "The values of a call are larger than allowed" },
   "guest/timeout": { status: 504, title: "The function did not answer in time" },
+  // the tenant's
+  "quota/requests": { status: 429, title: "The tenant makes more requests than it may" },
+  "quota/concurrency": { status: 429, title: "The tenant has as many runs at once as it may" },
+  "quota/memory": { status: 429, title: "The tenant's runs hold as much memory as they may" },
+  "quota/tasks": { status: 429, title: "The tenant has as many tasks as it may" },
+  "quota/stored-bytes": { status: 429, title: "The tenant stores as much as it may" },
   // the node's
   "capacity/task-full": { status: 429, title: "The task runs as often at once as it may" },
   "capacity/node-full": { status: 503, title: "The node has no capacity left" },
   "platform/draining": { status: 503, title: "The node is shutting down" },
   "platform/instance-lost": { status: 503, title: "The instance was lost to another run" },
+  "platform/storage": { status: 507, title: "The node cannot store this" },
   "platform/internal": { status: 500, title: "Pilotlight failed" },
 } as const satisfies Record<string, { status: number; title: string }>;
 
@@ -42,10 +56,31 @@ export interface Problem {
   readonly code: ProblemCode;
   /** What is wrong, where, and what would be right; undefined when the title says it all. */
   readonly detail: string | undefined;
+  /** What is wrong with which field, where the problem is about a document. `field` is a path such as `limits.memory`. */
+  readonly errors?: readonly FieldError[];
+  /** Seconds after which it may work, for `Retry-After`. */
+  readonly retryAfter?: number;
+}
+
+export interface FieldError {
+  readonly field: string;
+  readonly message: string;
+}
+
+/** A problem on its way to whoever asked. */
+export class ProblemError extends Error {
+  override readonly name = "ProblemError";
+  readonly problem: Problem;
+
+  constructor(code: ProblemCode, detail: string | undefined, more: Omit<Problem, "code" | "detail"> & { cause?: unknown } = {}) {
+    const { cause, ...rest } = more;
+    super(detail ?? PROBLEMS[code].title, { cause });
+    this.problem = { code, detail, ...rest };
+  }
 }
 
 /** The RFC 9457 document for a problem. `run` is left out when there is none. */
 export function problemDocument(problem: Problem, run: string | undefined): string {
   const { status, title } = PROBLEMS[problem.code];
-  return JSON.stringify({ type: `https://pilotlight.dev/problems/${problem.code}`, title, status, detail: problem.detail, run });
+  return JSON.stringify({ type: `https://pilotlight.dev/problems/${problem.code}`, title, status, detail: problem.detail, errors: problem.errors, run });
 }

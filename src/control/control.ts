@@ -1,0 +1,223 @@
+/**
+ * The control plane as a port: everything that can be asked about and done to a node's tenants, tasks and data.
+ *
+ * The admin API and the command line over it know this file and nothing behind it. Every method looks at the caller
+ * first and throws a `ProblemError`; somebody else's thing and a thing that is not there are the same problem.
+ * `revision` is what an ETag is made of; a method that takes `ifRevision` changes nothing when it is another by now
+ * (`request/changed-meanwhile`).
+ */
+import type { ManifestInput } from "../tasks/manifest.js";
+import type { AuditEntry, Caller, Key, Scope, Tenant, TenantSettings } from "../tenants/tenant.js";
+
+export interface Page {
+  /** At most so many; 100 unless told, 1000 at most. */
+  readonly limit?: number | undefined;
+  /** What the page before gave as `next`. */
+  readonly cursor?: string | undefined;
+}
+
+export interface Paged<T> {
+  readonly items: readonly T[];
+  /** Undefined: this was all. */
+  readonly next: string | undefined;
+}
+
+/** Which version a request gets: by weight, all weights together are the whole. */
+export interface AliasSettings {
+  /** Version labels (`v7`) and their weights, whole numbers above zero. */
+  readonly targets: Readonly<Record<string, number>>;
+  /** Requests with the same value of this header get the same version, as long as the weights stay. */
+  readonly sticky?: string | undefined;
+}
+
+export interface AliasView extends AliasSettings {
+  readonly name: string;
+  readonly updatedAt: string;
+  readonly revision: number;
+  /** What `rollback` would go back to; undefined: there was nothing else before. */
+  readonly previous: AliasSettings | undefined;
+}
+
+export interface VersionView {
+  /** `v7`. */
+  readonly version: string;
+  /** sha256 of the component, in lower-case hex. */
+  readonly digest: string;
+  readonly componentBytes: number;
+  /** As it was deployed, without defaults. */
+  readonly manifest: ManifestInput;
+  readonly createdAt: string;
+  /** `key:<id>` or `operator:<name>`. */
+  readonly createdBy: string;
+  /** Aliases that lead to it now. */
+  readonly aliases: readonly string[];
+}
+
+export interface TaskView {
+  readonly name: string;
+  readonly tenant: string;
+  /** The aliases; `live` is the one that routes lead to. */
+  readonly aliases: readonly AliasView[];
+  /** How many versions are kept. */
+  readonly versions: number;
+  /** Of the live alias; with a path, or host and path. */
+  readonly routes: readonly string[];
+  /** Where it can be reached from the data plane's address on. */
+  readonly urls: readonly string[];
+  readonly access: "public" | "key" | { readonly tenants: readonly string[] };
+  readonly createdAt: string;
+  readonly revision: number;
+}
+
+export interface Deployed {
+  readonly tenant: string;
+  readonly task: string;
+  readonly version: string;
+  /** False: these bytes and this manifest were a version already. */
+  readonly created: boolean;
+  readonly digest: string;
+  /** What moved there; undefined when none was asked to. */
+  readonly alias: string | undefined;
+  readonly urls: readonly string[];
+  readonly access: TaskView["access"];
+}
+
+export interface DeployInput {
+  readonly manifest: unknown;
+  readonly component: Uint8Array;
+  /** Moves there once the version is ready: `live` unless told; null: none. */
+  readonly alias?: string | null | undefined;
+}
+
+export interface KeyInput {
+  readonly scopes: readonly Scope[];
+  readonly note?: string | undefined;
+  /** ISO 8601; undefined: never. */
+  readonly expiresAt?: string | undefined;
+}
+
+/** The one time that a key's text is seen. */
+export interface IssuedKey {
+  readonly key: Key;
+  readonly text: string;
+}
+
+export interface SecretView {
+  readonly name: string;
+  readonly updatedAt: string;
+  /** Tasks whose live version gets it. */
+  readonly usedBy: readonly string[];
+}
+
+export interface StoreView {
+  readonly name: string;
+  readonly keys: number;
+  readonly bytes: number;
+}
+
+export interface EntryView {
+  readonly key: string;
+  readonly revision: number;
+  readonly bytes: number;
+}
+
+/** A line of a task's log: a guest's own, or the one that a run leaves. */
+export interface LogEntry {
+  readonly at: string;
+  readonly task: string;
+  readonly version: string | undefined;
+  readonly run: string | undefined;
+  readonly level: string;
+  /** `run` for the line of a run, else what the guest wrote to: `stdout`, `stderr`, `wasi:logging`. */
+  readonly origin: string;
+  readonly text: string;
+}
+
+export interface LogQuery {
+  readonly task?: string | undefined;
+  readonly run?: string | undefined;
+  /** At most so many of the last ones; 100. */
+  readonly limit?: number | undefined;
+}
+
+export interface Whoami {
+  readonly key: Key | undefined;
+  readonly version: string;
+  /** The data plane's address, `http://HOST:PORT/`; undefined while it does not listen. */
+  readonly dataUrl: string | undefined;
+}
+
+/** A tenant and what it has used of its quotas. */
+export interface TenantView extends Tenant {
+  readonly used: { readonly tasks: number; readonly storedBytes: number; readonly concurrency: number; readonly memory: number };
+}
+
+export interface Control {
+  /** Whose key this is; undefined: nobody's, or not any more. */
+  identify(key: string): Caller | undefined;
+  whoami(caller: Caller): Whoami;
+
+  tenants(caller: Caller, page: Page): Paged<TenantView>;
+  tenant(caller: Caller, name: string): TenantView;
+  createTenant(caller: Caller, name: string, settings: TenantSettings): Promise<TenantView>;
+  updateTenant(caller: Caller, name: string, settings: TenantSettings, ifRevision: number | undefined): Promise<TenantView>;
+  /** Takes its tasks, keys, secrets and stores with it. `default` stays. */
+  deleteTenant(caller: Caller, name: string, ifRevision: number | undefined): Promise<void>;
+
+  /** `tenant` undefined: the node's keys. */
+  keys(caller: Caller, tenant: string | undefined, page: Page): Paged<Key>;
+  issueKey(caller: Caller, tenant: string | undefined, input: KeyInput): Promise<IssuedKey>;
+  /** A new text under a new id, with the same rights; the old one holds for `graceMs` more. */
+  rotateKey(caller: Caller, tenant: string | undefined, id: string, graceMs: number): Promise<IssuedKey>;
+  revokeKey(caller: Caller, tenant: string | undefined, id: string): Promise<void>;
+
+  tasks(caller: Caller, tenant: string, page: Page): Paged<TaskView>;
+  task(caller: Caller, tenant: string, task: string): TaskView;
+  /** Compiled, linked and made ready before an alias moves; runs that go on end on the version they began with. */
+  deploy(caller: Caller, tenant: string, input: DeployInput): Promise<Deployed>;
+  /** The task with its aliases and versions; runs that go on finish. */
+  deleteTask(caller: Caller, tenant: string, task: string, ifRevision: number | undefined): Promise<void>;
+  versions(caller: Caller, tenant: string, task: string, page: Page): Paged<VersionView>;
+  version(caller: Caller, tenant: string, task: string, version: string): VersionView;
+  /** Refused while an alias leads there. */
+  deleteVersion(caller: Caller, tenant: string, task: string, version: string): Promise<void>;
+
+  setAlias(
+    caller: Caller,
+    tenant: string,
+    task: string,
+    alias: string,
+    settings: AliasSettings,
+    ifRevision: number | undefined,
+  ): Promise<AliasView>;
+  /** Refused for `live`. */
+  deleteAlias(caller: Caller, tenant: string, task: string, alias: string): Promise<void>;
+  /** Back to what the alias was before its last change, or to a version. */
+  rollback(caller: Caller, tenant: string, task: string, alias: string, to: string | undefined): Promise<AliasView>;
+
+  secrets(caller: Caller, tenant: string, page: Page): Paged<SecretView>;
+  putSecret(caller: Caller, tenant: string, name: string, value: string): Promise<SecretView>;
+  /** Refused while a version that an alias leads to asks for it. */
+  deleteSecret(caller: Caller, tenant: string, name: string): Promise<void>;
+
+  stores(caller: Caller, tenant: string): readonly StoreView[];
+  entries(caller: Caller, tenant: string, store: string, prefix: string, page: Page): Paged<EntryView>;
+  entry(caller: Caller, tenant: string, store: string, key: string): { readonly value: Uint8Array; readonly revision: number };
+  /** `ifRevision` 0: only when it is not there yet. Resolves with the new revision. */
+  putEntry(
+    caller: Caller,
+    tenant: string,
+    store: string,
+    key: string,
+    value: Uint8Array,
+    ifRevision: number | undefined,
+  ): Promise<number>;
+  deleteEntry(caller: Caller, tenant: string, store: string, key: string, ifRevision: number | undefined): Promise<void>;
+
+  /** The newest first. `tenant` undefined: everything on the node. */
+  audit(caller: Caller, tenant: string | undefined, page: Page): Paged<AuditEntry>;
+  /** The last lines, oldest first. */
+  logs(caller: Caller, tenant: string, query: LogQuery): readonly LogEntry[];
+  /** Calls `listener` with each line from now on, until the returned function is called. */
+  followLogs(caller: Caller, tenant: string, query: LogQuery, listener: (entry: LogEntry) => void): () => void;
+}
