@@ -16,6 +16,7 @@ const rows = table.map((line) =>
 const FAULTS: Readonly<Record<string, string>> = {
   request: "the caller's",
   guest: "the function's",
+  quota: "the tenant's",
   capacity: "the node's",
   platform: "the node's",
 };
