@@ -59,6 +59,9 @@ export interface Key {
   readonly expiresAt: string | undefined;
 }
 
+/** Who may call a task: everyone; keys of its tenant; those, and keys of the tenants named. Keys need `invoke`. */
+export type Access = "public" | "key" | { readonly tenants: readonly string[] };
+
 /** Who asks for something. */
 export type Caller =
   | { readonly kind: "anonymous" }
@@ -70,7 +73,7 @@ export const ANONYMOUS: Caller = { kind: "anonymous" };
 
 /** One thing that somebody did. */
 export interface AuditEntry {
-  /** Goes up by one with each. */
+  /** Goes up by one with each; a number is left out only where a commit failed, and then nothing was done. */
   readonly sequence: number;
   readonly at: string;
   /** `key:<id>`, or `operator:<name>`. */
