@@ -21,5 +21,7 @@ export type { Runtime } from "./runtime.js";
 
 /** Starts a runtime. Rejects with an error that names what is wrong when the addon or the data folder cannot be used. */
 export async function createRuntime(options: RuntimeOptions = {}): Promise<Runtime> {
-  return new Runtime(options);
+  const runtime = new Runtime(options);
+  await runtime.start();
+  return runtime;
 }

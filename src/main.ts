@@ -5,31 +5,71 @@ import type { Address, NodeConfig } from "./config/resolve.js";
 import { ListenError, type Front, type Listening } from "./http/front.js";
 import type { LogLevel } from "./observe/log.js";
 import { Runtime, type Deployment } from "./runtime.js";
+import { StateError } from "./state/store.js";
 import { loadTask, readComponentFile } from "./tasks/load.js";
 import type { ManifestInput } from "./tasks/manifest.js";
 
-/** Starts a node with the tasks of its configuration; resolves with the exit status once it has drained. */
-export async function serveNode(config: NodeConfig): Promise<number> {
-  const runtime = new Runtime({ data: config.data, instances: config.instances, threads: config.threads, log: config.log });
+/** A node that listens: where its admin plane is, and an admin key for it if one is known. */
+export interface StartedNode {
+  /** `http://HOST:PORT/`. */
+  readonly adminUrl: string;
+  /** Absolute. */
+  readonly data: string;
+  /** Of the key that the first start made, while it holds. */
+  readonly key: string | undefined;
+}
+
+/**
+ * Starts a node with what was deployed on it and the tasks of its configuration; resolves with the exit status once it
+ * has drained. `started` is told when it listens.
+ */
+export async function serveNode(config: NodeConfig, started: (node: StartedNode) => void = () => {}): Promise<number> {
+  const open = !isLoopback(config.admin.host);
+  if (open && !config.insecureAdmin) {
+    throw new UserError(
+      `--admin ${config.admin.host}: an admin plane that others than this machine reach would send keys in the clear; put a proxy with TLS before 127.0.0.1, or say --insecure-admin`,
+      { exitCode: 2 },
+    );
+  }
+  const runtime = openRuntime(config);
   try {
+    await runtime.start();
+    const key = await runtime.adminKey(config.data);
     const paths = new Map<string, string>();
     for (const path of config.tasks) {
       const { manifest, component, path: source } = loadTask(path);
       const other = paths.get(manifest.name);
       if (other !== undefined) throw new UserError(`${path}: the task ${manifest.name} is in ${other} already; names are unique`);
       paths.set(manifest.name, path);
-      await runtime.deploy({ manifest, component, source });
+      await runtime.configure({ manifest, component, source });
     }
     const data = await listen(runtime.dataFront(), config.addr, "--addr");
-    const admin = await listen(runtime.adminFront(), config.admin, "--admin");
+    const admin = await listen(runtime.adminFront(open), config.admin, "--admin");
     // Before the address is out: whoever waits for it may send a signal at once.
     const drained = drainOnSignal(runtime, config.drainMs);
     process.stderr.write(`data plane ${data.url}\nadmin plane ${admin.url}\n`);
+    if (key.path !== undefined) process.stderr.write(`admin key in ${key.path}\n`);
+    started({ adminUrl: admin.url, data: config.data, key: key.text });
     return await drained;
   } catch (error) {
     await runtime.close(0);
     throw error;
   }
+}
+
+function openRuntime(config: NodeConfig): Runtime {
+  const { data, instances, threads, log, sync, uploadBytes } = config;
+  try {
+    return new Runtime({ data, durable: true, instances, threads, log, sync, uploadBytes });
+  } catch (error) {
+    if (error instanceof StateError) throw new UserError(error.message, { cause: error });
+    throw error;
+  }
+}
+
+/** True when nobody but this machine can reach the address. */
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127\.\d+\.\d+\.\d+$/.test(host);
 }
 
 /** What `serve FILE` and `run FILE` grant: the user's own command on the user's own machine. */

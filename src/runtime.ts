@@ -1,37 +1,63 @@
 /** The composition root: builds every concrete part and joins them. */
-import { statSync } from "node:fs";
+import { createHash } from "node:crypto";
 import { availableParallelism } from "node:os";
-import { join } from "node:path";
 import type { DestinationStream, Logger } from "pino";
-import { systemClock } from "./base/clock.js";
+import { systemClock, systemWallClock } from "./base/clock.js";
 import { UserError, messageOf } from "./base/errors.js";
+import { ProblemError } from "./base/problem.js";
+import { VERSION } from "./base/version.js";
 import { DEFAULT_INSTANCES } from "./config/resolve.js";
-import type { EngineStats, Engine } from "./engine/engine.js";
-import { EngineError, startEngine } from "./engine/native.js";
+import type { Control } from "./control/control.js";
+import { firstKey } from "./control/first-key.js";
+import { Ledger } from "./control/ledger.js";
+import { ControlPlane } from "./control/plane.js";
+import { Programs } from "./control/programs.js";
+import { canonical } from "./control/tasks.js";
+import type { EngineStats, Engine, GuestLine } from "./engine/engine.js";
+import { startEngine } from "./engine/native.js";
 import type { ComponentInfo } from "./engine/program.js";
+import { openHome, type Home } from "./home.js";
 import { fetchFront, type Fetch } from "./http/fetch-front.js";
 import type { Front } from "./http/front.js";
 import { nodeFront } from "./http/node-front.js";
 import { adminPlane, dataPlane, type HealthPort } from "./http/planes.js";
+import { withImports } from "./imports/engine.js";
+import { readImports, type ScriptImports } from "./imports/imports.js";
 import { execute } from "./invoke/call.js";
 import { Executor, type ScriptAnswer } from "./invoke/executor.js";
 import { createInvoke } from "./invoke/pipeline.js";
-import type { RunRecord } from "./invoke/run.js";
+import type { KnownRun, Run, RunRecord } from "./invoke/run.js";
 import { EndedRuns } from "./invoke/runs.js";
+import { LogBook } from "./observe/log-book.js";
 import { createLogger, logGuestLine, logRefusal, logRun, type LogLevel } from "./observe/log.js";
 import { Metrics } from "./observe/metrics.js";
 import { Pool, type PoolCounts } from "./pool/pool.js";
+import { memoryKv } from "./engine/tmp-kv.js"; // TEMP
+import { put, table } from "./state/store.js";
+import { Catalog } from "./tasks/catalog.js";
 import { MAX_HEADERS, readManifest, type ManifestInput } from "./tasks/manifest.js";
-import { NO_GRANTS, poolProgram, programSpec, type OwnGrants } from "./tasks/spec.js";
-import { TaskTable } from "./tasks/table.js";
+import { Router, patternsOf } from "./tasks/router.js";
+import type { OwnGrants } from "./tasks/spec.js";
 import type { Task } from "./tasks/task.js";
+import { mayDebug } from "./tenants/access.js";
+import { Audit } from "./tenants/audit.js";
+import { Keys } from "./tenants/keys.js";
+import { TenantGates } from "./tenants/quotas.js";
+import { DEFAULT_TENANT, type Caller } from "./tenants/tenant.js";
+import { Tenants } from "./tenants/tenants.js";
 
-/** TypeScript functions for imports of a component, by interface and function name. */
-export type ScriptImports = Readonly<Record<string, Readonly<Record<string, (...args: never[]) => unknown>>>>;
+/** What the configuration had of a task when it was last deployed from there. */
+const CONFIGURED = table<string>("configured");
+
+export type { ScriptImports };
 
 export interface RuntimeOptions {
   /** Folder for compiled components; without it they are compiled anew in each process. */
   readonly data?: string;
+  /** Keeps tasks, tenants, keys, secrets and stores in `data` too, so that they are there after a restart. */
+  readonly durable?: boolean;
+  /** `group`: an answered write survives the process; `always`: power loss too, at the price of slower writes of guests. */
+  readonly sync?: "group" | "always";
   /** Most instances at once; 1000. */
   readonly instances?: number;
   /** Threads that run guests; one a core. */
@@ -40,12 +66,16 @@ export interface RuntimeOptions {
   readonly log?: LogLevel;
   /** Where log lines go; stdout. */
   readonly logTo?: DestinationStream;
-  /** Satisfies imports that neither WASI nor Pilotlight provides. Values are JSON by the mapping of `docs/values.md`. */
+  /** Satisfies imports that neither WASI nor Pilotlight provides; `docs/imports.md` has the rules. */
   readonly imports?: ScriptImports;
   /** Memory as it is needed instead of from a pool: for a component of any shape, at the price of slower instances. */
   readonly onDemand?: boolean;
   /** True when `/-/` belongs to guests too, as under `serve FILE`. */
   readonly guestsOwnEverything?: boolean;
+  /** The largest component that the admin API takes, in bytes; 100 MiB. */
+  readonly uploadBytes?: number;
+  /** Milliseconds since 1970; for tests. */
+  readonly wall?: () => number;
 }
 
 /** What `deploy` takes: a manifest, and the component's bytes. */
@@ -78,36 +108,60 @@ const CANCELLED_MS = 1000;
 const KEEP_RESIDENT_BYTES = 2 * 2 ** 20;
 const QUEUE = 10_000;
 const ADMIN_CLOSE_MS = 1000;
+/** How much of the time of day a restart may forget. */
+const KEEP_TIME_MS = 60_000;
+
+/** The program that embeds Pilotlight, or `pilotlight serve` for the tasks of its configuration. */
+const OPERATOR: Caller = { kind: "operator", name: "process" };
 
 export class Runtime implements AsyncDisposable {
+  readonly #home: Home;
   readonly #engine: Engine;
   readonly #executor: Executor;
   readonly #pool: Pool;
-  readonly #tasks = new TaskTable();
+  readonly #router = new Router();
+  readonly #control: ControlPlane;
+  readonly #keys: Keys;
+  readonly #tenants: Tenants;
+  readonly #logs: LogBook;
   readonly #metrics: Metrics;
   readonly #log: Logger;
-  readonly #imports: ScriptImports;
   readonly #fetch: Fetch;
   readonly #invoke: ReturnType<typeof createInvoke>;
   readonly #reserveOwn: boolean;
+  readonly #uploadBytes: number | undefined;
   readonly #dataFronts: Front[] = [];
   readonly #adminFronts: Front[] = [];
+  #dataUrl: string | undefined;
+  #clockKeeper: NodeJS.Timeout | undefined;
   #draining = false;
   #closing: Promise<void> | undefined;
 
+  /** Throws an error that says what is wrong when the addon or the data folder cannot be used. */
   constructor(options: RuntimeOptions) {
     const instances = options.instances ?? DEFAULT_INSTANCES;
     this.#log = createLogger(options.log ?? "silent", options.logTo);
-    this.#imports = options.imports ?? {};
+    const providers = readImports(options.imports ?? {});
     this.#reserveOwn = options.guestsOwnEverything !== true;
-    this.#engine = startEngine({
-      cache: options.data === undefined ? null : join(options.data, "compiled"),
-      instances,
-      threads: options.threads ?? 0,
-      keepResidentBytes: KEEP_RESIDENT_BYTES,
-      onDemand: options.onDemand ?? false,
-      backtraces: false,
-    });
+    this.#uploadBytes = options.uploadBytes;
+    const home = openHome(options.data, options.durable ?? false, options.wall ?? (() => systemWallClock.time()));
+    this.#home = home;
+    const wall = (): number => home.clock.time();
+    try {
+      const engine = startEngine({
+        cache: home.compiled,
+        instances,
+        threads: options.threads ?? 0,
+        keepResidentBytes: KEEP_RESIDENT_BYTES,
+        onDemand: options.onDemand ?? false,
+        backtraces: false,
+        // TEMP keyValue: { path: home.stores, sync: options.sync ?? "group" },
+      });
+      this.#engine = withImports(engine, providers);
+    } catch (error) {
+      void home.state.close();
+      throw error;
+    }
     this.#pool = new Pool({ capacity: instances, parallelism: availableParallelism(), queue: QUEUE });
     this.#metrics = new Metrics({
       engine: () => this.#engine.stats(),
@@ -115,73 +169,142 @@ export class Runtime implements AsyncDisposable {
       liveRuns: () => this.#executor.liveCount,
       connections: () => this.#dataFronts.reduce((sum, front) => sum + front.connections(), 0),
     });
+    this.#logs = new LogBook(wall);
     this.#executor = new Executor({
       engine: this.#engine,
       pool: this.#pool,
       clock: systemClock,
       ended: new EndedRuns(),
-      script: this.#script,
+      script: nobody,
+      mask: (text, tenant) => home.secrets.mask(text, tenant),
       observer: {
         settled: (run) => {
           this.#metrics.settled(run);
           logRun(this.#log, run);
+          this.#logs.settled(run);
         },
         lines: (lines, runOf) => {
-          for (const line of lines) logGuestLine(this.#log, line, line.run === undefined ? undefined : runOf(line.run));
+          for (const line of lines) this.#guestLine(line, line.run === undefined ? undefined : runOf(line.run));
         },
         prepared: (nanoseconds) => this.#metrics.prepared(nanoseconds),
         prepareFailed: (outcome) => this.#log.warn({ outcome }, "an instance could not be made ahead of demand"),
       },
     });
+    const audit = new Audit(home.state, home.clock);
+    this.#tenants = new Tenants(home.state, wall);
+    this.#keys = new Keys(home.state, home.clock);
+    const gates = new TenantGates((tenant) => this.#tenants.get(tenant)?.quotas ?? {});
+    this.#control = new ControlPlane({
+      ledger: new Ledger(home.state, audit),
+      audit,
+      tenants: this.#tenants,
+      keys: this.#keys,
+      secrets: home.secrets,
+      gates,
+      catalog: new Catalog(home.state, wall),
+      components: home.components,
+      programs: new Programs({ engine: this.#engine, executor: this.#executor, components: home.components, scripts: [] }),
+      router: this.#router,
+      stores: memoryKv(), // TEMP
+      logs: this.#logs,
+      version: VERSION,
+      dataUrl: () => this.#dataUrl,
+      endRuns: (tenant) => this.#executor.cancelOf(tenant),
+    });
     this.#invoke = createInvoke({
-      tasks: this.#tasks,
+      tasks: this.#router,
+      tenants: {
+        identify: (key) => this.#control.identify(key),
+        enter: (tenant, memoryBytes, now) => gates.enter(tenant, memoryBytes, now),
+        // Where nobody has keys, callers on this machine hold every scope.
+        mayDebug: (caller, tenant, peer) => mayDebug(caller, tenant) || (!home.durable && isLoopback(peer)),
+      },
       executor: this.#executor,
       engine: this.#engine,
       clock: systemClock,
+      random: Math.random,
       draining: () => this.#draining,
       refused: (incoming, run, problem) => logRefusal(this.#log, incoming, run, problem),
     });
+    if (home.durable) {
+      this.#clockKeeper = setInterval(() => void this.#keepTime(), KEEP_TIME_MS);
+      this.#clockKeeper.unref();
+    }
     this.#fetch = fetchFront({ plane: (guest) => this.#dataPlane(guest), invoke: this.#invoke, report: (error) => this.#report(error) });
   }
 
   /**
-   * Compiles, links and puts a task in place; the one of that name before it takes no more runs from then on.
-   * Throws a `UserError` that says what is wrong with manifest or component; nothing has changed then.
+   * Links what was deployed before, and clears away what nothing needs any more. A task that cannot be served any more
+   * is told of in the log; the others are.
+   */
+  async start(): Promise<void> {
+    await this.#control.desk.restore(({ tenant, name }, error) =>
+      this.#log.error({ tenant, task: name, err: error }, `the task ${name} of tenant ${tenant} cannot be served: ${messageOf(error)}`),
+    );
+    await this.#control.settle();
+    await this.#control.desk.collect();
+    await this.#home.collectCompiled(this.#control.desk.digests());
+  }
+
+  /** The control plane: tenants, keys, tasks, aliases, secrets, stores, audit, logs. `operator` is the caller to use with it. */
+  get control(): Control {
+    return this.#control;
+  }
+
+  /** The process itself, which may do everything. */
+  readonly operator: Caller = OPERATOR;
+
+  /**
+   * Compiles, links and puts a task of the default tenant in place; the version before it takes no more runs from then
+   * on. The same bytes and manifest again change nothing. Throws a `UserError` that says what is wrong with manifest or
+   * component; nothing has changed then.
    */
   async deploy(deployment: Deployment): Promise<DeployedTask> {
     this.#mustBeOpen();
+    const { desk } = this.#control;
     const source = deployment.source ?? deployment.manifest.component ?? "the component";
     const where = `the manifest of ${deployment.manifest.name}`;
-    const manifest = readManifest({ component: "component.wasm", ...deployment.manifest }, where);
-    for (const [i, { host }] of manifest.files.entries()) {
-      if (!isFolder(host)) throw new UserError(`${where} is not a valid manifest:\n  files[${i}].host: there is no folder ${host}`);
-    }
-    const info = await this.#load(deployment.component, source);
-    const scripts = Object.keys(this.#imports);
-    const spec = programSpec(info, manifest, scripts, { ...NO_GRANTS, ...deployment.own });
-    const program = await this.#explain(source, this.#engine.link(spec));
-    const task: Task = { tenant: "default", name: manifest.name, version: { label: info.digest.slice(0, 12), info, manifest, program } };
-    let before: Task | undefined;
-    try {
-      before = this.#tasks.put(task);
-    } catch (error) {
-      this.#engine.unlink(program);
-      throw error;
-    }
-    this.#executor.addProgram(poolProgram(program, info, manifest));
-    if (before !== undefined) this.#retire(before);
-    return described(task);
+    const document = { component: "component.wasm", ...deployment.manifest };
+    const { name } = readManifest(document, where);
+    const extras = deployment.own === undefined ? { source } : { source, own: deployment.own };
+    await told(where, () => desk.deploy(OPERATOR, DEFAULT_TENANT, { manifest: document, component: deployment.component }, extras));
+    // Nobody can go back to a version here once the process ends, so those that were replaced need no room.
+    if (!this.#home.durable) await desk.forgetUnused(OPERATOR, DEFAULT_TENANT, name);
+    return described(desk.live(DEFAULT_TENANT, name) as Task);
   }
 
-  /** Takes a task away; runs in progress finish. False when there is none of that name. */
-  remove(name: string): boolean {
-    const task = this.#tasks.remove(name);
-    if (task !== undefined) this.#retire(task);
-    return task !== undefined;
+  /**
+   * Deploys a task of the node's configuration, unless it is what the configuration had when it was last deployed from
+   * there: a rollback, or a deploy over the network, outlives a restart.
+   */
+  async configure(deployment: Deployment): Promise<void> {
+    const name = deployment.manifest.name;
+    const print = createHash("sha256").update(canonical(deployment.manifest)).update(deployment.component).digest("hex");
+    const { state } = this.#home;
+    if (state.get(CONFIGURED, name) === print && this.#control.desk.live(DEFAULT_TENANT, name) !== undefined) return;
+    await this.deploy(deployment);
+    await state.commit([put(CONFIGURED, name, print)]);
   }
 
+  /**
+   * The text of the admin key that the node's first start writes to `admin.key` in the data folder (mode 0600).
+   * `path` is given by that start alone; `text` while the key holds.
+   */
+  async adminKey(data: string): Promise<{ readonly text: string | undefined; readonly path: string | undefined }> {
+    return firstKey(data, this.#home.state, this.#keys, this.#control);
+  }
+
+  /** Takes a task of the default tenant away; runs in progress finish. Resolves with false when there is none of that name. */
+  async remove(name: string): Promise<boolean> {
+    const { desk } = this.#control;
+    if (desk.live(DEFAULT_TENANT, name) === undefined) return false;
+    await told(name, () => desk.delete(OPERATOR, DEFAULT_TENANT, name, undefined));
+    return true;
+  }
+
+  /** The default tenant's tasks. */
   tasks(): DeployedTask[] {
-    return this.#tasks.names().map((name) => described(this.#tasks.get(name) as Task));
+    return this.#control.desk.lives(DEFAULT_TENANT).map(described);
   }
 
   /**
@@ -220,12 +343,26 @@ export class Runtime implements AsyncDisposable {
       report: (error) => this.#report(error),
     });
     this.#dataFronts.push(front);
-    return front;
+    return {
+      ...front,
+      listen: async (address) => {
+        const listening = await front.listen(address);
+        this.#dataUrl = listening.url;
+        return listening;
+      },
+    };
   }
 
-  /** A server for health and metrics, not yet listening. */
-  adminFront(): Front {
-    const plane = adminPlane({ health: this.#health(), metrics: () => this.#metrics.render(), report: (error) => this.#report(error) });
+  /** A server for the admin API, health and metrics, not yet listening. `open`: others than this machine reach it. */
+  adminFront(open = false): Front {
+    const plane = adminPlane({
+      health: this.#health(),
+      metrics: () => this.#metrics.render(),
+      report: (error) => this.#report(error),
+      control: this.#control,
+      metricsNeedKey: open,
+      ...(this.#uploadBytes === undefined ? {} : { uploadBytes: this.#uploadBytes }),
+    });
     const front = nodeFront({ plane: () => plane, report: (error) => this.#report(error) });
     this.#adminFronts.push(front);
     return front;
@@ -233,7 +370,7 @@ export class Runtime implements AsyncDisposable {
 
   /** The record of a live run, or of one of the last 10,000 that ended. */
   runRecord(id: string): RunRecord | undefined {
-    return this.#executor.record(id);
+    return this.#executor.known(id)?.record;
   }
 
   stats(): RuntimeStats {
@@ -258,6 +395,9 @@ export class Runtime implements AsyncDisposable {
     // Until here whoever asks is told that the node is not ready.
     await Promise.all(this.#adminFronts.map((front) => front.close(ADMIN_CLOSE_MS)));
     await this.#engine.close();
+    clearInterval(this.#clockKeeper);
+    if (this.#home.durable) await this.#keepTime();
+    await this.#home.state.close();
     this.#executor.stop();
     this.#metrics.stop();
     await new Promise<void>((resolve) => this.#log.flush(() => resolve()));
@@ -265,7 +405,10 @@ export class Runtime implements AsyncDisposable {
 
   #dataPlane(guest: Parameters<typeof dataPlane>[0]["guest"]): ReturnType<typeof dataPlane> {
     const runs = {
-      get: (id: string) => this.#executor.record(id),
+      get: (id: string, key: string | undefined) => {
+        const known = this.#executor.known(id);
+        return known !== undefined && this.#maySee(known, key) ? known.record : undefined;
+      },
       cancel: (id: string) => {
         const run = this.#executor.live(id);
         if (run !== undefined) this.#executor.cancel(run);
@@ -278,26 +421,29 @@ export class Runtime implements AsyncDisposable {
     return { reasons: () => (this.#draining ? ["the node is shutting down"] : []) };
   }
 
+  /** So that a restart with the machine's clock set back brings no expired key to life. */
+  async #keepTime(): Promise<void> {
+    await this.#home.state.commit(this.#home.clock.changes()).catch((error: unknown) => this.#report(error));
+  }
+
   #report(error: unknown): void {
     this.#log.error({ err: error }, "unexpected error");
   }
 
-  async #load(bytes: Uint8Array, source: string): Promise<ComponentInfo> {
-    return this.#explain(source, this.#engine.load(bytes));
+  /** A run of a public task is whoever's that knows its id; any other is its caller's. */
+  #maySee({ task, caller }: KnownRun, key: string | undefined): boolean {
+    if (task.version.manifest.access === "public") return true;
+    const asking = key === undefined ? undefined : this.#control.identify(key);
+    return asking?.kind === "key" && caller.kind === "key" && asking.key.id === caller.key.id;
   }
 
-  /** Errors of the engine name the file they are about. */
-  async #explain<T>(source: string, work: Promise<T>): Promise<T> {
-    try {
-      return await work;
-    } catch (error) {
-      if (error instanceof EngineError) throw new UserError(`${source}: ${messageOf(error)}`, { cause: error });
-      throw error;
-    }
-  }
-
-  #retire(task: Task): void {
-    this.#executor.removeProgram(task.version.program);
+  #guestLine(line: GuestLine, run: Run | undefined): void {
+    const tenants = run === undefined ? this.#tenants.list().map(({ name }) => name) : [run.task.tenant];
+    // Whose line it is may be unknown; then no tenant's secrets may be in it.
+    const mask = (text: string): string => tenants.reduce((masked, tenant) => this.#home.secrets.mask(masked, tenant), text);
+    const masked = { ...line, text: mask(line.text), context: line.context === undefined ? undefined : mask(line.context) };
+    logGuestLine(this.#log, masked, run);
+    if (run !== undefined) this.#logs.guest(run.task, run.id, masked);
   }
 
   #ports(): { executor: Executor; clock: typeof systemClock } {
@@ -310,29 +456,36 @@ export class Runtime implements AsyncDisposable {
 
   #task(name: string): Task {
     this.#mustBeOpen();
-    const task = this.#tasks.get(name);
+    const { desk } = this.#control;
+    const task = desk.live(DEFAULT_TENANT, name);
     if (task !== undefined) return task;
-    const names = this.#tasks.names();
+    const names = desk.lives(DEFAULT_TENANT).map((other) => other.name);
     throw new UserError(
       `there is no task ${JSON.stringify(name)}; ${names.length === 0 ? "none is deployed" : `deployed are ${names.join(", ")}`}`,
     );
   }
-
-  readonly #script: ScriptAnswer = async (iface, func, args) => {
-    const provided = this.#imports[iface]?.[func] ?? this.#imports[iface]?.[camelCase(func)];
-    if (provided === undefined) throw new Error(`imports has no function ${func} for ${iface}`);
-    const result: unknown = await provided(...(JSON.parse(args) as never[]));
-    return toJson(result === undefined ? [] : [result]);
-  };
 }
 
-function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+/** Problems for people: the same words, as the embedding program or the command line says them. */
+async function told<T>(where: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof ProblemError)) throw error;
+    const { errors } = error.problem;
+    if (errors === undefined) throw new UserError(error.message, { cause: error });
+    const lines = errors.map(({ field, message }) => `  ${field.replace(/^manifest\./, "")}: ${message}`);
+    throw new UserError(`${where} is not a valid manifest:\n${lines.join("\n")}`, { cause: error });
+  }
+}
+
+function isLoopback(peer: string): boolean {
+  return peer === "127.0.0.1" || peer === "::1" || peer.startsWith("127.") || peer.startsWith("::ffff:127.");
 }
 
 function described(task: Task): DeployedTask {
-  const { label, info, manifest } = task.version;
-  return { name: task.name, version: label, routes: manifest.routes ?? [`/${task.name}/*`], component: info };
+  const { label, info } = task.version;
+  return { name: task.name, version: label, routes: patternsOf(task), component: info };
 }
 
 /** JSON with bigints as decimal strings and bytes as base64, which is how the engine reads them. */
@@ -345,6 +498,5 @@ function toJson(value: unknown): string {
   });
 }
 
-function camelCase(name: string): string {
-  return name.replace(/-([a-z0-9])/g, (_match, letter: string) => letter.toUpperCase());
-}
+/** Questions of guests that `withImports` has bound are answered there, and it binds all that there are. */
+const nobody: ScriptAnswer = (iface, func) => Promise.reject(new Error(`nothing answers ${iface}#${func}`));

@@ -82,5 +82,7 @@ export class ProblemError extends Error {
 /** The RFC 9457 document for a problem. `run` is left out when there is none. */
 export function problemDocument(problem: Problem, run: string | undefined): string {
   const { status, title } = PROBLEMS[problem.code];
-  return JSON.stringify({ type: `https://pilotlight.dev/problems/${problem.code}`, title, status, detail: problem.detail, errors: problem.errors, run });
+  const type = `https://pilotlight.dev/problems/${problem.code}`;
+  const errors = problem.errors?.map(({ field, message }) => ({ path: field, detail: message }));
+  return JSON.stringify({ type, title, status, detail: problem.detail, errors, run });
 }

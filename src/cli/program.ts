@@ -1,21 +1,24 @@
 /** Every command, its options and its help. The work is done elsewhere. */
-import { Command, InvalidArgumentError, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { statSync } from "node:fs";
-import { relative } from "node:path";
 import { UserError } from "../base/errors.js";
 import { parseAddress, resolveConfig, type NodeFlags } from "../config/resolve.js";
-import { buildGuest } from "../guests/build.js";
-import { runFile, serveFile, serveNode, type FileOptions } from "../main.js";
+import type * as Main from "../main.js";
 import { LOG_LEVELS, type LogLevel } from "../observe/log.js";
 import { describeIssues } from "../base/json.js";
 import { manifestSchema } from "../tasks/manifest.js";
+import { clientCommands } from "./client-commands.js";
+import { ROOT, newCommand } from "./command.js";
+import { announceNode } from "./nodes-file.js";
+import { remark } from "./output.js";
+import type { Terminal } from "./terminal.js";
 import { userCache } from "./user-cache.js";
 import { version } from "./version.js";
 
 interface FileFlags {
   readonly data?: string;
   readonly env: Record<string, string>;
-  readonly dir: FileOptions["files"];
+  readonly dir: Main.FileOptions["files"];
   readonly outbound: string[];
   readonly sockets: boolean;
   readonly configVar: Record<string, string>;
@@ -27,22 +30,18 @@ interface FileFlags {
 type ServeFlags = FileFlags & NodeFlags & { readonly log?: LogLevel };
 
 /** Builds the command tree. `status.code` is what the process ends with. */
-export function createProgram(status: { code: number }): Command {
-  const program = new Command("pilotlight")
-    .description("Runs WebAssembly components as functions: a clean instance for every request.")
+export function createProgram(status: { code: number }, terminal: Terminal): Command {
+  const program = newCommand(terminal, ROOT, "Runs WebAssembly components as functions: a clean instance for every request.")
     .version(version())
-    .showHelpAfterError("(add --help for what there is)")
-    .exitOverride()
-    .enablePositionalOptions();
-  program.addCommand(serveCommand(status));
-  program.addCommand(runCommand(status));
-  program.addCommand(buildCommand());
+    .addCommand(serveCommand(status, terminal))
+    .addCommand(runCommand(status, terminal));
+  for (const command of clientCommands(terminal)) program.addCommand(command);
   return program;
 }
 
-function serveCommand(status: { code: number }): Command {
-  const command = subcommand("serve")
-    .description("Starts a node with the tasks of pilotlight.config.json, or serves one component on every path.")
+function serveCommand(status: { code: number }, terminal: Terminal): Command {
+  const about = "Starts a node with the tasks of pilotlight.config.json, or serves one component on every path.";
+  const command = newCommand(terminal, "serve", about)
     .argument("[FILE]", "a component; without it, a node is started")
     .argument("[ARGS...]", "arguments of the component, after --")
     .option("--addr <HOST:PORT>", "where requests come in; port 0 takes any free one (default: 127.0.0.1:8700)")
@@ -51,14 +50,18 @@ function serveCommand(status: { code: number }): Command {
       "state and compiled components (default: .pilotlight; with FILE: compiled components alone, in the user's cache folder)",
     )
     .addOption(new Option("--log <LEVEL>", "log lines on stdout from this level up (default: info)").choices(LOG_LEVELS))
-    .option("--admin <HOST:PORT>", "health and metrics, without FILE (default: 127.0.0.1:8701)")
+    .option("--admin <HOST:PORT>", "the API that commands talk to, health and metrics, without FILE (default: 127.0.0.1:8701)")
+    .option("--insecure-admin", "lets --admin be an address that others reach, keys in the clear: for a network that is trusted")
     .option("--config <FILE>", "configuration, without FILE (default: pilotlight.config.json)");
   fileOptions(command).option("--ready <N>", "instances kept ready ahead of requests", integer, 0);
   command.addHelpText("after", SERVE_EXAMPLES);
   return command.action(async (file: string | undefined, args: string[], flags: ServeFlags) => {
+    const { serveFile, serveNode } = await engine();
     if (file === undefined) {
       refuseFileFlags(command);
-      status.code = await serveNode(resolveConfig(flags, process.cwd()));
+      status.code = await serveNode(resolveConfig(flags, process.cwd()), ({ adminUrl, data, key }) => {
+        if (key !== undefined) announceNode(terminal.env, { url: adminUrl, key, data }, (text) => remark(terminal, text));
+      });
       return;
     }
     refuseNodeFlags(command, flags);
@@ -70,31 +73,20 @@ function serveCommand(status: { code: number }): Command {
   });
 }
 
-function runCommand(status: { code: number }): Command {
-  const command = subcommand("run")
-    .description("Runs a wasi:cli/run component on this terminal's stdio; its exit status is ours.")
+function runCommand(status: { code: number }, terminal: Terminal): Command {
+  const command = newCommand(terminal, "run", "Runs a wasi:cli/run component on this terminal's stdio; its exit status is ours.")
     .argument("<FILE>", "a component")
     .argument("[ARGS...]", "arguments of the component, after --");
   fileOptions(command).addHelpText("after", RUN_EXAMPLES);
   return command.action(async (file: string, args: string[], flags: FileFlags) => {
+    const { runFile } = await engine();
     status.code = await runFile(file, fileFlags(flags, args));
   });
 }
 
-function buildCommand(): Command {
-  return subcommand("build")
-    .description("Builds a function's source into the component that its pilotlight.json names.")
-    .argument("[DIR]", "the folder with pilotlight.json", ".")
-    .addHelpText("after", "\nExample:\n  $ pilotlight build examples/hello")
-    .action(async (directory: string) => {
-      const built = await buildGuest(directory, { output: (text) => void process.stderr.write(text) });
-      const seconds = (built.milliseconds / 1000).toFixed(1);
-      process.stderr.write(`built ${relative(process.cwd(), built.component)}: ${Math.ceil(built.bytes / 1024)} KiB in ${seconds} s\n`);
-    });
-}
-
-function subcommand(name: string): Command {
-  return new Command(name).exitOverride().showHelpAfterError(`(pilotlight ${name} --help says what there is)`);
+/** Everything that runs components. Loaded when it is needed: most commands only talk to a node. */
+function engine(): Promise<typeof Main> {
+  return import("../main.js");
 }
 
 function fileOptions(command: Command): Command {
@@ -118,15 +110,15 @@ function fileOptions(command: Command): Command {
     );
 }
 
-function fileFlags(flags: FileFlags, args: readonly string[]): FileOptions {
+function fileFlags(flags: FileFlags, args: readonly string[]): Main.FileOptions {
   return {
     env: flags.env,
     files: flags.dir,
     outbound: flags.outbound,
     sockets: flags.sockets,
     config: flags.configVar,
-    limits: checked("--limit", manifestSchema.shape.limits, flags.limit) as FileOptions["limits"],
-    reuse: checked("--reuse", manifestSchema.shape.reuse, flags.reuse) as FileOptions["reuse"],
+    limits: checked("--limit", manifestSchema.shape.limits, flags.limit) as Main.FileOptions["limits"],
+    reuse: checked("--reuse", manifestSchema.shape.reuse, flags.reuse) as Main.FileOptions["reuse"],
     ready: flags.ready ?? 0,
     arguments: args,
     data: flags.data ?? userCache(),
@@ -140,7 +132,7 @@ function checked<T>(flag: string, schema: typeof manifestSchema.shape.limits | t
   throw new UserError(`${flag} is not valid:\n${describeIssues(result.error)}`, { exitCode: 2 });
 }
 
-const NODE_ONLY = ["admin", "config"];
+const NODE_ONLY = ["admin", "config", "insecureAdmin"];
 const FILE_ONLY = ["env", "dir", "outbound", "sockets", "configVar", "limit", "reuse", "ready"];
 
 function refuseFileFlags(command: Command): void {
@@ -185,7 +177,7 @@ function setting(text: string, before: Record<string, string | number>): Record<
   return { ...before, [name]: COUNTS.has(name) && /^\d+$/.test(value) ? Number(value) : value };
 }
 
-function directory(text: string, before: FileOptions["files"]): FileOptions["files"] {
+function directory(text: string, before: Main.FileOptions["files"]): Main.FileOptions["files"] {
   const [host, guest, ...rest] = text.split("::");
   if (host === undefined || host === "" || guest === "" || rest.length > 0)
     throw new InvalidArgumentError("expected HOST::GUEST, such as ./data::/data.");

@@ -1,7 +1,5 @@
-/** The version in package.json, which lies beside `src/` and `dist/` alike. */
-import { readFileSync } from "node:fs";
+import { VERSION } from "../base/version.js";
 
 export function version(): string {
-  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
-  return (JSON.parse(text) as { version: string }).version;
+  return VERSION;
 }

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { UserError } from "../base/errors.js";
-import { DURATION_HELP, parseDuration } from "../base/units.js";
+import { DURATION_HELP, parseDuration, parseSize } from "../base/units.js";
 import type { LogLevel } from "../observe/log.js";
 import { readConfig, type ConfigFile } from "./schema.js";
 
@@ -23,6 +23,11 @@ export interface NodeConfig {
   readonly instances: number;
   readonly threads: number;
   readonly drainMs: number;
+  /** When guests' writes are on the disk: before the machine may lose power, or before the process may die. */
+  readonly sync: "group" | "always";
+  /** Bytes. */
+  readonly uploadBytes: number;
+  readonly insecureAdmin: boolean;
 }
 
 export interface NodeFlags {
@@ -31,10 +36,12 @@ export interface NodeFlags {
   readonly data?: string;
   readonly config?: string;
   readonly log?: LogLevel;
+  readonly insecureAdmin?: boolean;
 }
 
 const CONFIG_FILE = "pilotlight.config.json";
 const DEFAULT_DRAIN_MS = 30_000;
+const DEFAULT_UPLOAD = 100 * 2 ** 20;
 export const DEFAULT_INSTANCES = 1000;
 
 /** Reads the config file that `--config` names, or the usual one in the working folder if there is one. */
@@ -51,6 +58,9 @@ export function resolveConfig(flags: NodeFlags, cwd: string): NodeConfig {
     instances: file.node.instances ?? DEFAULT_INSTANCES,
     threads: file.node.threads ?? 0,
     drainMs: drain(file.node.drain, path),
+    sync: file.kv.sync ?? "group",
+    uploadBytes: file.upload === undefined ? DEFAULT_UPLOAD : (parseSize(file.upload) as number),
+    insecureAdmin: flags.insecureAdmin ?? file.insecureAdmin ?? false,
   };
 }
 

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { UserError } from "../base/errors.js";
 import { describeIssues, parseJson } from "../base/json.js";
+import { SIZE_HELP, parseSize } from "../base/units.js";
 import { LOG_LEVELS } from "../observe/log.js";
 
 const address = z
@@ -16,6 +17,22 @@ export const configSchema = z.strictObject({
   addr: address.optional(),
   admin: address.optional(),
   data: z.string().min(1).optional(),
+  /** The admin plane may listen where others reach it, keys in the clear. */
+  insecureAdmin: z.boolean().optional(),
+  /** The largest component that the admin API takes. */
+  upload: z
+    .string()
+    .refine((text) => (parseSize(text) ?? 0) > 0, `expected ${SIZE_HELP}`)
+    .optional(),
+  kv: z
+    .strictObject({
+      sync: z
+        .enum(["group", "always"], {
+          error: 'expected "group" (an answered write survives the process) or "always" (power loss too)',
+        })
+        .optional(),
+    })
+    .prefault({}),
   log: z.enum(LOG_LEVELS, { error: `expected one of ${LOG_LEVELS.join(", ")}` }).optional(),
   node: z
     .strictObject({

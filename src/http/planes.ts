@@ -5,9 +5,13 @@
  * leads to guests. Routes match the path as it is on the wire: `/%2D/livez` and `/a/../-/livez` are a guest's.
  */
 import type { HttpBindings } from "@hono/node-server";
+import { OpenAPIHono } from "@hono/zod-openapi";
 import { Hono, type Context } from "hono";
 import { newRunId } from "../base/ids.js";
 import type { ProblemCode } from "../base/problem.js";
+import type { Control } from "../control/control.js";
+import { addAdminApi } from "./admin/admin.js";
+import { bearerKey } from "../invoke/stages/identify.js";
 import { parseTarget, pathOf } from "./mapping.js";
 import { problemResponse } from "./problem-reply.js";
 
@@ -28,8 +32,8 @@ export interface Plane {
 
 /** Live and ended runs, as `GET` and `DELETE /-/runs/<id>` show them. */
 export interface RunsPort {
-  /** The JSON document of a run; undefined when the id is not known. */
-  get(id: string): { readonly ended: boolean } | undefined;
+  /** The JSON document of a run; undefined when the id is not known, or the run is not for whoever shows this key. */
+  get(id: string, key: string | undefined): { readonly ended: boolean } | undefined;
   /** Asks a run that goes on to end. */
   cancel(id: string): void;
 }
@@ -58,22 +62,22 @@ export interface DataPlaneOptions extends PlaneOptions {
  */
 export function dataPlane(options: DataPlaneOptions): Plane {
   const owns = options.reserveOwn ? (path: string): boolean => path.startsWith("/-/") || path === "/-" : () => false;
-  const app = newApp(options, owns);
+  const app = guarded(new Hono<PlaneEnv>(BY_WIRE_PATH), options, owns);
   if (options.reserveOwn) {
     route(app, "/-/livez", { GET: live });
     // Reasons are the operator's: they are on the admin plane.
     route(app, "/-/readyz", { GET: (c) => ready(c, options.health.reasons(), false) });
     route(app, "/-/runs/:id", {
       GET: (c) => {
-        const run = options.runs.get(param(c));
+        const run = options.runs.get(param(c), keyIn(c));
         return run === undefined ? unknownRun(c) : json(run, 200);
       },
       DELETE: (c) => {
-        const run = options.runs.get(param(c));
+        const run = options.runs.get(param(c), keyIn(c));
         if (run === undefined) return unknownRun(c);
         if (run.ended) return json(run, 200);
         options.runs.cancel(param(c));
-        return json(options.runs.get(param(c)) ?? run, 202);
+        return json(options.runs.get(param(c), keyIn(c)) ?? run, 202);
       },
     });
     route(app, "/-/runs/:id/result", {
@@ -89,25 +93,40 @@ export function dataPlane(options: DataPlaneOptions): Plane {
 export interface AdminPlaneOptions extends PlaneOptions {
   /** The metrics in Prometheus' text format. */
   readonly metrics: () => Promise<string>;
+  /** Left out: the plane is health and metrics alone. */
+  readonly control?: Control;
+  /** The largest component that is taken, in bytes; 100 MiB. */
+  readonly uploadBytes?: number;
+  /** True where others than this machine reach the plane: `/metrics` then takes a key of the node with `read`. */
+  readonly metricsNeedKey?: boolean;
+  /** The JSON Schema of a manifest, for `/schemas/pilotlight.json`; made from the manifest's own schema when left out. */
+  readonly manifestSchema?: object;
 }
 
-/** Health with its reasons, and metrics. */
+/** Health with its reasons, metrics, and with a control plane the admin API (`admin/admin.ts`). */
 export function adminPlane(options: AdminPlaneOptions): Plane {
+  const { control, health, metrics } = options;
   const owns = (): boolean => true;
-  const app = newApp(options, owns);
+  const app = guarded(new OpenAPIHono<PlaneEnv>(BY_WIRE_PATH), options, owns);
+  if (control !== undefined) addAdminApi(app, { ...options, control });
   route(app, "/livez", { GET: live });
-  route(app, "/readyz", { GET: (c) => ready(c, options.health.reasons(), true) });
-  route(app, "/metrics", {
-    GET: async () => new Response(await options.metrics(), { headers: { "Content-Type": "text/plain; version=0.0.4; charset=utf-8" } }),
-  });
+  route(app, "/readyz", { GET: (c) => ready(c, health.reasons(), true) });
+  if (control === undefined) {
+    route(app, "/metrics", {
+      GET: async () => new Response(await metrics(), { headers: { "Content-Type": "text/plain; version=0.0.4; charset=utf-8" } }),
+    });
+  }
   app.all("*", notHere);
   return { app, owns };
 }
 
-function newApp(options: PlaneOptions, owns: Plane["owns"]): Hono<PlaneEnv> {
-  const app = new Hono<PlaneEnv>({
-    getPath: (request, env) => wirePath(env?.env?.incoming?.url ?? request.url),
-  });
+/** Routes see the path as it was sent. */
+const BY_WIRE_PATH = {
+  getPath: (request: Request, env?: { readonly env?: unknown }): string =>
+    wirePath((env?.env as PlaneEnv["Bindings"] | undefined)?.incoming?.url ?? request.url),
+};
+
+function guarded<A extends Hono<PlaneEnv>>(app: A, options: PlaneOptions, owns: Plane["owns"]): A {
   app.onError((error, c) => {
     // What the way to a guest throws is for whoever called the front: a client that left, most of all.
     if (!owns(c.req.path)) throw error;
@@ -143,6 +162,11 @@ function ready(_c: Context<PlaneEnv>, reasons: readonly string[], tell: boolean)
 
 function param(c: Context<PlaneEnv>): string {
   return c.req.param("id") as string;
+}
+
+/** The key that a request shows. */
+function keyIn(c: Context<PlaneEnv>): string | undefined {
+  return c.req.header("pilotlight-key")?.trim() ?? bearerKey(c.req.header("authorization") ?? "");
 }
 
 function unknownRun(c: Context<PlaneEnv>): Response {

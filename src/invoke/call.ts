@@ -5,6 +5,7 @@ import type { Problem } from "../base/problem.js";
 import type { Frame } from "../engine/engine.js";
 import type { Outcome } from "../engine/outcome.js";
 import type { Task } from "../tasks/task.js";
+import type { Caller } from "../tenants/tenant.js";
 import { problemOf } from "./blame.js";
 import type { Executor } from "./executor.js";
 import { Run, type RunListener } from "./run.js";
@@ -20,6 +21,9 @@ export class CallError extends Error {
     super(problem.detail ?? ("message" in outcome ? outcome.message : outcome.kind));
   }
 }
+
+/** Calls by name come from the program that embeds Pilotlight. */
+const OPERATOR: Caller = { kind: "operator", name: "process" };
 
 export interface CallPorts {
   readonly executor: Executor;
@@ -46,6 +50,6 @@ export function execute(
       },
     };
     const origin = { kind, method: undefined, path: undefined, requestId: undefined, traceparent: undefined };
-    ports.executor.submit(new Run(newRunId(), ports.executor.newHandle(), task, origin, () => frame, listener, ports.clock.now()));
+    ports.executor.submit(new Run(newRunId(), ports.executor.newHandle(), task, origin, () => frame, listener, ports.clock.now(), OPERATOR));
   });
 }

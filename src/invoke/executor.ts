@@ -8,7 +8,7 @@ import type { Clock } from "../base/clock.js";
 import type { Engine, EngineEvent, GuestLine, RunHandle } from "../engine/engine.js";
 import { NO_USAGE, type Outcome, type Usage } from "../engine/outcome.js";
 import type { Pool, PoolCommand, PoolEvent, PoolProgram } from "../pool/pool.js";
-import { liveRecord, type Run, type RunRecord } from "./run.js";
+import { liveRecord, type KnownRun, type Run } from "./run.js";
 import type { EndedRuns } from "./runs.js";
 
 /** Told of what happens, for logs and metrics; never in the way. */
@@ -28,6 +28,8 @@ export interface ExecutorPorts {
   readonly observer: RunObserver;
   /** Answers guests' calls of imports that TypeScript provides. */
   readonly script: ScriptAnswer;
+  /** Takes a tenant's secrets out of a text that a guest may have written. */
+  mask(text: string, tenant: string): string;
 }
 
 /** Takes the JSON array of arguments, resolves with the JSON array of results; what it throws traps the caller. */
@@ -41,6 +43,10 @@ export class Executor {
   readonly #runs = new Map<RunHandle, Run>();
   #nextHandle = 1;
   #timer: NodeJS.Timeout | undefined;
+  /** Set while `warm` asks the pool: whom the next `prepare` is for. */
+  #warming: ((outcome: Outcome | undefined) => void) | undefined;
+  /** By slot: who waits for the instance that is being made there. */
+  readonly #awaited = new Map<number, (outcome: Outcome | undefined) => void>();
   #whenEmpty: (() => void)[] = [];
 
   constructor(ports: ExecutorPorts) {
@@ -54,6 +60,21 @@ export class Executor {
 
   addProgram(program: PoolProgram): void {
     this.#step({ kind: "add", program });
+  }
+
+  /**
+   * Makes an instance ahead of the first run. Resolves with undefined once it is ready, or when there is no room for
+   * it or it takes longer than `limitMs`: nothing is wrong then; and with the outcome when it cannot be made.
+   */
+  warm(program: number, limitMs: number): Promise<Outcome | undefined> {
+    return new Promise((resolve) => {
+      this.#warming = resolve;
+      this.#step({ kind: "warm", program });
+      // Nobody took it up: there is no room.
+      if (this.#warming !== undefined) resolve(undefined);
+      this.#warming = undefined;
+      setTimeout(() => resolve(undefined), limitMs).unref();
+    });
   }
 
   removeProgram(program: number): void {
@@ -92,10 +113,15 @@ export class Executor {
     return undefined;
   }
 
-  /** The record of a live run, or of one that ended not long ago. */
-  record(id: string): RunRecord | undefined {
+  /** A live run, or one that ended not long ago. */
+  known(id: string): KnownRun | undefined {
     const run = this.live(id);
-    return run === undefined ? this.#ports.ended.get(id) : liveRecord(run);
+    return run === undefined ? this.#ports.ended.get(id) : { record: liveRecord(run), task: run.task, caller: run.caller };
+  }
+
+  /** Cancels the runs of a tenant. */
+  cancelOf(tenant: string): void {
+    for (const run of this.#runs.values()) if (run.task.tenant === tenant) this.cancel(run);
   }
 
   /** Resolves when no run is left, or after `limitMs`. */
@@ -131,10 +157,12 @@ export class Executor {
           break;
         case "ready":
           this.#ports.observer.prepared(event.nanoseconds);
+          this.#made(event.slot, undefined);
           this.#step({ kind: "ready", slot: event.slot, generation: event.generation });
           break;
         case "failed":
           this.#ports.observer.prepareFailed(event.outcome);
+          this.#made(event.slot, event.outcome);
           this.#step({ kind: "failed", slot: event.slot, generation: event.generation });
           break;
         case "lease-refused":
@@ -172,7 +200,8 @@ export class Executor {
 
   #settle(run: Run, outcome: Outcome, usage: Usage): void {
     run.state = "settled";
-    run.outcome = run.badAnswer === undefined ? outcome : { kind: "guest-error", code: "bad-answer", message: run.badAnswer };
+    const ended: Outcome = run.badAnswer === undefined ? outcome : { kind: "guest-error", code: "bad-answer", message: run.badAnswer };
+    run.outcome = "message" in ended ? { ...ended, message: this.#ports.mask(ended.message, run.task.tenant) } : ended;
     run.usage = usage;
     run.settledAt = this.#ports.clock.now();
     this.#runs.delete(run.handle);
@@ -184,12 +213,17 @@ export class Executor {
 
   /** The instance ended between the grant and the command; nothing of the run has begun, so it may ask again. */
   #leaseRefused(handle: RunHandle): void {
-    this.#step({ kind: "lease-refused", run: handle });
     const run = this.#runs.get(handle);
-    if (run === undefined) return;
+    if (run === undefined) return this.#step({ kind: "settled", run: handle, sound: false, memoryBytes: 0 });
     run.state = "waiting";
-    const deadline = run.admittedAt + run.task.version.manifest.limits.timeout;
-    this.#step({ kind: "demand", run: handle, program: run.task.version.program, deadline });
+    this.#step({ kind: "lease-refused", run: handle, deadline: run.admittedAt + run.task.version.manifest.limits.timeout });
+  }
+
+  #made(slot: number, outcome: Outcome | undefined): void {
+    const resolve = this.#awaited.get(slot);
+    if (resolve === undefined) return;
+    this.#awaited.delete(slot);
+    resolve(outcome);
   }
 
   #step(event: PoolEvent): void {
@@ -209,6 +243,13 @@ export class Executor {
         break;
       }
       case "prepare":
+        // The first one that follows from `warm`: refilling comes after it.
+        if (this.#warming !== undefined) {
+          this.#awaited.set(command.slot, this.#warming);
+          this.#warming = undefined;
+        }
+        this.#ports.engine.send(command);
+        break;
       case "retire":
         this.#ports.engine.send(command);
         break;

@@ -1,5 +1,5 @@
 /**
- * A request's way through the stages that exist: resolve, admit, lease, run, settle.
+ * A request's way through the stages that exist: resolve, identify, admit, lease, run, settle.
  *
  * Each stage is a plain function or a small object that can be tested alone; this file is their order. Stages
  * that refuse end the request before any capacity moves.
@@ -11,38 +11,52 @@ import { newRunId } from "../base/ids.js";
 import type { Problem } from "../base/problem.js";
 import type { Engine, Frame } from "../engine/engine.js";
 import type { Task } from "../tasks/task.js";
+import type { Refused, TenantGate } from "../tenants/quotas.js";
+import type { Caller } from "../tenants/tenant.js";
 import { problemOf } from "./blame.js";
 import type { Executor } from "./executor.js";
 import type { Exchange, Incoming, Invoke, Reply } from "./invocation.js";
 import { Run, type RunEvent, type RunListener } from "./run.js";
 import { admit } from "./stages/admit.js";
-import { asksFor, withOurs, withoutOurs } from "./stages/head.js";
+import { withOurs, withoutOurs } from "./stages/head.js";
+import { authorize, identify, type Identify } from "./stages/identify.js";
 import { resolve, type TaskLookup } from "./stages/resolve.js";
 
 export interface PipelinePorts {
   readonly tasks: TaskLookup;
+  /** Whose keys they are, what tenants may use at once, and who sees the insides of runs. */
+  readonly tenants: TenantPort;
   readonly executor: Executor;
   readonly engine: Engine;
   readonly clock: Clock;
+  /** Numbers from [0, 1), for weighted choices. */
+  random(): number;
   /** True once the node takes no more runs. */
   draining(): boolean;
   /** Told of requests that were refused before they became a run. */
   refused(incoming: Incoming, run: string, problem: Problem): void;
 }
 
-/** Builds the function that fronts call. */
-export function createInvoke(ports: PipelinePorts): Invoke {
-  return (incoming, reply) => {
-    const task = resolve(incoming, ports.tasks);
-    if (isProblem(task)) return refuse(ports, incoming, reply, task);
-    const problem = admit(incoming, task, ports.draining());
-    if (problem !== undefined) return refuse(ports, incoming, reply, problem);
-    return new HttpRun(ports, task, incoming, reply).begin();
-  };
+export interface TenantPort {
+  identify: Identify;
+  /** Takes a run of this size in, or says why not; what is taken in leaves by the gate that it got. */
+  enter(tenant: string, memoryBytes: number, now: number): TenantGate | Refused;
+  mayDebug(caller: Caller, tenant: string, peer: string): boolean;
 }
 
-function isProblem(value: Task | Problem): value is Problem {
-  return "code" in value;
+/** Builds the function that fronts call. */
+export function createInvoke(ports: PipelinePorts): Invoke {
+  const { tenants } = ports;
+  return (incoming, reply) => {
+    const task = resolve(incoming, ports.tasks, ports.random);
+    const identified = identify(incoming.headers, tenants.identify);
+    const problem = authorize(incoming, task, identified) ?? admit(incoming, task as Task, ports.draining());
+    if (problem !== undefined) return refuse(ports, incoming, reply, problem);
+    const { tenant, version } = task as Task;
+    const gate = tenants.enter(tenant, version.manifest.limits.memory, ports.clock.now());
+    if (gate.refused !== undefined) return refuse(ports, incoming, reply, gate.refused);
+    return new HttpRun(ports, task as Task, identified.caller, gate, incoming, reply).begin();
+  };
 }
 
 /** Answers with a problem; nothing runs. */
@@ -57,7 +71,9 @@ function refuse(ports: PipelinePorts, incoming: Incoming, reply: Reply, problem:
 /** What goes with a problem: the run id, and when to try again where waiting helps. */
 function ourHeaders(run: string, problem: Problem): HeaderList {
   const headers = ["Pilotlight-Run", run];
-  if (RETRIABLE.has(problem.code)) headers.push("Retry-After", "1");
+  if (problem.retryAfter !== undefined) headers.push("Retry-After", String(problem.retryAfter));
+  else if (RETRIABLE.has(problem.code)) headers.push("Retry-After", "1");
+  else if (problem.code === "request/unauthorized") headers.push("WWW-Authenticate", "Bearer");
   return headers;
 }
 
@@ -75,19 +91,18 @@ class HttpRun implements Exchange, RunListener {
   readonly #incoming: Incoming;
   readonly #reply: Reply;
   readonly #run: Run;
-  readonly #mayDebug: boolean;
+  readonly #gate: TenantGate;
   #headSent = false;
   /** All of the answer is out; the guest may go on, and may go on reading. */
   #ended = false;
   #settled = false;
 
-  constructor(ports: PipelinePorts, task: Task, incoming: Incoming, reply: Reply) {
+  constructor(ports: PipelinePorts, task: Task, caller: Caller, gate: TenantGate, incoming: Incoming, reply: Reply) {
     this.#ports = ports;
+    this.#gate = gate;
     this.#incoming = incoming;
     this.#reply = reply;
     this.run = newRunId();
-    // Until there are keys, callers on this machine hold every scope.
-    this.#mayDebug = isLoopback(incoming.peer);
     const origin = {
       kind: "http" as const,
       method: incoming.method,
@@ -95,7 +110,7 @@ class HttpRun implements Exchange, RunListener {
       requestId: headerValue(incoming.headers, "x-request-id"),
       traceparent: headerValue(incoming.headers, "traceparent"),
     };
-    this.#run = new Run(this.run, ports.executor.newHandle(), task, origin, () => this.#frame(), this, ports.clock.now());
+    this.#run = new Run(this.run, ports.executor.newHandle(), task, origin, () => this.#frame(), this, ports.clock.now(), caller);
   }
 
   begin(): this {
@@ -134,7 +149,7 @@ class HttpRun implements Exchange, RunListener {
         run.startNanoseconds = event.startNanoseconds;
         this.#headSent = true;
         this.#ended = event.ended;
-        const explain = asksFor(this.#incoming.headers, "pilotlight-explain", this.#mayDebug);
+        const explain = this.#asksFor("pilotlight-explain");
         this.#reply.head(event.status, withOurs(event.headers, run, explain), event.body, event.ended, event.trailers);
         break;
       }
@@ -155,6 +170,7 @@ class HttpRun implements Exchange, RunListener {
 
   settled(run: Run): void {
     this.#settled = true;
+    this.#gate.leave(run.task.version.manifest.limits.memory);
     if (this.#incoming.streaming) this.#reply.wantInput(0);
     if (this.#ended) return;
     this.#ended = true;
@@ -162,17 +178,18 @@ class HttpRun implements Exchange, RunListener {
       this.#reply.reset();
       return;
     }
-    const debug = asksFor(this.#incoming.headers, "pilotlight-debug", this.#mayDebug);
+    const debug = this.#asksFor("pilotlight-debug");
     const problem = problemOf(run.outcome ?? { kind: "platform", code: "internal", message: "no outcome" }, debug);
     this.#reply.problem(problem, ourHeaders(this.run, problem));
+  }
+
+  #asksFor(name: string): boolean {
+    if (headerValue(this.#incoming.headers, name) !== "1") return false;
+    return this.#ports.tenants.mayDebug(this.#run.caller, this.#run.task.tenant, this.#incoming.peer);
   }
 
   #frame(): Frame {
     const { method, scheme, authority, target, headers, body, streaming } = this.#incoming;
     return { kind: "http", method, scheme, authority, target, headers: withoutOurs(stripHopByHop(headers)), body, more: streaming };
   }
-}
-
-function isLoopback(peer: string): boolean {
-  return peer === "127.0.0.1" || peer === "::1" || peer.startsWith("127.") || peer.startsWith("::ffff:127.");
 }

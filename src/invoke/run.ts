@@ -3,6 +3,7 @@ import type { EngineEvent, Frame, RunHandle } from "../engine/engine.js";
 import { NO_USAGE, type Outcome, type Usage } from "../engine/outcome.js";
 import type { Rung } from "../pool/pool.js";
 import type { Task } from "../tasks/task.js";
+import type { Caller } from "../tenants/tenant.js";
 
 export type RunState = "admitted" | "waiting" | "running" | "settled";
 
@@ -50,10 +51,18 @@ export class Run {
     readonly frame: () => Frame,
     readonly listener: RunListener,
     now: number,
+    readonly caller: Caller,
   ) {
     this.admittedAt = now;
     this.startedAtWall = Date.now();
   }
+}
+
+/** A run that goes on or has ended, with whose it is. */
+export interface KnownRun {
+  readonly record: RunRecord;
+  readonly task: Task;
+  readonly caller: Caller;
 }
 
 /** The record of a run, as `GET /-/runs/<id>` shows it. Durations are milliseconds. */

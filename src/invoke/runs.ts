@@ -6,7 +6,8 @@
  */
 import type { OutcomeKind } from "../engine/outcome.js";
 import type { Task } from "../tasks/task.js";
-import type { Run, RunRecord } from "./run.js";
+import type { Caller } from "../tenants/tenant.js";
+import type { KnownRun, Run, RunRecord } from "./run.js";
 
 /** Ended runs that are remembered. */
 export const ENDED_RUNS = 10_000;
@@ -21,6 +22,7 @@ export class EndedRuns {
   readonly #tasks: (Task | undefined)[];
   readonly #outcomes: (OutcomeKind | undefined)[];
   readonly #rungs: (Run["rung"] | undefined)[];
+  readonly #callers: (Caller | undefined)[];
   #next = 0;
   #count = 0;
 
@@ -31,6 +33,7 @@ export class EndedRuns {
     this.#tasks = Array.from({ length: size });
     this.#outcomes = Array.from({ length: size });
     this.#rungs = Array.from({ length: size });
+    this.#callers = Array.from({ length: size });
   }
 
   /** Remembers a settled run in place of the oldest. */
@@ -53,14 +56,17 @@ export class EndedRuns {
     this.#tasks[at] = run.task;
     this.#outcomes[at] = run.outcome?.kind;
     this.#rungs[at] = run.rung;
+    this.#callers[at] = run.caller;
   }
 
-  /** The record of an ended run. Looks at all of them: this is for people, not for the hot path. */
-  get(id: string): RunRecord | undefined {
+  /** An ended run. Looks at all of them: this is for people, not for the hot path. */
+  get(id: string): KnownRun | undefined {
     if (!/^[0-9a-f]{32}$/.test(id)) return undefined;
     for (let back = 1; back <= this.#count; back++) {
       const at = (this.#next - back + this.#size) % this.#size;
-      if (this.#ids.toString("latin1", at * ID_BYTES, (at + 1) * ID_BYTES) === id) return this.#record(id, at);
+      if (this.#ids.toString("latin1", at * ID_BYTES, (at + 1) * ID_BYTES) === id) {
+        return { record: this.#record(id, at), task: this.#tasks[at] as Task, caller: this.#callers[at] as Caller };
+      }
     }
     return undefined;
   }

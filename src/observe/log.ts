@@ -114,7 +114,7 @@ function loggerOf(log: Logger, task: Task): Logger {
 }
 
 /** For operators: what a client is not told. */
-function causeOf(run: Run): string | undefined {
+export function causeOf(run: Run): string | undefined {
   const outcome = run.outcome;
   if (outcome === undefined || outcome.kind === "ok" || outcome.kind === "cancelled") return undefined;
   if (outcome.kind === "limit") return `${outcome.limit}: ${outcome.used} of ${outcome.allowed}`;
@@ -133,7 +133,7 @@ export function logGuestLine(log: Logger, line: GuestLine, run: Run | undefined)
   const level = line.level === undefined ? "info" : GUEST_LEVELS[line.level];
   if (!log.isLevelEnabled(level)) return;
   log[level](
-    { run: run?.id, task: run?.task.name, origin: line.origin, guestLevel: line.level, context: line.context, text: line.text },
+    { run: run?.id, tenant: run?.task.tenant, task: run?.task.name, origin: line.origin, guestLevel: line.level, context: line.context, text: line.text },
     "guest",
   );
 }

@@ -19,15 +19,21 @@ export interface MetricSources {
   connections(): number;
 }
 
+/** The labels of a task's series; its key is `tenant/task`, neither of which needs escaping. */
+function ofTask(key: string): string {
+  const slash = key.indexOf("/");
+  return `tenant="${key.slice(0, slash)}",task="${key.slice(slash + 1)}"`;
+}
+
 export class Metrics {
   readonly #registry = new Registry();
-  readonly #invocations: Counter<"task" | "outcome">;
-  readonly #limits: Counter<"task" | "limit">;
-  readonly #coldstarts: Counter<"task" | "rung">;
-  readonly #dropped: Counter<"task">;
-  readonly #duration = new Histogram("faas_invoke_duration_seconds", "From the lease until the run has settled.", "task", SECONDS);
-  readonly #init = new Histogram("faas_init_duration_seconds", "Making an instance, by rung.", "rung", SECONDS);
-  readonly #wait = new Histogram("pilotlight_lease_wait_seconds", "From admission until the lease.", "task", SECONDS);
+  readonly #invocations: Counter<"tenant" | "task" | "outcome">;
+  readonly #limits: Counter<"tenant" | "task" | "limit">;
+  readonly #coldstarts: Counter<"tenant" | "task" | "rung">;
+  readonly #dropped: Counter<"tenant" | "task">;
+  readonly #duration = new Histogram("faas_invoke_duration_seconds", "From the lease until the run has settled.", ofTask, SECONDS);
+  readonly #init = new Histogram("faas_init_duration_seconds", "Making an instance, by rung.", (rung) => `rung="${rung}"`, SECONDS);
+  readonly #wait = new Histogram("pilotlight_lease_wait_seconds", "From admission until the lease.", ofTask, SECONDS);
   readonly #delay = monitorEventLoopDelay({ resolution: 10 });
   #utilization: EventLoopUtilization = performance.eventLoopUtilization();
   /** Runs that ended well, and cold starts by rung, since the last scrape: counted here because a look-up by labels costs. */
@@ -39,25 +45,25 @@ export class Metrics {
     this.#invocations = new Counter({
       name: "faas_invocations_total",
       help: "Runs that have settled, by outcome.",
-      labelNames: ["task", "outcome"],
+      labelNames: ["tenant", "task", "outcome"],
       registers,
     });
     this.#limits = new Counter({
       name: "pilotlight_limits_total",
       help: "Runs ended by a limit.",
-      labelNames: ["task", "limit"],
+      labelNames: ["tenant", "task", "limit"],
       registers,
     });
     this.#coldstarts = new Counter({
       name: "faas_coldstarts_total",
       help: "Runs whose instance was made for them, by rung.",
-      labelNames: ["task", "rung"],
+      labelNames: ["tenant", "task", "rung"],
       registers,
     });
     this.#dropped = new Counter({
       name: "pilotlight_log_lines_dropped_total",
       help: "Guest log lines over the limit.",
-      labelNames: ["task"],
+      labelNames: ["tenant", "task"],
       registers,
     });
     this.#delay.enable();
@@ -67,12 +73,12 @@ export class Metrics {
   settled(run: Run): void {
     const outcome = run.outcome;
     if (outcome === undefined) return;
-    const task = run.task.name;
+    const { tenant, name, key: task } = run.task;
     const tally = this.#tallyOf(task);
     if (outcome.kind === "ok") tally.ok++;
-    else this.#invocations.inc({ task, outcome: outcome.kind });
-    if (outcome.kind === "limit") this.#limits.inc({ task, limit: outcome.limit });
-    if (run.usage.droppedLines > 0) this.#dropped.inc({ task }, run.usage.droppedLines);
+    else this.#invocations.inc({ tenant, task: name, outcome: outcome.kind });
+    if (outcome.kind === "limit") this.#limits.inc({ tenant, task: name, limit: outcome.limit });
+    if (run.usage.droppedLines > 0) this.#dropped.inc({ tenant, task: name }, run.usage.droppedLines);
     if (run.grantedAt === undefined || run.settledAt === undefined) return;
     this.#duration.observe(task, (run.settledAt - run.grantedAt) / 1e3);
     this.#wait.observe(task, (run.grantedAt - run.admittedAt) / 1e3);
@@ -88,10 +94,11 @@ export class Metrics {
 
   /** The text format. */
   async render(): Promise<string> {
-    for (const [task, tally] of this.#tally) {
-      this.#invocations.inc({ task, outcome: "ok" }, tally.ok);
+    for (const [key, tally] of this.#tally) {
+      const [tenant, task] = key.split("/") as [string, string];
+      this.#invocations.inc({ tenant, task, outcome: "ok" }, tally.ok);
       tally.ok = 0;
-      for (const [rung, count] of tally.cold) this.#coldstarts.inc({ task, rung }, count);
+      for (const [rung, count] of tally.cold) this.#coldstarts.inc({ tenant, task, rung }, count);
       tally.cold.clear();
     }
     const histograms = [this.#duration, this.#init, this.#wait].map((histogram) => histogram.render());

@@ -34,6 +34,8 @@ export type Rung = "own/ready" | "own/linked";
 
 export type PoolEvent =
   | { readonly kind: "add"; readonly program: PoolProgram }
+  /** Makes one idle instance now if there is room, whatever `ready` says; unused, it goes after `maxIdle`. */
+  | { readonly kind: "warm"; readonly program: number }
   /** Takes no more runs; instances end as they fall idle. */
   | { readonly kind: "remove"; readonly program: number }
   | { readonly kind: "demand"; readonly run: number; readonly program: number; readonly deadline: number }
@@ -43,8 +45,8 @@ export type PoolEvent =
   | { readonly kind: "failed"; readonly slot: number; readonly generation: number }
   /** A run's lease is over. `sound` is false when the instance must not be used again. */
   | { readonly kind: "settled"; readonly run: number; readonly sound: boolean; readonly memoryBytes: number }
-  /** The engine did not know the instance: nothing ran. */
-  | { readonly kind: "lease-refused"; readonly run: number }
+  /** The engine did not know the instance: nothing ran. The run asks again, until `deadline`, also of a program that was removed meanwhile. */
+  | { readonly kind: "lease-refused"; readonly run: number; readonly deadline: number }
   | { readonly kind: "retired"; readonly slot: number; readonly generation: number }
   /** Time has passed `nextWake()`. */
   | { readonly kind: "tick" };
@@ -85,6 +87,8 @@ interface Instance {
   served: number;
   readonly born: number;
   idleSince: number;
+  /** Made by `warm`: goes if nobody uses it. */
+  readonly warmed: boolean;
 }
 
 interface ProgramState {
@@ -141,8 +145,8 @@ export class Pool {
   #occupied = 0;
   #ending = 0;
   #idle = 0;
-  /** Idle instances that have been used: those that idle time and age end. */
-  #usedIdle = 0;
+  /** Idle instances that idle time and age end: those that were used, or made by `warm`. */
+  #mortalIdle = 0;
 
   constructor(options: PoolOptions) {
     this.#options = options;
@@ -165,7 +169,10 @@ export class Pool {
         this.#ready(now, event.slot, event.generation, out);
         break;
       case "lease-refused":
-        this.#settled(now, { run: event.run, sound: false, memoryBytes: 0 }, out);
+        this.#again(now, event, out);
+        break;
+      case "warm":
+        this.#warm(now, event.program, out);
         break;
       case "withdraw":
         this.#withdraw(event.run);
@@ -190,9 +197,9 @@ export class Pool {
   nextWake(): number {
     let next = Number.POSITIVE_INFINITY;
     // Asked after every step, so the usual case costs nothing.
-    if (this.#waiters.size === 0 && this.#usedIdle === 0) return next;
+    if (this.#waiters.size === 0 && this.#mortalIdle === 0) return next;
     for (const { waiter } of this.#waiters.values()) next = Math.min(next, waiter.deadline);
-    if (this.#usedIdle === 0) return next;
+    if (this.#mortalIdle === 0) return next;
     for (const state of this.#programs.values()) {
       for (const instance of state.idle) next = Math.min(next, expiry(instance));
     }
@@ -244,6 +251,18 @@ export class Pool {
     }
     state.failing = false;
     this.#want(state);
+    this.#place(now, state, demand, out);
+  }
+
+  /** A run whose instance was gone before it began. Its program is still there, because it had a lease on it. */
+  #again(now: number, { run, deadline }: { run: number; deadline: number }, out: PoolCommand[]): void {
+    const state = this.#leases.get(run)?.owner;
+    this.#settled(now, { run, sound: false, memoryBytes: 0 }, out);
+    if (state !== undefined) this.#place(now, state, { run, deadline }, out);
+  }
+
+  /** Leases an instance to the run, or puts it in line. */
+  #place(now: number, state: ProgramState, demand: { run: number; deadline: number }, out: PoolCommand[]): void {
     if (state.waiting.length === 0 && this.#canGrant(state)) {
       this.#grant(now, state, demand.run, out);
       return;
@@ -256,6 +275,18 @@ export class Pool {
     state.waiting.push(waiter);
     this.#waiters.set(demand.run, { state, waiter });
     this.#queued.add(state);
+  }
+
+  #warm(now: number, program: number, out: PoolCommand[]): void {
+    const state = this.#programs.get(program);
+    if (state === undefined || state.removed) return;
+    if (!this.#hasRoom() && this.#idle > 0 && this.#waiters.size === 0) this.#reclaim(out);
+    if (this.#hasRoom()) this.#prepare(this.#newInstance(now, state, "starting", true), out);
+  }
+
+  #prepare(instance: Instance, out: PoolCommand[]): void {
+    instance.owner.starting++;
+    out.push({ kind: "prepare", slot: instance.slot, generation: instance.generation, program: instance.owner.terms.program });
   }
 
   #fullness(state: ProgramState): "task-full" | "node-full" {
@@ -394,7 +425,7 @@ export class Pool {
       this.#leftLine(state, waiter.run);
       out.push({ kind: "refuse", run: waiter.run, reason: this.#fullness(state) });
     }
-    if (this.#usedIdle === 0) return;
+    if (this.#mortalIdle === 0) return;
     for (const state of this.#programs.values()) {
       for (const instance of state.idle.filter((instance) => expiry(instance) <= now)) {
         this.#takeIdle(instance);
@@ -436,9 +467,7 @@ export class Pool {
     for (const state of this.#short) {
       while (isShort(state)) {
         if (!this.#hasRoom()) return;
-        const instance = this.#newInstance(now, state, "starting");
-        state.starting++;
-        out.push({ kind: "prepare", slot: instance.slot, generation: instance.generation, program: state.terms.program });
+        this.#prepare(this.#newInstance(now, state, "starting"), out);
       }
       this.#short.delete(state);
     }
@@ -446,18 +475,18 @@ export class Pool {
 
   #forget(out: PoolCommand[]): void {
     for (const state of this.#leaving) {
-      if (state.instances > 0 || state.waiting.length > 0) continue;
+      if (state.instances > 0 || state.leased > 0 || state.waiting.length > 0) continue;
       this.#leaving.delete(state);
       this.#programs.delete(state.terms.program);
       out.push({ kind: "forget", program: state.terms.program });
     }
   }
 
-  #newInstance(now: number, owner: ProgramState, state: InstanceState): Instance {
+  #newInstance(now: number, owner: ProgramState, state: InstanceState, warmed = false): Instance {
     const slot = this.#free.pop() ?? this.#slots.length;
     const generation = (this.#generations[slot] ?? 0) + 1;
     this.#generations[slot] = generation;
-    const instance: Instance = { slot, generation, owner, state, active: 0, served: 0, born: now, idleSince: now };
+    const instance: Instance = { slot, generation, owner, state, active: 0, served: 0, born: now, idleSince: now, warmed };
     this.#slots[slot] = instance;
     this.#occupied++;
     owner.instances++;
@@ -469,13 +498,13 @@ export class Pool {
     instance.idleSince = now;
     instance.owner.idle.push(instance);
     this.#idle++;
-    if (instance.served > 0) this.#usedIdle++;
+    if (isMortal(instance)) this.#mortalIdle++;
   }
 
   #takeIdle(instance: Instance): void {
     remove(instance.owner.idle, instance);
     this.#idle--;
-    if (instance.served > 0) this.#usedIdle--;
+    if (isMortal(instance)) this.#mortalIdle--;
     this.#want(instance.owner);
   }
 
@@ -501,8 +530,12 @@ export class Pool {
 
 function expiry(instance: Instance): number {
   const { reuse } = instance.owner.terms;
-  // An instance that was never used is not a used one: `maxIdle` is not about it, and nothing of it has aged.
-  return instance.served === 0 ? Number.POSITIVE_INFINITY : Math.min(instance.idleSince + reuse.maxIdle, instance.born + reuse.maxAge);
+  return isMortal(instance) ? Math.min(instance.idleSince + reuse.maxIdle, instance.born + reuse.maxAge) : Number.POSITIVE_INFINITY;
+}
+
+/** An instance kept ready that was never used is not a used one: `maxIdle` is not about it, and nothing of it has aged. */
+function isMortal({ served, warmed }: Instance): boolean {
+  return served > 0 || warmed;
 }
 
 function placeOf(state: ProgramState): number {

@@ -7,7 +7,8 @@
  */
 import { z } from "zod";
 import { UserError } from "../base/errors.js";
-import { describeIssues } from "../base/json.js";
+import { describeIssues, fieldErrors } from "../base/json.js";
+import type { FieldError } from "../base/problem.js";
 import { DURATION_HELP, SIZE_HELP, parseDuration, parseSize } from "../base/units.js";
 
 const size = z.string({ error: `expected ${SIZE_HELP}` }).transform((text, ctx) => parseSize(text) ?? refuse(ctx, `expected ${SIZE_HELP}`));
@@ -72,24 +73,66 @@ const build = z.union(
 
 const directory = z.strictObject({ host: z.string(), guest: z.string(), readOnly: z.boolean().default(true) });
 
-/** Part of the contract, not of this version. */
-const later = z.undefined({ error: "not supported by this version of Pilotlight; remove the field" }).optional();
+/** Part of the contract, not of this version: its shape is published, and its use refused. */
+function later(shape: z.ZodType): z.ZodOptional<z.ZodUnknown> {
+  return z
+    .unknown()
+    .refine((value) => value === undefined, "not supported by this version of Pilotlight; remove the field")
+    .optional()
+    .meta({ [LATER]: shape });
+}
 
+const LATER = "x-later";
+const interfaceName = z.string().regex(/^[a-z][a-z0-9-]*:[a-z][a-z0-9-]*\/[a-z][a-z0-9-]*(@\d+\.\d+\.\d+\S*)?$/);
+const sidecar = z.strictObject({
+  use: z.string(),
+  scope: z.enum(["request", "task", "tenant"]).optional(),
+  when: z.union([z.enum(["always", "used"]), z.strictObject({ header: z.string() })]).optional(),
+  onFailure: z.enum(["open", "closed"]).optional(),
+  hideRaw: z.boolean().optional(),
+  config: z.record(z.string(), z.string()).optional(),
+});
+const idempotent = z.strictObject({
+  ttl: z.string().optional(),
+  vary: z.array(z.string()).optional(),
+  reads: z.array(z.string()).optional(),
+  allow: z.array(z.enum(["clock", "random"])).optional(),
+  maxStale: z.string().optional(),
+});
+const trigger = z.union([z.strictObject({ cron: z.string() }), z.strictObject({ store: z.string(), prefix: z.string().optional() })]);
+
+/** A path, or a host of the tenant and a path. */
 const route = z
   .string()
-  .regex(/^\/[^\s?#]*$/, 'expected a path that begins with "/", without query or fragment')
+  .regex(
+    /^(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])?\/[^\s?#]*$/,
+    'expected a path that begins with "/", without query or fragment; a host in lower case, without port, may stand before it',
+  )
   .refine((path) => !path.slice(0, -1).includes("*") && !/[^/]\*$/.test(path), '"*" may only be the whole last segment, as in "/files/*"')
-  .refine((path) => !path.startsWith("/-/"), '"/-/" belongs to Pilotlight');
+  .refine((path) => !/^[^/]*\/-\//.test(path), '"/-/" belongs to Pilotlight')
+  .refine((path) => !path.startsWith("/~"), '"/~" begins the paths of other tenants');
 
-export const manifestSchema = z.strictObject({
+const taskName = z
+  .string()
+  .regex(/^[a-z][a-z0-9-]{0,62}$/, "expected a name of lower-case letters, digits and dashes that begins with a letter, at most 63 long");
+
+const access = z.union([z.enum(["public", "key"]), z.strictObject({ tenants: z.array(taskName).min(1, "expected at least one tenant") })], {
+  error: 'expected "public", "key" or { "tenants": [NAME, …] }',
+});
+
+/** Each once. */
+function names(pattern: RegExp, help: string): z.ZodDefault<z.ZodArray<z.ZodString>> {
+  const list = z.array(z.string().regex(pattern, help)).refine((all) => new Set(all).size === all.length, "each name may be there once");
+  return list.default([]);
+}
+
+const document = z.strictObject({
   $schema: z.string().optional(),
-  name: z
-    .string()
-    .regex(/^[a-z][a-z0-9-]{0,62}$/, "expected a name of lower-case letters, digits and dashes that begins with a letter, at most 63 long"),
+  name: taskName,
   component: z.string().min(1),
   build: build.optional(),
   routes: z.array(route).optional(),
-  access: z.literal("public", { error: 'only "public" is supported by this version' }).default("public"),
+  access: access.default("public"),
   limits: limits.prefault({}),
   reuse: reuse.prefault({}),
   capacity: capacity.prefault({}),
@@ -98,13 +141,23 @@ export const manifestSchema = z.strictObject({
   files: z.array(directory).default([]),
   outbound: z.array(z.string()).default([]),
   sockets: z.boolean().default(false),
-  secrets: later,
-  stores: later,
-  provides: later,
-  uses: later,
-  sidecars: later,
-  idempotent: later,
-  triggers: later,
+  secrets: names(
+    /^[A-Za-z_][A-Za-z0-9_.-]{0,127}$/,
+    'expected a name such as "API_TOKEN": letters, digits, "_", "." and "-", not a digit, "." or "-" first, at most 128 long',
+  ),
+  stores: names(/^[a-z][a-z0-9-]{0,62}$/, "expected a name of lower-case letters, digits and dashes that begins with a letter, at most 63 long"),
+  provides: later(z.array(interfaceName)),
+  uses: later(z.record(interfaceName, z.strictObject({ task: z.string() }))),
+  sidecars: later(z.array(sidecar)),
+  idempotent: later(idempotent),
+  triggers: later(z.array(trigger)),
+});
+
+export const manifestSchema = document.superRefine(({ config, secrets }, ctx) => {
+  for (const [i, name] of secrets.entries()) {
+    if (!Object.hasOwn(config, name)) continue;
+    ctx.addIssue({ code: "custom", path: ["secrets", i], message: `${name} is in config as well; a name has one value, so take it out of one of them` });
+  }
 });
 
 /** What a user writes. */
@@ -117,4 +170,26 @@ export function readManifest(value: unknown, where: string): Manifest {
   const result = manifestSchema.safeParse(value);
   if (result.success) return result.data;
   throw new UserError(`${where} is not a valid manifest:\n${describeIssues(result.error)}`);
+}
+
+/** The same, with what is wrong by field, for those who answer with a problem. */
+export function checkManifest(value: unknown): { readonly manifest: Manifest } | { readonly errors: readonly FieldError[] } {
+  const result = manifestSchema.safeParse(value);
+  return result.success ? { manifest: result.data } : { errors: fieldErrors(result.error) };
+}
+
+/** The published JSON Schema of `pilotlight.json`, as `schemas/pilotlight.json` has it. */
+export function manifestJsonSchema(): Record<string, unknown> {
+  const schema = z.toJSONSchema(manifestSchema, {
+    io: "input",
+    unrepresentable: "any",
+    override: ({ zodSchema, jsonSchema }) => {
+      const shape = z.globalRegistry.get(zodSchema)?.[LATER];
+      if (!(shape instanceof z.ZodType)) return;
+      const { $schema: _, ...published } = z.toJSONSchema(shape, { io: "input" });
+      delete jsonSchema[LATER];
+      Object.assign(jsonSchema, published, { description: "Not supported by this version of Pilotlight." });
+    },
+  });
+  return { $id: "https://pilotlight.dev/schemas/pilotlight.json", title: "Pilotlight manifest", ...schema };
 }

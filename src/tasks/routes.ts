@@ -36,7 +36,7 @@ export class RouteTable<T> {
     const cached = this.#cache.get(path);
     if (cached !== undefined) return cached;
     const found = this.#find(path);
-    if (found !== undefined) {
+    if (found !== undefined && path.length <= LONGEST_CACHED) {
       if (this.#cache.size >= CACHED) this.#cache.clear();
       this.#cache.set(path, found);
     }
@@ -61,6 +61,8 @@ export class RouteConflict extends Error {
 }
 
 const CACHED = 1024;
+/** Longer paths would make the cache as large as a client likes. */
+const LONGEST_CACHED = 256;
 
 function compile<T>(route: Route<T>): Compiled<T> {
   const segments = split(route.pattern);

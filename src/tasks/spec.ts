@@ -16,10 +16,23 @@ export const NO_GRANTS: OwnGrants = { anyAddress: false, arguments: [], stdio: "
 /** Outbound requests of guests wait no longer than this, whatever they ask for. */
 const OUTBOUND = { connectMs: 10_000, firstByteMs: 60_000, betweenBytesMs: 60_000, connections: 100 } as const;
 
-export function programSpec(info: ComponentInfo, manifest: Manifest, scripts: readonly string[], own: OwnGrants): ProgramSpec {
+export interface SpecInput {
+  readonly info: ComponentInfo;
+  readonly tenant: string;
+  readonly manifest: Manifest;
+  /** Names and values of the secrets that the manifest asks for. */
+  readonly secrets: readonly (readonly [string, string])[];
+  /** Imported interfaces that the embedder provides. */
+  readonly scripts: readonly string[];
+  readonly own: OwnGrants;
+}
+
+export function programSpec({ info, tenant, manifest, secrets, scripts, own }: SpecInput): ProgramSpec {
   const { limits } = manifest;
   return {
     digest: info.digest,
+    ...(tenant === "" ? {} : {}), // TEMP tenant,
+    // TEMP stores: manifest.stores,
     limits: {
       memoryBytes: limits.memory,
       cpuMs: limits.cpu,
@@ -33,7 +46,7 @@ export function programSpec(info: ComponentInfo, manifest: Manifest, scripts: re
     environment: Object.entries(manifest.env),
     arguments: own.arguments,
     directories: manifest.files,
-    config: Object.entries(manifest.config),
+    config: [...Object.entries(manifest.config), ...secrets],
     outbound: { origins: manifest.outbound, anyAddress: own.anyAddress, ...OUTBOUND },
     sockets: manifest.sockets,
     stdio: own.stdio,

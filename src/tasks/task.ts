@@ -5,7 +5,7 @@ import type { Manifest } from "./manifest.js";
 
 /** Immutable: these bytes with this manifest, linked. */
 export interface Version {
-  /** Twelve digits of the component's digest; a label until versions are stored. */
+  /** `v7`: the seventh version of its task. */
   readonly label: string;
   readonly info: ComponentInfo;
   readonly manifest: Manifest;
@@ -15,5 +15,22 @@ export interface Version {
 export interface Task {
   readonly tenant: string;
   readonly name: string;
+  /** `tenant/name`. */
+  readonly key: string;
   readonly version: Version;
+}
+
+export function taskKey(tenant: string, name: string): string {
+  return `${tenant}/${name}`;
+}
+
+/** `v7`. */
+export function versionLabel(number: number): string {
+  return `v${number}`;
+}
+
+/** The number of a label; undefined when it is none. */
+export function versionNumber(label: string): number | undefined {
+  const number = /^v([1-9]\d{0,7})$/.exec(label)?.[1];
+  return number === undefined ? undefined : Number(number);
 }

@@ -30,6 +30,9 @@ describe("what flags and file mean together", () => {
       instances: 1000,
       threads: 0,
       drainMs: 30_000,
+      sync: "group",
+      uploadBytes: 100 * 2 ** 20,
+      insecureAdmin: false,
     });
   });
 
@@ -41,6 +44,11 @@ describe("what flags and file mean together", () => {
       instances: 5,
       threads: 2,
       drainMs: 1500,
+    });
+    expect(config({ kv: { sync: "always" }, upload: "5MiB", insecureAdmin: true })).toMatchObject({
+      sync: "always",
+      uploadBytes: 5 * 2 ** 20,
+      insecureAdmin: true,
     });
   });
 

@@ -13,7 +13,7 @@ function refusal(text: string): string {
 }
 
 describe("a configuration", () => {
-  it("may be empty", () => expect(readConfig("{}", "file")).toEqual({ tasks: [], node: {} }));
+  it("may be empty", () => expect(readConfig("{}", "file")).toEqual({ tasks: [], node: {}, kv: {} }));
 
   it("may say everything that there is", () => {
     const whole = {
@@ -23,6 +23,9 @@ describe("a configuration", () => {
       admin: "[::1]:8701",
       data: "/var/lib/pilotlight",
       log: "warn",
+      insecureAdmin: true,
+      upload: "5MiB",
+      kv: { sync: "always" },
       node: { instances: 20_000, threads: 8, drain: "10s" },
     };
     expect(readConfig(JSON.stringify(whole), "file")).toEqual(whole);
@@ -36,6 +39,8 @@ describe("a configuration", () => {
       data: "",
       log: "loud",
       node: { instances: 0, threads: 1.5, drain: 3, workers: 2 },
+      upload: "much",
+      kv: { sync: "never" },
       adr: "127.0.0.1:1",
     });
     expect(refusal(text)).toMatchInlineSnapshot(`
@@ -44,6 +49,8 @@ describe("a configuration", () => {
         addr: expected HOST:PORT, such as "127.0.0.1:8700"
         admin: ports go up to 65535
         data: Too small: expected string to have >=1 characters
+        upload: expected a size such as "64MiB", "1.5GB" or "512B"
+        kv.sync: expected "group" (an answered write survives the process) or "always" (power loss too)
         log: expected one of trace, debug, info, warn, error, fatal, silent
         node.instances: Too small: expected number to be >=1
         node.threads: Invalid input: expected int, received number

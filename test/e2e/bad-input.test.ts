@@ -95,7 +95,7 @@ describe("the data folder", () => {
     });
     expect(await refusal(["serve"], { ".pilotlight": "a file" })).toEqual({
       exit: 1,
-      says: "pilotlight: the cache folder DIR/.pilotlight/compiled cannot be written: Not a directory (os error 20); give a folder that can be with --data\n",
+      says: "pilotlight: the data folder DIR/.pilotlight cannot be made: EEXIST: file already exists, mkdir 'DIR/.pilotlight'; give another one with --data\n",
     });
   });
 
@@ -255,8 +255,8 @@ describe("a configuration", () => {
     ["that is no JSON", "[", /^pilotlight: DIR\/t\/pilotlight\.json is not valid JSON: /],
     [
       "with wrong fields",
-      { name: "T", component: "x.wasm", route: ["/"], routes: ["x", "/a*"], limits: { memory: 5, cpu: "1y" }, secrets: ["KEY"] },
-      /^pilotlight: DIR\/t\/pilotlight\.json is not a valid manifest:\n {2}name: expected a name of lower-case .*\n {2}routes\[0\]: expected a path .*\n {2}routes\[1\]: "\*" may only be .*\n {2}limits\.memory: .*\n {2}limits\.cpu: expected a duration such as .*\n {2}secrets: not supported by this version of Pilotlight; remove the field\n {2}route: unknown field\n$/,
+      { name: "T", component: "x.wasm", route: ["/"], routes: ["x", "/a*"], limits: { memory: 5, cpu: "1y" }, sidecars: [] },
+      /^pilotlight: DIR\/t\/pilotlight\.json is not a valid manifest:\n {2}name: expected a name of lower-case .*\n {2}routes\[0\]: expected a path .*\n {2}routes\[1\]: "\*" may only be .*\n {2}limits\.memory: .*\n {2}limits\.cpu: expected a duration such as .*\n {2}sidecars: not supported by this version of Pilotlight; remove the field\n {2}route: unknown field\n$/,
     ],
     [
       "whose component is not built",
@@ -278,7 +278,7 @@ describe("a configuration", () => {
   });
 
   it.each([
-    ["route", ["a", "b"], "pilotlight: task b has the route /same, which matches the same paths as /same of task a; change one of them\n"],
+    ["route", ["a", "b"], "pilotlight: The task b has the route /same, which matches the same paths as /same of the task a; change one of them.\n"],
     ["name", ["a", "a"], "pilotlight: DIR/second: the task a is in DIR/first already; names are unique\n"],
   ])("with two tasks of one %s is refused with both", async (_title, names, says) => {
     const task = (name: string | undefined): object => ({ name, component: HELLO, routes: ["/same"] });

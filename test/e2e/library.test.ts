@@ -23,7 +23,7 @@ describe("deploy", () => {
     const runtime = await start();
     const task = await runtime.deploy({ manifest: { name: "hello" }, component: readFileSync(guestPath("hello-p3")) });
     expect(task).toMatchObject({ name: "hello", routes: ["/hello/*"], component: { cached: false, runs: { http: "0.3" } } });
-    expect(task.version).toBe(task.component.digest.slice(0, 12));
+    expect(task.version).toBe("v1");
     expect(task.component.exports.map(({ name }) => name)).toContain("wasi:http/handler@0.3.0");
     expect(await (await runtime.fetch(request("/hello"))).text()).toBe("Hello, WASI!\n");
   });
@@ -59,7 +59,7 @@ describe("deploy", () => {
     [
       "a route that another task has",
       guestTask("hello-p3", { name: "second", routes: ["/x", "/first"] }),
-      "task second has the route /first, which matches the same paths as /first of task first; change one of them",
+      "The task second has the route /first, which matches the same paths as /first of the task first; change one of them.",
     ],
   ])("refuses %s, and changes nothing", async (_title, deployment, message) => {
     const runtime = await start();
@@ -87,7 +87,7 @@ describe("deploy", () => {
   it("remove takes a task away, and says whether there was one", async () => {
     const runtime = await start();
     await runtime.deploy(guestTask("hello-p2"));
-    expect([runtime.remove("hello-p2"), runtime.remove("hello-p2")]).toEqual([true, false]);
+    expect([await runtime.remove("hello-p2"), await runtime.remove("hello-p2")]).toEqual([true, false]);
     expect((await runtime.fetch(request("/"))).status).toBe(404);
     expect(runtime.stats().engine.programs).toBe(0);
   });

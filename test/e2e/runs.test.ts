@@ -26,7 +26,7 @@ describe("the record of a run", () => {
   it("says that it runs while it does, and how it ended afterwards", async () => {
     const response = await node.get("/slow?pieces=2&ms=100");
     const id = runOf(response);
-    expect(await record(id)).toMatchObject({ id, task: "behave-p3", state: "running", ended: false, status: 200, capacity: "own/linked" });
+    expect(await record(id)).toMatchObject({ id, task: "behave-p3", state: "running", ended: false, status: 200, capacity: "own/ready" });
     await response.text();
     await node.log.run(id);
     const ended = await record(id);

@@ -37,7 +37,8 @@ it("build makes a component of a JavaScript file, and what that says of its run 
 
 describe("a node", () => {
   it("says in its first two lines on stderr where it listens", () => {
-    expect(node.program.stderr).toBe(`data plane ${node.origin}/\nadmin plane ${admin}/\n`);
+    expect(node.program.stderr).toMatch(/^data plane \S+\nadmin plane \S+\nadmin key in \S+\/state\/admin\.key\n$/);
+    expect(node.program.stderr.split("\n").slice(0, 2)).toEqual([`data plane ${node.origin}/`, `admin plane ${admin}/`]);
   });
 
   it("keeps compiled components in the data folder of its configuration, beside the file", async () => {
@@ -73,7 +74,7 @@ describe("a node", () => {
     expect(await problemOf(await node.get("/nothing"))).toEqual({
       status: 404,
       code: "request/not-found",
-      detail: "No task has a route for /nothing.",
+      detail: "No task has a route for /nothing that this request may use; a task that is not public takes a key with the scope invoke.",
     });
   });
 
@@ -88,7 +89,7 @@ describe("a node", () => {
     await node.get("/c-hello");
     const [status, metrics] = await ask("/metrics");
     expect(status).toBe(200);
-    expect(metrics).toMatch(/^faas_invocations_total\{task="c-hello",outcome="ok"\} [1-9]/m);
+    expect(metrics).toMatch(/^faas_invocations_total\{tenant="default",task="c-hello",outcome="ok"\} [1-9]/m);
     expect(metrics).toMatch(/^pilotlight_programs 3$/m);
     expect(metrics).toMatch(/^pilotlight_runs_live \d+$/m);
   });

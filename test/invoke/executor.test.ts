@@ -62,7 +62,7 @@ describe("a run", () => {
     bench.clock.time = 300;
     bench.engine.settle(first.handle);
     expect(bench.engine.run(second.handle).deadlines).toEqual({ head: 700, idle: 30_000, total: 1700 });
-    expect([second.grantedAt, bench.executor.record(second.id)?.queueMs]).toEqual([300, 300]);
+    expect([second.grantedAt, bench.executor.known(second.id)?.record?.queueMs]).toEqual([300, 300]);
   });
 
   it("is told its time as people count it: from the request, by the manifest", () => {
@@ -302,7 +302,7 @@ describe("the record of a run", () => {
     const bench = new Workbench();
     const run = bench.submit(bench.deploy(fakeTask("a")));
     expect(bench.executor.live(run.id)).toBe(run);
-    expect(bench.executor.record(run.id)).toMatchObject({
+    expect(bench.executor.known(run.id)?.record).toMatchObject({
       id: run.id,
       task: "a",
       state: "running",
@@ -312,7 +312,7 @@ describe("the record of a run", () => {
     });
     bench.engine.settle(run.handle, { kind: "trap", message: "" });
     expect(bench.executor.live(run.id)).toBeUndefined();
-    expect(bench.executor.record(run.id)).toMatchObject({ id: run.id, state: "settled", ended: true, outcome: "trap" });
-    expect(bench.executor.record("0".repeat(32))).toBeUndefined();
+    expect(bench.executor.known(run.id)?.record).toMatchObject({ id: run.id, state: "settled", ended: true, outcome: "trap" });
+    expect(bench.executor.known("0".repeat(32))).toBeUndefined();
   });
 });

@@ -1,5 +1,6 @@
 /** An engine of a few lines: commands are kept, and the test says what comes of them. */
 import type { Command, Engine, EngineEvent, EngineStats } from "../../src/engine/engine.js";
+import type { KeyValue } from "../../src/engine/kv.js";
 import { NO_USAGE, type Outcome, type Usage } from "../../src/engine/outcome.js";
 
 type CommandOf<K extends Command["kind"]> = Extract<Command, { kind: K }>;
@@ -45,6 +46,9 @@ export class FakeEngine implements Engine {
   link = unused;
   check = unused;
   close = unused;
+  get kv(): KeyValue {
+    return unused();
+  }
   stats(): EngineStats {
     return unused();
   }

@@ -6,9 +6,24 @@ import type { HttpFrame } from "../../src/engine/engine.js";
 import type { Exchange, Incoming, Reply } from "../../src/invoke/invocation.js";
 import { createInvoke } from "../../src/invoke/pipeline.js";
 import type { Task } from "../../src/tasks/task.js";
+import { callerOf, mayDebug } from "../../src/tenants/access.js";
+import { TenantGates } from "../../src/tenants/quotas.js";
+import type { Caller, Quotas, Scope } from "../../src/tenants/tenant.js";
 import { fakeTask } from "../tasks/fake-task.js";
 import { incoming } from "./requests.js";
 import { Workbench } from "./workbench.js";
+
+/** The callers whose keys these are. */
+const KEYS: Readonly<Record<string, Caller>> = {
+  pl_own: caller("own", "default", ["invoke", "debug"]),
+  pl_reader: caller("reader", "default", ["read"]),
+  pl_node: caller("node", undefined, ["admin"]),
+  pl_other: caller("other", "other", ["admin"]),
+};
+
+function caller(id: string, tenant: string | undefined, scopes: Scope[]): Caller {
+  return callerOf({ id, tenant, scopes, note: undefined, createdAt: "", expiresAt: undefined });
+}
 
 /** What a front was told, in order. */
 class Told implements Reply {
@@ -48,6 +63,8 @@ class Pipe {
   readonly task: Task;
   readonly refusals: string[] = [];
   draining = false;
+  quotas: Quotas = {};
+  readonly gates = new TenantGates(() => this.quotas);
   readonly invoke: (parts?: Partial<Incoming>) => { exchange: Exchange; told: Told; handle: number };
 
   constructor(options: ConstructorParameters<typeof Workbench>[0] = {}, fields: Parameters<typeof fakeTask>[1] = {}) {
@@ -55,7 +72,13 @@ class Pipe {
     this.task = this.bench.deploy(fakeTask("a", fields));
     const { executor, engine, clock } = this.bench;
     const invoke = createInvoke({
-      tasks: { match: (path) => (path === "/a" ? this.task : undefined) },
+      tasks: { match: (_authority, path) => (path === "/a" ? { choices: [{ task: this.task, weight: 1 }], total: 1, sticky: undefined } : undefined) },
+      tenants: {
+        identify: (key) => KEYS[key],
+        enter: (tenant, memoryBytes, now) => this.gates.enter(tenant, memoryBytes, now),
+        mayDebug: (caller, tenant) => mayDebug(caller, tenant),
+      },
+      random: () => 0,
       executor,
       engine,
       clock,
@@ -113,7 +136,7 @@ describe("a request that a task answers", () => {
     bench.engine.settle(handle);
     expect(told.calls).toEqual(["head 200 one", "chunk two", 'end ["t","1"]']);
     expect(told.headers).toEqual(["x", "1", "Pilotlight-Run", exchange.run]);
-    expect(bench.executor.record(exchange.run)).toMatchObject({ status: 200, outcome: "ok" });
+    expect(bench.executor.known(exchange.run)?.record).toMatchObject({ status: 200, outcome: "ok" });
   });
 
   it("passes what the front takes, sends and gives up on to the engine", () => {
@@ -179,20 +202,22 @@ describe("a run that fails", () => {
     bench.engine.emit({ ...HEAD, run: handle, ended: true });
     bench.engine.settle(handle, { kind: "trap", message: "inside" });
     expect(told.calls).toEqual(["head 200 - ended"]);
-    expect(bench.executor.record(exchange.run)?.outcome).toBe("trap");
+    expect(bench.executor.known(exchange.run)?.record.outcome).toBe("trap");
   });
 
-  it("tells the trap's message to those on this machine who ask for it, and to nobody else", () => {
+  it("tells the trap's message to those who ask for it and hold debug on its tenant, and to nobody else", () => {
     const { bench, invoke } = new Pipe();
-    const detail = (peer: string, headers: string[]): string | undefined => {
-      const { told, handle } = invoke({ peer, headers });
+    const detail = (...headers: string[]): string | undefined => {
+      const { told, handle } = invoke({ headers });
       bench.engine.settle(handle, { kind: "trap", message: "inside" });
       return told.said?.detail;
     };
-    const debug = ["Pilotlight-Debug", "1"];
-    for (const peer of ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1"]) expect(detail(peer, debug), peer).toBe("inside");
-    for (const peer of ["10.0.0.1", "::ffff:10.0.0.1", "", "1270.0.0.1"]) expect(detail(peer, debug), peer).toBeUndefined();
-    expect(detail("127.0.0.1", [])).toBeUndefined();
+    expect(detail("Pilotlight-Debug", "1", "Pilotlight-Key", "pl_own")).toBe("inside");
+    expect(detail("Pilotlight-Debug", "1", "Authorization", "Bearer pl_node")).toBe("inside");
+    expect(detail("Pilotlight-Debug", "0", "Pilotlight-Key", "pl_own")).toBeUndefined();
+    expect(detail("Pilotlight-Key", "pl_own")).toBeUndefined();
+    for (const key of ["pl_reader", "pl_other", "pl_nobody"]) expect(detail("Pilotlight-Debug", "1", "Pilotlight-Key", key), key).toBeUndefined();
+    expect(detail("Pilotlight-Debug", "1")).toBeUndefined();
   });
 
   it("says when to try again where that helps", () => {
@@ -214,7 +239,7 @@ describe("a run that fails", () => {
     exchange.refuse("two lengths");
     bench.engine.settle(handle, { kind: "cancelled" });
     expect(told.calls).toEqual(["head 200 -"]);
-    expect(bench.executor.record(exchange.run)?.outcome).toBe("guest-error");
+    expect(bench.executor.known(exchange.run)?.record.outcome).toBe("guest-error");
     expect(bench.seen).toEqual(["settled " + exchange.run.slice(-2) + " guest-error"]);
   });
 });

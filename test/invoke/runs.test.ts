@@ -20,10 +20,10 @@ describe("the runs that have ended", () => {
     const usage = { ...NO_USAGE, cpuNanoseconds: 2_500_000, memoryBytes: 77 };
     const run = ended({ grantedAt: 4, status: 201, rung: "own/ready", usage, startedAtWall: Date.UTC(2026, 0, 2) });
     runs.add(run);
-    expect(runs.get(run.id)).toEqual({
+    expect(runs.get(run.id)?.record).toEqual({
       id: run.id,
       task: "a",
-      version: "000000000000",
+      version: "v1",
       state: "settled",
       ended: true,
       startedAt: "2026-01-02T00:00:00.000Z",
@@ -41,7 +41,7 @@ describe("the runs that have ended", () => {
     const runs = new EndedRuns();
     const run = ended({ outcome: { kind: "refused", code: "node-full", message: "" } });
     runs.add(run);
-    expect(runs.get(run.id)).toMatchObject({ outcome: "refused", status: undefined, capacity: undefined, queueMs: 9, runMs: undefined });
+    expect(runs.get(run.id)?.record).toMatchObject({ outcome: "refused", status: undefined, capacity: undefined, queueMs: 9, runMs: undefined });
   });
 
   it("are the last 10,000; the oldest goes first", () => {
@@ -50,14 +50,14 @@ describe("the runs that have ended", () => {
     const [run, ids] = [ended(), Array.from({ length: ENDED_RUNS + 5 }, newRunId)];
     for (const id of ids) runs.add(Object.assign(run, { id }));
     for (const id of ids.slice(0, 5)) expect(runs.get(id)).toBeUndefined();
-    for (const id of [...ids.slice(5, 8), ...ids.slice(-3)]) expect(runs.get(id)?.id).toBe(id);
+    for (const id of [...ids.slice(5, 8), ...ids.slice(-3)]) expect(runs.get(id)?.record.id).toBe(id);
   });
 
   it("keep nothing of a run alive: not its request, not its listener", () => {
     const runs = new EndedRuns();
     const run = ended();
     runs.add(run);
-    const record = runs.get(run.id);
+    const record = runs.get(run.id)?.record;
     expect(record).not.toHaveProperty("listener");
     expect(record).not.toHaveProperty("frame");
     expect(record).not.toHaveProperty("origin");

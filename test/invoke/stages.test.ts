@@ -1,8 +1,11 @@
 import { describe, expect, it } from "vitest";
 import type { Incoming } from "../../src/invoke/invocation.js";
 import { admit } from "../../src/invoke/stages/admit.js";
-import { asksFor, serverTiming, withOurs, withoutOurs } from "../../src/invoke/stages/head.js";
+import { serverTiming, withOurs, withoutOurs } from "../../src/invoke/stages/head.js";
+import { authorize, identify } from "../../src/invoke/stages/identify.js";
 import { resolve } from "../../src/invoke/stages/resolve.js";
+import { callerOf, whoIs } from "../../src/tenants/access.js";
+import type { Caller } from "../../src/tenants/tenant.js";
 import { fakeTask } from "../tasks/fake-task.js";
 import { incoming } from "./requests.js";
 import { Workbench } from "./workbench.js";
@@ -10,17 +13,89 @@ import { Workbench } from "./workbench.js";
 describe("resolve", () => {
   const task = fakeTask("a");
   const asked: string[] = [];
-  const tasks = { match: (path: string) => (asked.push(path), path === "/a" ? task : undefined) };
+  const target = { choices: [{ task, weight: 1 }], total: 1, sticky: undefined };
+  const tasks = { match: (authority: string, path: string) => (asked.push(`${authority} ${path}`), path === "/a" ? target : undefined) };
+  const never = (): number => expect.fail("one version needs no chance");
 
-  it("finds the task by the path alone, without the query, as it is on the wire", () => {
-    expect(resolve(incoming({ target: "/a?b=/c" }), tasks)).toBe(task);
-    resolve(incoming({ target: "/%61?x?y" }), tasks);
-    resolve(incoming({ target: "?" }), tasks);
-    expect(asked.splice(0)).toEqual(["/a", "/%61", ""]);
+  it("finds the task by host and path, without the query, as they are on the wire", () => {
+    expect(resolve(incoming({ authority: "H:1", target: "/a?b=/c" }), tasks, never)).toBe(task);
+    expect(resolve(incoming({ authority: "", target: "/%61?x?y" }), tasks, never)).toBeUndefined();
+    expect(resolve(incoming({ authority: "h", target: "?" }), tasks, never)).toBeUndefined();
+    expect(asked.splice(0)).toEqual(["H:1 /a", " /%61", "h "]);
   });
 
-  it("names the path that no task has", () => {
-    expect(resolve(incoming({ target: "/b?c" }), tasks)).toEqual({ code: "request/not-found", detail: "No task has a route for /b." });
+  it("lets the sticky header choose among versions, and chance where there is none", () => {
+    const other = { ...task };
+    const both = {
+      match: () => ({ choices: [{ task, weight: 1 }, { task: other, weight: 3 }], total: 4, sticky: "x-user" }),
+    };
+    expect(resolve(incoming(), both, () => 0.2)).toBe(task);
+    expect(resolve(incoming(), both, () => 0.25)).toBe(other);
+    const chosen = resolve(incoming({ headers: ["X-User", "ann"] }), both, never);
+    expect(resolve(incoming({ headers: ["x-user", "ann"] }), both, never)).toBe(chosen);
+  });
+});
+
+describe("identify", () => {
+  const key = { id: "1", tenant: "acme", scopes: ["invoke"], note: undefined, createdAt: "", expiresAt: undefined } as const;
+  const known = callerOf(key);
+  const asked: string[] = [];
+  const whose = (text: string): Caller | undefined => (asked.push(text), text === "pl_known" ? known : undefined);
+  const who = (...headers: string[]): string => {
+    const { caller, refused } = identify(headers, whose);
+    return `${whoIs(caller)}${refused ? " refused" : ""} ${asked.splice(0).join()}`;
+  };
+
+  it("takes our header, or a bearer token that is a key of ours, in any case", () => {
+    expect(who("Pilotlight-Key", "pl_known")).toBe("key:1 pl_known");
+    expect(who("PILOTLIGHT-KEY", " pl_known ")).toBe("key:1 pl_known");
+    expect(who("authorization", "bearer pl_known")).toBe("key:1 pl_known");
+    expect(who("Authorization", "Bearer pl_other", "Pilotlight-Key", "pl_known")).toBe("key:1 pl_known");
+  });
+
+  it("has nobody where there is none: other credentials are the guest's", () => {
+    expect(who("Authorization", "Bearer eyJhbGciOi")).toBe("anonymous ");
+    expect(who("Authorization", "Basic cGxfOg==")).toBe("anonymous ");
+    expect(who("X", "pl_known")).toBe("anonymous ");
+  });
+
+  it("says so when the key is nobody's, whatever it looks like", () => {
+    expect(who("Pilotlight-Key", "pl_gone")).toBe("anonymous refused pl_gone");
+    expect(who("Pilotlight-Key", "")).toBe("anonymous refused ");
+  });
+
+  it("answers the same for a path that no task has and for a task that the caller may not use", () => {
+    const closed = fakeTask("a", { access: "key" });
+    const request = incoming({ target: "/a?secret=1" });
+    const nobody = identify([], whose);
+    const foreign = { caller: callerOf({ ...key, tenant: "globex" }), refused: false };
+    const wrong = identify(["Pilotlight-Key", "pl_gone"], whose);
+    const refusal = {
+      code: "request/not-found",
+      detail: "No task has a route for /a that this request may use; a task that is not public takes a key with the scope invoke.",
+    };
+    for (const caller of [nobody, foreign]) {
+      expect(authorize(request, closed, caller)).toEqual(refusal);
+      expect(authorize(request, undefined, caller)).toEqual(refusal);
+    }
+    const unauthorized = { code: "request/unauthorized", detail: "The key is not known, or it has expired or been revoked." };
+    expect(authorize(request, closed, wrong)).toEqual(unauthorized);
+    expect(authorize(request, undefined, wrong)).toEqual(unauthorized);
+  });
+
+  it("lets in who may: everyone to public tasks, keys with invoke of the tenant or of a named one", () => {
+    const request = incoming();
+    const anyone = identify([], whose);
+    const wrong = identify(["Pilotlight-Key", "pl_gone"], whose);
+    expect(authorize(request, fakeTask("a"), anyone)).toBeUndefined();
+    expect(authorize(request, fakeTask("a"), wrong)).toBeUndefined();
+    const mine = { caller: callerOf({ ...key, tenant: "default" }), refused: false };
+    expect(authorize(request, fakeTask("a", { access: "key" }), mine)).toBeUndefined();
+    const named = fakeTask("a", { access: { tenants: ["acme"] } });
+    expect(authorize(request, named, { caller: known, refused: false })).toBeUndefined();
+    expect(authorize(request, named, mine)).toBeUndefined();
+    expect(authorize(request, named, { caller: callerOf({ ...key, tenant: "globex" }), refused: false })?.code).toBe("request/not-found");
+    expect(authorize(request, named, { caller: callerOf({ ...key, scopes: ["read"] }), refused: false })?.code).toBe("request/not-found");
   });
 });
 
@@ -75,6 +150,8 @@ describe("the head that a guest sees", () => {
       "2",
       "Authorization",
       "Basic",
+      "authorization",
+      "bearer pl_2",
     ];
     expect(withoutOurs(headers)).toEqual(["Host", "h", "X", "1", "x", "2", "Authorization", "Basic"]);
     const clean = ["Host", "h", "Pilotlight-Other", "1", "Pilotlight-Keys", "2"];
@@ -104,9 +181,5 @@ describe("the head of an answer", () => {
     run.headAt = 7.25;
     expect(serverTiming(run)).toBe('capacity;desc="own/linked", pool;desc="shared", queue;dur=2.000, start;dur=1.500, run;dur=5.250');
     expect(withOurs([], run, true)).toEqual(["Pilotlight-Run", run.id, "Server-Timing", serverTiming(run)]);
-    expect(asksFor(["Pilotlight-Explain", "1"], "pilotlight-explain", true)).toBe(true);
-    expect(asksFor(["Pilotlight-Explain", "1"], "pilotlight-explain", false)).toBe(false);
-    expect(asksFor(["Pilotlight-Explain", "0"], "pilotlight-explain", true)).toBe(false);
-    expect(asksFor([], "pilotlight-explain", true)).toBe(false);
   });
 });

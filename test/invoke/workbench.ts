@@ -8,6 +8,7 @@ import { EndedRuns } from "../../src/invoke/runs.js";
 import { Pool, type PoolOptions } from "../../src/pool/pool.js";
 import { poolProgram } from "../../src/tasks/spec.js";
 import type { Task } from "../../src/tasks/task.js";
+import { ANONYMOUS } from "../../src/tenants/tenant.js";
 import { FakeEngine } from "./fake-engine.js";
 
 export class Workbench {
@@ -29,6 +30,7 @@ export class Workbench {
       clock: this.clock,
       ended: this.ended,
       script,
+      mask: (text) => text.replaceAll("hunter2", "***"),
       observer: {
         settled: (run) => void this.seen.push(`settled ${run.id.slice(-2)} ${run.outcome?.kind}`),
         lines: (lines, runOf) => {
@@ -62,7 +64,7 @@ export class Workbench {
       },
     };
     const origin = { kind: "http", method: "GET", path: "/", requestId: undefined, traceparent: undefined } as const;
-    const run = new Run(id, this.executor.newHandle(), task, origin, () => ({ kind: "command" }), told, this.clock.now());
+    const run = new Run(id, this.executor.newHandle(), task, origin, () => ({ kind: "command" }), told, this.clock.now(), ANONYMOUS);
     return Object.assign(run, { events, endings });
   }
 

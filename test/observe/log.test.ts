@@ -35,7 +35,7 @@ describe("the line of a run", () => {
         run: run.id,
         tenant: "default",
         task: "thumbs",
-        version: "000000000000",
+        version: "v1",
         method: "GET",
         path: "/a?b",
         status: 200,

@@ -70,10 +70,10 @@ describe("the metrics", () => {
       [...names].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, labels]) => [name, [...labels].sort().join(",")]),
     );
     expect(seen).toEqual({
-      faas_coldstarts_total: "rung,task",
+      faas_coldstarts_total: "rung,task,tenant",
       faas_init_duration_seconds: "rung",
-      faas_invocations_total: "outcome,task",
-      faas_invoke_duration_seconds: "task",
+      faas_invocations_total: "outcome,task,tenant",
+      faas_invoke_duration_seconds: "task,tenant",
       pilotlight_client_connections: "",
       pilotlight_event_loop_delay_p99_seconds: "",
       pilotlight_event_loop_utilization_ratio: "",
@@ -83,9 +83,9 @@ describe("the metrics", () => {
       pilotlight_instances_ending: "",
       pilotlight_instances_idle: "",
       pilotlight_instances_starting: "",
-      pilotlight_lease_wait_seconds: "task",
-      pilotlight_limits_total: "limit,task",
-      pilotlight_log_lines_dropped_total: "task",
+      pilotlight_lease_wait_seconds: "task,tenant",
+      pilotlight_limits_total: "limit,task,tenant",
+      pilotlight_log_lines_dropped_total: "task,tenant",
       pilotlight_outbound_connections: "",
       pilotlight_programs: "",
       pilotlight_runs_live: "",
@@ -190,7 +190,7 @@ describe("the metrics", () => {
 
 describe("a histogram", () => {
   it("counts each value in every bucket that is large enough", () => {
-    const histogram = new Histogram("h", "Help.", "task", [1, 2]);
+    const histogram = new Histogram("h", "Help.", (key) => `task="${key}"`, [1, 2]);
     for (const value of [0.5, 1, 1.5, 2, 3]) histogram.observe("a", value);
     expect(histogram.render()).toBe(
       [
@@ -207,7 +207,7 @@ describe("a histogram", () => {
   });
 
   it("keeps its labels apart, and is only described when it has seen nothing", () => {
-    const histogram = new Histogram("h", "Help.", "task", [1]);
+    const histogram = new Histogram("h", "Help.", (key) => `task="${key}"`, [1]);
     expect(histogram.render()).toBe("# HELP h Help.\n# TYPE h histogram\n");
     histogram.observe("a", 1);
     histogram.observe("b", 2);

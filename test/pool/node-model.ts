@@ -199,11 +199,10 @@ export class NodeModel {
     const endsItself = alone && (how === "unsound" || how === "refused" || instance.served === terms.reuse.maxRequests);
     if (instance.closed && alone) instance.released = true;
     if (how === "refused") {
-      this.step({ kind: "lease-refused", run: id });
-      if (endsItself) this.#mayEnd(instance);
-      // Nothing has begun, so the run asks again, as the executor has it.
+      // Nothing has begun, so the run asks again, also for a program that was removed meanwhile.
       run.state = "asking";
-      this.step({ kind: "demand", run: id, program: run.program, deadline: run.deadline });
+      this.step({ kind: "lease-refused", run: id, deadline: run.deadline });
+      if (endsItself) this.#mayEnd(instance);
       // It may be too late for that.
       this.pass(0);
       return;

@@ -432,14 +432,13 @@ describe("an instance that lies idle", () => {
 });
 
 describe("a lease that the engine refuses", () => {
-  it("is over, and the instance with it; the run may ask again", () => {
+  it("is over, and the instance with it; the run asks again", () => {
     const s = new Script();
     s.add(1, { maxRequests: 100 });
     s.demand(1);
     s.settle(1);
     s.demand(2);
-    expect(s.leaseRefused(2)).toEqual(["retire 0/1"]);
-    expect(s.demand(2)).toEqual(["grant 2 on 1/1 own/linked"]);
+    expect(s.leaseRefused(2)).toEqual(["retire 0/1", "grant 2 on 1/1 own/linked"]);
     s.retired(0, 1);
     expect(s.pool.counts()).toEqual({ ...NOTHING, busy: 1 });
   });
@@ -451,8 +450,20 @@ describe("a lease that the engine refuses", () => {
     s.settle(1);
     s.demand(2);
     expect(s.retired(0, 1)).toEqual([]);
-    expect(s.leaseRefused(2)).toEqual([]);
-    expect(s.pool.counts()).toEqual(NOTHING);
+    expect(s.leaseRefused(2)).toEqual(["grant 2 on 0/2 own/linked"]);
+    expect(s.pool.counts()).toEqual({ ...NOTHING, busy: 1 });
+  });
+
+  it("does not keep the run from its program, when that was removed meanwhile", () => {
+    const s = new Script();
+    s.add(1, { maxRequests: 100 });
+    s.demand(1);
+    s.remove(1);
+    // The instance is gone before the refusal comes; the program is not forgotten, because a run still holds its lease.
+    expect(s.retired(0, 1)).toEqual([]);
+    expect(s.leaseRefused(1)).toEqual(["grant 1 on 0/2 own/linked"]);
+    expect(s.demand(2)).toEqual(["refuse 2 node-full"]);
+    expect(s.settle(1)).toEqual(["retire 0/2", "forget 1"]);
   });
 });
 

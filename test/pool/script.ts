@@ -48,8 +48,8 @@ export class Script {
     return this.#step({ kind: "settled", run, sound, memoryBytes });
   }
 
-  leaseRefused(run: number): string[] {
-    return this.#step({ kind: "lease-refused", run });
+  leaseRefused(run: number, deadline = 1e9): string[] {
+    return this.#step({ kind: "lease-refused", run, deadline });
   }
 
   retired(slot: number, generation: number): string[] {

@@ -4,9 +4,10 @@
  * What it says is kept: whoever waits for it in vain is told all of it, and so is the report of a test that failed.
  */
 import { spawn, type ChildProcess } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach } from "vitest";
+import { afterAll, afterEach } from "vitest";
 import { atEnd } from "./cleanup.js";
 import { ROOT } from "./files.js";
 import { LogCapture } from "./log.js";
@@ -30,9 +31,11 @@ export interface Ending {
 const BIN = join(ROOT, "dist/cli/bin.js");
 /** How much of either stream a report shows. */
 const TAIL = 4000;
-/** Nothing is read from or left in the user's own cache. */
-const ENVIRONMENT = { NO_COLOR: "1", PILOTLIGHT_CACHE: "" };
+/** Nothing is read from or left in the user's own cache and list of nodes. */
+const ENVIRONMENT = { NO_COLOR: "1", PILOTLIGHT_CACHE: "", XDG_CONFIG_HOME: mkdtempSync(join(tmpdir(), "pilotlight-test-config-")) };
 const running = new Set<Program>();
+
+afterAll(() => rmSync(ENVIRONMENT.XDG_CONFIG_HOME, { recursive: true, force: true }));
 
 afterEach(({ task }) => {
   if (task.result?.state === "fail") for (const program of running) console.error(program.said());

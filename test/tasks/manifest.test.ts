@@ -1,6 +1,7 @@
+import { readFileSync, writeFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { UserError } from "../../src/base/errors.js";
-import { manifestSchema, readManifest, type Manifest } from "../../src/tasks/manifest.js";
+import { manifestJsonSchema, manifestSchema, readManifest, type Manifest } from "../../src/tasks/manifest.js";
 
 const NEEDED = { name: "thumbs", component: "thumbs.wasm" };
 const KiB = 1024;
@@ -51,6 +52,8 @@ describe("a manifest", () => {
       env: {},
       files: [],
       outbound: [],
+      secrets: [],
+      stores: [],
       sockets: false,
     });
   });
@@ -82,6 +85,8 @@ describe("a manifest", () => {
       files: [{ host: "data", guest: "/data", readOnly: false }],
       outbound: ["https://api.example.com"],
       sockets: true,
+      secrets: ["API_TOKEN"],
+      stores: ["default", "uploads"],
     };
     expect(read(whole)).toEqual({
       ...NEEDED,
@@ -118,7 +123,7 @@ describe("a manifest", () => {
     ).toEqual([
       "name: expected a name of lower-case letters, digits and dashes that begins with a letter, at most 63 long",
       "component: Invalid input: expected string, received undefined",
-      'routes[0]: expected a path that begins with "/", without query or fragment',
+      'routes[0]: expected a path that begins with "/", without query or fragment; a host in lower case, without port, may stand before it',
       `limits.memory: ${SIZE}`,
       "limits.timout: unknown field",
       "files[0].rw: unknown field",
@@ -202,9 +207,9 @@ describe("a field of a manifest", () => {
     expect(read({ routes: [route] }).routes).toEqual([route]),
   );
   it.each([
-    ["a", 'expected a path that begins with "/", without query or fragment'],
-    ["/a?b", 'expected a path that begins with "/", without query or fragment'],
-    ["/a b", 'expected a path that begins with "/", without query or fragment'],
+    ["a", 'expected a path that begins with "/", without query or fragment; a host in lower case, without port, may stand before it'],
+    ["/a?b", 'expected a path that begins with "/", without query or fragment; a host in lower case, without port, may stand before it'],
+    ["/a b", 'expected a path that begins with "/", without query or fragment; a host in lower case, without port, may stand before it'],
     ["/a*", '"*" may only be the whole last segment, as in "/files/*"'],
     ["/*/a", '"*" may only be the whole last segment, as in "/files/*"'],
     ["/a/**", '"*" may only be the whole last segment, as in "/files/*"'],
@@ -237,10 +242,57 @@ describe("a field of a manifest", () => {
   ])("%j is refused: %s", (fields, line) => expect(refused(fields)).toEqual([line]));
 });
 
+describe("who may call, and what a task is given", () => {
+  it.each([["public"], ["key"], [{ tenants: ["acme", "globex"] }]])("access may be %j", (access) => {
+    expect(read({ access }).access).toEqual(access);
+  });
+
+  it.each<[object, string]>([
+    [{ access: "private" }, 'access: expected "public", "key" or { "tenants": [NAME, …] }'],
+    [{ access: { tenants: [] } }, "access.tenants: expected at least one tenant"],
+    [
+      { secrets: ["1ST"] },
+      `secrets[0]: expected a name such as "API_TOKEN": letters, digits, "_", "." and "-", not a digit, "." or "-" first, at most 128 long`,
+    ],
+    [{ secrets: ["A", "A"] }, "secrets: each name may be there once"],
+    [
+      { stores: ["Up Loads"] },
+      "stores[0]: expected a name of lower-case letters, digits and dashes that begins with a letter, at most 63 long",
+    ],
+    [{ config: { A: "1" }, secrets: ["B", "A"] }, "secrets[1]: A is in config as well; a name has one value, so take it out of one of them"],
+    [{ routes: ["/~acme/x"] }, 'routes[0]: "/~" begins the paths of other tenants'],
+    [{ routes: ["acme.example.com/-/x"] }, 'routes[0]: "/-/" belongs to Pilotlight'],
+    [
+      { routes: ["ACME.example.com/"] },
+      `routes[0]: expected a path that begins with "/", without query or fragment; a host in lower case, without port, may stand before it`,
+    ],
+  ])("%j is refused: %s", (fields, line) => expect(refused(fields)).toEqual([line]));
+
+  it("routes may begin with a host", () => {
+    const routes = ["acme.example.com/*", "[::1]/x", "xn--bcher-kva.example/a/:b"];
+    expect(read({ routes }).routes).toEqual(routes);
+  });
+});
+
+describe("the published JSON Schema", () => {
+  it("is made from the schema that checks, and says of later fields what they will be", () => {
+    const schema = manifestJsonSchema() as { properties: Record<string, { description?: string; type?: string }>; required: string[] };
+    expect(Object.keys(schema.properties)).toEqual(Object.keys(manifestSchema.shape));
+    expect(schema.required).toEqual(["name", "component"]);
+    expect(schema.properties["sidecars"]).toMatchObject({ type: "array", description: "Not supported by this version of Pilotlight." });
+    expect(schema.properties["limits"]?.description).toBeUndefined();
+  });
+
+  it("lies in schemas/ as it is made", () => {
+    const file = new URL("../../schemas/pilotlight.json", import.meta.url);
+    const made = `${JSON.stringify(manifestJsonSchema(), undefined, 2)}\n`;
+    if (process.env["UPDATE_SCHEMAS"] === "1") writeFileSync(file, made);
+    expect(readFileSync(file, "utf8"), "update it: UPDATE_SCHEMAS=1 npx vitest run test/tasks/manifest.test.ts").toBe(made);
+  });
+});
+
 describe("a field whose mechanism has not landed", () => {
   it.each([
-    ["secrets", ["API_TOKEN"]],
-    ["stores", ["default"]],
     ["provides", ["acme:image/resize@1.2.0"]],
     ["uses", { "acme:codec/png@1.0.0": { task: "png" } }],
     ["sidecars", [{ use: "auth-jwt" }]],
@@ -252,8 +304,6 @@ describe("a field whose mechanism has not landed", () => {
   });
 
   it.each([
-    [{ access: "key" }, 'access: only "public" is supported by this version'],
-    [{ access: { tenants: ["b"] } }, 'access: only "public" is supported by this version'],
     [{ capacity: { pool: "dedicated" } }, 'capacity.pool: only "shared" is supported by this version'],
     [{ capacity: { whenFull: "spill" } }, 'capacity.whenFull: expected "wait" or "reject"; "spill" is not supported by this version'],
   ])("is refused where only some of its values are supported: %j", (fields, line) => expect(refused(fields)).toEqual([line]));

@@ -1,10 +1,13 @@
 import { expect, it } from "vitest";
-import type { ComponentInfo } from "../../src/engine/program.js";
+import type { ComponentInfo, ProgramSpec } from "../../src/engine/program.js";
 import { readManifest } from "../../src/tasks/manifest.js";
-import { NO_GRANTS, poolProgram, programSpec } from "../../src/tasks/spec.js";
+import { NO_GRANTS, poolProgram, programSpec, type SpecInput } from "../../src/tasks/spec.js";
 import { fakeInfo } from "./fake-task.js";
 
 const INFO = fakeInfo("0.3");
+
+const spec = (parts: Partial<SpecInput>): ProgramSpec =>
+  programSpec({ info: INFO, tenant: "acme", manifest, secrets: [], scripts: [], own: NO_GRANTS, ...parts });
 
 const info = (http: "0.2" | "0.3"): ComponentInfo => ({
   digest: INFO.digest,
@@ -43,7 +46,7 @@ const manifest = readManifest(
 );
 
 it("a manifest asks the engine for its limits and grants, and for nothing else", () => {
-  expect(programSpec(info("0.3"), manifest, [], NO_GRANTS)).toEqual({
+  expect(spec({ info: info("0.3"), manifest, scripts: [], own: NO_GRANTS })).toEqual({
     digest: INFO.digest,
     limits: {
       memoryBytes: 1_048_576,
@@ -78,7 +81,7 @@ it("a manifest asks the engine for its limits and grants, and for nothing else",
 });
 
 it("an empty manifest is granted nothing: no files, environment, network or sockets", () => {
-  expect(programSpec(info("0.3"), readManifest({ name: "a", component: "a.wasm" }, "a"), [], NO_GRANTS)).toMatchObject({
+  expect(spec({ info: info("0.3"), manifest: readManifest({ name: "a", component: "a.wasm" }, "a") })).toMatchObject({
     environment: [],
     arguments: [],
     directories: [],
@@ -93,7 +96,7 @@ it("an empty manifest is granted nothing: no files, environment, network or sock
 
 it("grants of the user's own machine come from the command line, never from a manifest", () => {
   const own = { anyAddress: true, arguments: ["file", "x"], stdio: "inherit" } as const;
-  expect(programSpec(info("0.3"), manifest, ["demo:db/query"], own)).toMatchObject({
+  expect(spec({ info: info("0.3"), manifest, scripts: ["demo:db/query"], own })).toMatchObject({
     outbound: { anyAddress: true },
     arguments: ["file", "x"],
     stdio: "inherit",
@@ -112,12 +115,12 @@ it("a manifest asks the pool for its reuse, its concurrency and its ready instan
 });
 
 it("instances of a 0.2 handler are never shared: a second run would only wait for the first", () => {
-  expect(programSpec(info("0.2"), manifest, [], NO_GRANTS).maxConcurrent).toBe(1);
+  expect(spec({ info: info("0.2"), manifest, scripts: [], own: NO_GRANTS }).maxConcurrent).toBe(1);
   expect(poolProgram(7, info("0.2"), manifest).reuse).toMatchObject({ maxRequests: 10, maxConcurrent: 1 });
 });
 
 it("an instance of a 0.2 component is never shared, whatever its manifest says: its handler is synchronous", () => {
   const info = fakeInfo("0.2");
-  expect(programSpec(info, manifest, [], NO_GRANTS).maxConcurrent).toBe(1);
+  expect(spec({ info, manifest, scripts: [], own: NO_GRANTS }).maxConcurrent).toBe(1);
   expect(poolProgram(7, info, manifest).reuse).toMatchObject({ maxConcurrent: 1, maxRequests: 10 });
 });

@@ -1,6 +1,7 @@
 /** What crosses to the guest, and what of ours is added to its answer. */
-import { headerValue, type HeaderList } from "../../base/headers.js";
+import type { HeaderList } from "../../base/headers.js";
 import type { Run } from "../run.js";
+import { bearerKey } from "./identify.js";
 
 /** Fields that are about the call to us, not for the guest: a key must not reach it, and a lie in one must not help. */
 const OURS: ReadonlySet<string> = new Set(["pilotlight-key", "pilotlight-explain", "pilotlight-debug", "pilotlight-run"]);
@@ -8,17 +9,19 @@ const OURS: ReadonlySet<string> = new Set(["pilotlight-key", "pilotlight-explain
 /** The request's fields without ours. Hop-by-hop fields are out already. */
 export function withoutOurs(headers: HeaderList): HeaderList {
   let clean = true;
-  for (let i = 0; i < headers.length && clean; i += 2) clean = !isOurs(headers[i] as string);
+  for (let i = 0; i < headers.length && clean; i += 2) clean = !isOurs(headers[i] as string, headers[i + 1] as string);
   if (clean) return headers;
   const kept: string[] = [];
   for (let i = 0; i < headers.length; i += 2) {
-    if (!isOurs(headers[i] as string)) kept.push(headers[i] as string, headers[i + 1] as string);
+    if (!isOurs(headers[i] as string, headers[i + 1] as string)) kept.push(headers[i] as string, headers[i + 1] as string);
   }
   return kept;
 }
 
-function isOurs(name: string): boolean {
-  return name.length >= 14 && name.length <= 18 && OURS.has(name.toLowerCase());
+function isOurs(name: string, value: string): boolean {
+  if (name.length < 13 || name.length > 18) return false;
+  const lower = name.toLowerCase();
+  return lower === "authorization" ? bearerKey(value) !== undefined : OURS.has(lower);
 }
 
 /** The answer's fields with the run id, and with the timing if the caller asked for it. A run id of the guest's own is dropped. */
@@ -49,9 +52,4 @@ export function serverTiming(run: Run): string {
 
 function milliseconds(value: number): string {
   return value.toFixed(3);
-}
-
-/** True when the caller asked for it with `name: 1` and may have it. */
-export function asksFor(headers: HeaderList, name: string, mayDebug: boolean): boolean {
-  return mayDebug && headerValue(headers, name) === "1";
 }

@@ -1,0 +1,37 @@
+/** Every command that starts no engine: those that talk to a node, and those that make and build functions. */
+import type { Command } from "commander";
+import { aliasCommand, rollbackCommand } from "./commands/alias.js";
+import { auditCommand } from "./commands/audit.js";
+import { buildCommand } from "./commands/build.js";
+import { deployCommand } from "./commands/deploy.js";
+import { devCommand } from "./commands/dev.js";
+import { keysCommand } from "./commands/keys.js";
+import { loginCommand, whoamiCommand } from "./commands/login.js";
+import { logsCommand } from "./commands/logs.js";
+import { newFunctionCommand } from "./commands/new.js";
+import { secretsCommand } from "./commands/secrets.js";
+import { storesCommand } from "./commands/stores.js";
+import { tasksCommand } from "./commands/tasks.js";
+import { tenantsCommand } from "./commands/tenants.js";
+import type { Terminal } from "./terminal.js";
+
+/** In the order in which help lists them. */
+export function clientCommands(terminal: Terminal): Command[] {
+  return [
+    newFunctionCommand,
+    buildCommand,
+    devCommand,
+    deployCommand,
+    tasksCommand,
+    logsCommand,
+    aliasCommand,
+    rollbackCommand,
+    tenantsCommand,
+    keysCommand,
+    secretsCommand,
+    storesCommand,
+    auditCommand,
+    loginCommand,
+    whoamiCommand,
+  ].map((make) => make(terminal));
+}

@@ -1,0 +1,125 @@
+/** The control plane of one node: the desks that do the work, behind the port that the admin API knows. */
+import { callerOf, require as requireScope } from "../tenants/access.js";
+import type { Audit } from "../tenants/audit.js";
+import type { AuditEntry, Caller } from "../tenants/tenant.js";
+import type { LogBook } from "../observe/log-book.js";
+import type { AliasSettings, Control, DeployInput, KeyInput, LogEntry, LogQuery, Page, Paged, Whoami } from "./control.js";
+import { SecretDesk } from "./secrets.js";
+import { StoreDesk, type StorePorts } from "./stores.js";
+import { TaskDesk, type TaskPorts } from "./tasks.js";
+import { KeyDesk, TenantDesk, type KeyPorts, type TenantPorts } from "./tenants.js";
+import type { TenantSettings } from "../tenants/tenant.js";
+
+export interface ControlPorts extends Omit<TaskPorts, "storedBytes" | "resized">, Omit<TenantPorts, "gone">, KeyPorts, StorePorts {
+  readonly audit: Audit;
+  readonly logs: LogBook;
+  /** Of Pilotlight. */
+  readonly version: string;
+  /** Ends the runs of a tenant that has gone. */
+  endRuns(tenant: string): void;
+}
+
+export class ControlPlane implements Control {
+  readonly #ports: ControlPorts;
+  /** For the process itself, which restores, and deploys what others cannot. */
+  readonly desk: TaskDesk;
+  readonly #tenants: TenantDesk;
+  readonly #keys: KeyDesk;
+  readonly #secrets: SecretDesk;
+  readonly #stores: StoreDesk;
+
+  constructor(ports: ControlPorts) {
+    this.#ports = ports;
+    this.#tenants = new TenantDesk({ ...ports, gone: (tenant) => this.#gone(tenant) });
+    this.desk = new TaskDesk({
+      ...ports,
+      dataUrl: () => ports.dataUrl(),
+      storedBytes: (tenant) => ports.stores.usage(tenant),
+      resized: (tenant) => this.#tenants.resized(tenant),
+    });
+    this.#keys = new KeyDesk(ports);
+    this.#secrets = new SecretDesk({ ...ports, tasks: this.desk });
+    this.#stores = new StoreDesk(ports);
+  }
+
+  /** Brings the stores' quotas to where the state is, after a start. */
+  async settle(): Promise<void> {
+    for (const { name } of this.#ports.tenants.list()) await this.#tenants.resized(name);
+  }
+
+  #gone(tenant: string): void {
+    this.desk.forget(tenant);
+    this.#ports.logs.forget(tenant);
+    this.#ports.endRuns(tenant);
+  }
+
+  identify(text: string): Caller | undefined {
+    const key = this.#ports.keys.verify(text);
+    return key && callerOf(key);
+  }
+
+  whoami(caller: Caller): Whoami {
+    if (caller.kind === "anonymous") requireScope(caller, undefined, "read");
+    return { key: caller.kind === "key" ? caller.key : undefined, version: this.#ports.version, dataUrl: this.#ports.dataUrl() };
+  }
+
+  tenants = (caller: Caller, page: Page) => this.#tenants.list(caller, page);
+  tenant = (caller: Caller, name: string) => this.#tenants.get(caller, name);
+  createTenant = (caller: Caller, name: string, settings: TenantSettings) => this.#tenants.create(caller, name, settings);
+  updateTenant = (caller: Caller, name: string, settings: TenantSettings, ifRevision: number | undefined) =>
+    this.#tenants.update(caller, name, settings, ifRevision);
+  deleteTenant = (caller: Caller, name: string, ifRevision: number | undefined) => this.#tenants.delete(caller, name, ifRevision);
+
+  keys = (caller: Caller, tenant: string | undefined, page: Page) => this.#keys.list(caller, tenant, page);
+  issueKey = (caller: Caller, tenant: string | undefined, input: KeyInput) => this.#keys.issue(caller, tenant, input);
+  rotateKey = (caller: Caller, tenant: string | undefined, id: string, graceMs: number) => this.#keys.rotate(caller, tenant, id, graceMs);
+  revokeKey = (caller: Caller, tenant: string | undefined, id: string) => this.#keys.revoke(caller, tenant, id);
+
+  tasks = (caller: Caller, tenant: string, page: Page) => this.desk.list(caller, tenant, page);
+  task = (caller: Caller, tenant: string, task: string) => this.desk.get(caller, tenant, task);
+  deploy = (caller: Caller, tenant: string, input: DeployInput) => this.desk.deploy(caller, tenant, input);
+  deleteTask = (caller: Caller, tenant: string, task: string, ifRevision: number | undefined) =>
+    this.desk.delete(caller, tenant, task, ifRevision);
+  versions = (caller: Caller, tenant: string, task: string, page: Page) => this.desk.versions(caller, tenant, task, page);
+  version = (caller: Caller, tenant: string, task: string, version: string) => this.desk.version(caller, tenant, task, version);
+  deleteVersion = (caller: Caller, tenant: string, task: string, version: string) => this.desk.deleteVersion(caller, tenant, task, version);
+  setAlias = (caller: Caller, tenant: string, task: string, alias: string, settings: AliasSettings, ifRevision: number | undefined) =>
+    this.desk.setAlias(caller, tenant, task, alias, settings, ifRevision);
+  deleteAlias = (caller: Caller, tenant: string, task: string, alias: string) => this.desk.deleteAlias(caller, tenant, task, alias);
+  rollback = (caller: Caller, tenant: string, task: string, alias: string, to: string | undefined) =>
+    this.desk.rollback(caller, tenant, task, alias, to);
+
+  secrets = (caller: Caller, tenant: string, page: Page) => this.#secrets.list(caller, tenant, page);
+  putSecret = (caller: Caller, tenant: string, name: string, value: string) => this.#secrets.put(caller, tenant, name, value);
+  deleteSecret = (caller: Caller, tenant: string, name: string) => this.#secrets.delete(caller, tenant, name);
+
+  stores = (caller: Caller, tenant: string) => this.#stores.list(caller, tenant);
+  entries = (caller: Caller, tenant: string, store: string, prefix: string, page: Page) =>
+    this.#stores.entries(caller, tenant, store, prefix, page);
+  entry = (caller: Caller, tenant: string, store: string, key: string) => this.#stores.entry(caller, tenant, store, key);
+  putEntry = (caller: Caller, tenant: string, store: string, key: string, value: Uint8Array, ifRevision: number | undefined) =>
+    this.#stores.put(caller, tenant, store, key, value, ifRevision);
+  deleteEntry = (caller: Caller, tenant: string, store: string, key: string, ifRevision: number | undefined) =>
+    this.#stores.delete(caller, tenant, store, key, ifRevision);
+
+  audit(caller: Caller, tenant: string | undefined, page: Page): Paged<AuditEntry> {
+    requireScope(caller, tenant, "read");
+    const since = tenant === undefined ? undefined : this.#ports.tenants.need(tenant).createdAt;
+    return this.#ports.audit.list({ tenant, since, ...page });
+  }
+
+  logs(caller: Caller, tenant: string, query: LogQuery): readonly LogEntry[] {
+    this.#allowLogs(caller, tenant);
+    return this.#ports.logs.last(tenant, query);
+  }
+
+  followLogs(caller: Caller, tenant: string, query: LogQuery, listener: (entry: LogEntry) => void): () => void {
+    this.#allowLogs(caller, tenant);
+    return this.#ports.logs.follow(tenant, query, listener);
+  }
+
+  #allowLogs(caller: Caller, tenant: string): void {
+    requireScope(caller, tenant, "debug");
+    this.#ports.tenants.need(tenant);
+  }
+}

@@ -1,0 +1,109 @@
+/** The stores of a tenant, as people and scripts see them; guests have the same data through `wasi:keyvalue`. */
+import { ProblemError } from "../base/problem.js";
+import { KvError, type KeyValue } from "../engine/kv.js";
+import { require as requireScope } from "../tenants/access.js";
+import { invalid, noSuch } from "../tenants/refusals.js";
+import type { Caller } from "../tenants/tenant.js";
+import type { Tenants } from "../tenants/tenants.js";
+import type { EntryView, Page, Paged, StoreView } from "./control.js";
+import type { Deed, Ledger } from "./ledger.js";
+import { cursorOf, readPage } from "./paging.js";
+import { checkRevision } from "./tasks.js";
+
+export interface StorePorts {
+  readonly ledger: Ledger;
+  readonly tenants: Tenants;
+  readonly stores: KeyValue;
+}
+
+const NAME = /^[a-z][a-z0-9-]{0,62}$/;
+
+export class StoreDesk {
+  readonly #ports: StorePorts;
+
+  constructor(ports: StorePorts) {
+    this.#ports = ports;
+  }
+
+  /** The stores with something in them. */
+  list(caller: Caller, tenant: string): readonly StoreView[] {
+    this.#allow(caller, tenant, "read");
+    const stores = this.#ports.stores.stores(tenant).filter(({ keys }) => keys > 0);
+    return stores.map(({ name, keys, bytes }) => ({ name, keys, bytes }));
+  }
+
+  entries(caller: Caller, tenant: string, store: string, prefix: string, page: Page): Paged<EntryView> {
+    this.#allow(caller, tenant, "read");
+    checkStore(store);
+    const { after, limit } = readPage(page);
+    const { keys, more } = this.#ports.stores.list(tenant, store, prefix, after ?? null, limit);
+    const last = keys.at(-1);
+    return { items: keys, next: more && last !== undefined ? cursorOf(last.key) : undefined };
+  }
+
+  entry(caller: Caller, tenant: string, store: string, key: string): { readonly value: Uint8Array; readonly revision: number } {
+    this.#allow(caller, tenant, "read");
+    checkStore(store);
+    return this.#need(tenant, store, key);
+  }
+
+  /** Not in the audit log one by one: data changes as often as guests like, and the stores keep their own revisions. */
+  async put(caller: Caller, tenant: string, store: string, key: string, value: Uint8Array, ifRevision: number | undefined): Promise<number> {
+    this.#allow(caller, tenant, "deploy");
+    checkStore(store);
+    const { stores } = this.#ports;
+    const condition = ifRevision === undefined ? {} : ifRevision === 0 ? { ifAbsent: true } : { ifRevision };
+    return explained(() => stores.put(tenant, store, key, value, condition), () => this.#revision(tenant, store, key), ifRevision);
+  }
+
+  async delete(caller: Caller, tenant: string, store: string, key: string, ifRevision: number | undefined): Promise<void> {
+    this.#allow(caller, tenant, "deploy");
+    checkStore(store);
+    const { stores, ledger } = this.#ports;
+    const { revision } = this.#need(tenant, store, key);
+    checkRevision(revision, ifRevision);
+    const condition = ifRevision === undefined ? {} : { ifRevision };
+    await explained(() => stores.delete(tenant, store, key, condition), () => this.#revision(tenant, store, key), ifRevision);
+    const deed: Deed = { tenant, action: "store.delete", subject: `key ${key} of store ${store}`, before: { revision }, after: undefined };
+    await ledger.turn(() => ledger.commit(caller, deed, []));
+  }
+
+  #need(tenant: string, store: string, key: string): { readonly value: Uint8Array; readonly revision: number } {
+    const found = this.#ports.stores.get(tenant, store, key);
+    if (found === null) throw noSuch("key", key);
+    return found;
+  }
+
+  #revision(tenant: string, store: string, key: string): number {
+    return this.#ports.stores.get(tenant, store, key)?.revision ?? 0;
+  }
+
+  #allow(caller: Caller, tenant: string, scope: "read" | "deploy"): void {
+    requireScope(caller, tenant, scope);
+    this.#ports.tenants.need(tenant);
+  }
+}
+
+function checkStore(name: string): void {
+  if (NAME.test(name)) return;
+  throw invalid([{ field: "store", message: "expected a name of lower-case letters, digits and dashes that begins with a letter, at most 63 long" }]);
+}
+
+async function explained<T>(work: () => Promise<T>, revision: () => number, wanted: number | undefined): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof KvError)) throw error;
+    switch (error.code) {
+      case "conflict":
+        checkRevision(revision(), wanted);
+        throw new ProblemError("request/changed-meanwhile", "It was changed meanwhile.");
+      case "quota":
+        throw new ProblemError("quota/stored-bytes", error.message);
+      case "invalid":
+        throw new ProblemError("request/invalid", error.message);
+      default:
+        throw new ProblemError("platform/storage", error.message, { cause: error });
+    }
+  }
+}

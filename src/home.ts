@@ -1,0 +1,59 @@
+/**
+ * Where a runtime keeps what it knows: in a data folder, or in memory and gone with the process.
+ *
+ * The folder has the control plane's state, the components, their compiled forms, the stores of guests and the key
+ * that secrets are sealed with; docs/state.md says which file is which.
+ */
+import { join } from "node:path";
+import { collectCompiled } from "./artefacts/compiled.js";
+import type { ComponentStore } from "./artefacts/components.js";
+import { folderComponents } from "./artefacts/folder.js";
+import { memoryComponents } from "./artefacts/memory.js";
+import { openState } from "./state/lmdb.js";
+import { memoryState } from "./state/memory.js";
+import type { StateStore } from "./state/store.js";
+import { HighWaterClock } from "./tenants/high-water.js";
+import { Secrets } from "./tenants/secrets.js";
+
+export interface Home {
+  readonly durable: boolean;
+  readonly state: StateStore;
+  readonly components: ComponentStore;
+  readonly secrets: Secrets;
+  readonly clock: HighWaterClock;
+  /** Folder of the guests' stores; null: in memory. */
+  readonly stores: string | null;
+  /** Folder of compiled components; null: compiled anew in each process. */
+  readonly compiled: string | null;
+  /** Removes compiled forms that belong to none of these components. */
+  collectCompiled(digests: ReadonlySet<string>): Promise<void>;
+}
+
+/** `data` with `durable` false keeps compiled components alone there. Throws a `StateError` or `UserError` that names the file. */
+export function openHome(data: string | undefined, durable: boolean, wall: () => number): Home {
+  const compiled = data === undefined ? null : join(data, "compiled");
+  if (data === undefined || !durable) {
+    const state = memoryState();
+    const clock = new HighWaterClock(state, wall);
+    const secrets = Secrets.inMemory(state, () => clock.time());
+    // The folder is not this runtime's alone: what it does not use, others may.
+    return { durable: false, state, components: memoryComponents(), secrets, clock, stores: null, compiled, collectCompiled: async () => {} };
+  }
+  const state = openState(data);
+  try {
+    const clock = new HighWaterClock(state, wall);
+    return {
+      durable: true,
+      state,
+      components: folderComponents(join(data, "components")),
+      secrets: Secrets.open(state, () => clock.time(), data),
+      clock,
+      stores: join(data, "stores"),
+      compiled,
+      collectCompiled: async (digests) => void (await collectCompiled(compiled as string, digests)),
+    };
+  } catch (error) {
+    void state.close();
+    throw error;
+  }
+}
