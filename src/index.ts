@@ -13,10 +13,11 @@ export { UserError } from "./base/errors.js";
 export { PROBLEMS, type Problem, type ProblemCode } from "./base/problem.js";
 export type { Outcome, Usage } from "./engine/outcome.js";
 export type { ComponentInfo, FunctionInfo, InterfaceInfo } from "./engine/program.js";
+export { ComponentError, type Provided, type ScriptImports } from "./imports/imports.js";
 export { CallError } from "./invoke/call.js";
 export type { RunRecord } from "./invoke/run.js";
 export type { ManifestInput } from "./tasks/manifest.js";
-export type { DeployedTask, Deployment, RuntimeOptions, RuntimeStats, ScriptImports } from "./runtime.js";
+export type { DeployedTask, Deployment, RuntimeOptions, RuntimeStats } from "./runtime.js";
 export type { Runtime } from "./runtime.js";
 
 /** Starts a runtime. Rejects with an error that names what is wrong when the addon or the data folder cannot be used. */

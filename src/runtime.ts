@@ -49,8 +49,6 @@ import { Tenants } from "./tenants/tenants.js";
 /** What the configuration had of a task when it was last deployed from there. */
 const CONFIGURED = table<string>("configured");
 
-export type { ScriptImports };
-
 export interface RuntimeOptions {
   /** Folder for compiled components; without it they are compiled anew in each process. */
   readonly data?: string;
@@ -92,7 +90,8 @@ export interface DeployedTask {
   readonly name: string;
   readonly version: string;
   readonly routes: readonly string[];
-  readonly component: ComponentInfo;
+  /** Undefined for a task that was deployed before the last start and has had no run since. */
+  readonly component: ComponentInfo | undefined;
 }
 
 export interface RuntimeStats {
@@ -176,6 +175,7 @@ export class Runtime implements AsyncDisposable {
       clock: systemClock,
       ended: new EndedRuns(),
       script: nobody,
+      raise: (task) => this.#control.desk.raise(task),
       mask: (text, tenant) => home.secrets.mask(text, tenant),
       observer: {
         settled: (run) => {
@@ -259,7 +259,7 @@ export class Runtime implements AsyncDisposable {
    * on. The same bytes and manifest again change nothing. Throws a `UserError` that says what is wrong with manifest or
    * component; nothing has changed then.
    */
-  async deploy(deployment: Deployment): Promise<DeployedTask> {
+  async deploy(deployment: Deployment): Promise<DeployedTask & { readonly component: ComponentInfo }> {
     this.#mustBeOpen();
     const { desk } = this.#control;
     const source = deployment.source ?? deployment.manifest.component ?? "the component";
@@ -270,7 +270,8 @@ export class Runtime implements AsyncDisposable {
     await told(where, () => desk.deploy(OPERATOR, DEFAULT_TENANT, { manifest: document, component: deployment.component }, extras));
     // Nobody can go back to a version here once the process ends, so those that were replaced need no room.
     if (!this.#home.durable) await desk.forgetUnused(OPERATOR, DEFAULT_TENANT, name);
-    return described(desk.live(DEFAULT_TENANT, name) as Task);
+    const task = await desk.raise(desk.live(DEFAULT_TENANT, name) as Task);
+    return { ...described(task), component: task.version.info as ComponentInfo };
   }
 
   /**

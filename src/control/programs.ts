@@ -14,7 +14,7 @@ import type { ComponentInfo } from "../engine/program.js";
 import type { Executor } from "../invoke/executor.js";
 import type { Manifest } from "../tasks/manifest.js";
 import { poolProgram, programSpec, type OwnGrants } from "../tasks/spec.js";
-import { taskKey, type Task } from "../tasks/task.js";
+import { UNLINKED, taskKey, type Task } from "../tasks/task.js";
 import { storing } from "./ledger.js";
 
 export interface ProgramPorts {
@@ -81,13 +81,18 @@ export class Programs {
 
   /** It takes no more runs; those that go on finish. */
   retire(program: ProgramId): void {
-    this.#ports.executor.removeProgram(program);
+    if (program !== UNLINKED) this.#ports.executor.removeProgram(program);
   }
 }
 
 /** What leads to a program: a task at one of its versions. */
 export function taskOf(tenant: string, name: string, label: string, { info, manifest, program }: Prepared): Task {
   return { tenant, name, key: taskKey(tenant, name), version: { label, info, manifest, program } };
+}
+
+/** The same, not linked yet. */
+export function unlinked(tenant: string, name: string, label: string, manifest: Manifest): Task {
+  return { tenant, name, key: taskKey(tenant, name), version: { label, info: undefined, manifest, program: UNLINKED } };
 }
 
 async function explained<T>(source: string, work: () => Promise<T>): Promise<T> {

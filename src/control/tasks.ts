@@ -15,7 +15,7 @@ import { NEW_VERSION, sameTargets, targetsOf, type AliasRecord, type AliasTarget
 import { checkManifest, type Manifest, type ManifestInput } from "../tasks/manifest.js";
 import { patternsOf, type Choice, type LiveTask, type Router } from "../tasks/router.js";
 import { NO_GRANTS, type OwnGrants } from "../tasks/spec.js";
-import { taskKey, versionLabel, versionNumber, type Task } from "../tasks/task.js";
+import { UNLINKED, taskKey, versionLabel, versionNumber, type Task } from "../tasks/task.js";
 import { require as requireScope, whoIs } from "../tenants/access.js";
 import { requireRoom } from "../tenants/quotas.js";
 import { invalid, noSuch } from "../tenants/refusals.js";
@@ -26,7 +26,7 @@ import type { Tenants } from "../tenants/tenants.js";
 import type { AliasSettings, AliasView, DeployInput, Deployed, Page, Paged, TaskView, VersionView } from "./control.js";
 import { storing, type Deed, type Ledger } from "./ledger.js";
 import { paged } from "./paging.js";
-import { taskOf, type Prepared, type Programs } from "./programs.js";
+import { taskOf, unlinked, type Prepared, type Programs } from "./programs.js";
 
 export interface TaskPorts {
   readonly ledger: Ledger;
@@ -63,6 +63,8 @@ export class TaskDesk {
   readonly #linked = new Map<string, Task>();
   /** Components that a deploy needs and no version has yet, with how many deploys do. */
   readonly #pins = new Map<string, number>();
+  /** Links that runs wait for. */
+  readonly #raising = new Map<string, Promise<Task>>();
   /** What the process granted to a version of its own, which no manifest says. */
   readonly #own = new Map<string, OwnGrants>();
 
@@ -314,10 +316,7 @@ export class TaskDesk {
   async #prepare(task: StoredTask, version: VersionRecord, secrets?: ReadonlyMap<string, string>): Promise<Prepared> {
     const { tenant, name } = task;
     const label = versionLabel(version.number);
-    const checked = checkManifest(version.manifest);
-    // A version that an older Pilotlight took and this one does not.
-    if ("errors" in checked) throw invalid(checked.errors.map(({ field, message }) => ({ field: `${label}.manifest.${field}`, message })));
-    const { manifest } = checked;
+    const manifest = manifestOf(label, version);
     const own = this.#own.get(versionKeyOf(tenant, name, label)) ?? NO_GRANTS;
     const values = this.#secretsFor(tenant, manifest).map(([secret, value]) => [secret, secrets?.get(secret) ?? value] as const);
     return this.#ports.programs.prepare({ tenant, manifest, digest: version.digest, secrets: values, own, source: `${name} ${label}` });
@@ -377,8 +376,9 @@ export class TaskDesk {
   }
 
   /**
-   * Links everything that is live, as after a start, several at a time. Versions that cannot be linked any more are
-   * left out and told of; the rest of the node goes on.
+   * Routes to everything that is live, as after a start. Versions that want instances ready are linked at once, several
+   * at a time; the others by their first run. Those that cannot be served any more are left out and told of; the rest
+   * of the node goes on.
    */
   async restore(failed: (task: StoredTask, error: unknown) => void): Promise<void> {
     const { catalog, router, tenants } = this.#ports;
@@ -388,10 +388,10 @@ export class TaskDesk {
     const next = async (): Promise<void> => {
       for (let task = waiting.pop(); task !== undefined; task = waiting.pop()) {
         try {
-          const made = await this.#link(task, Object.keys(needAlias(task, LIVE).targets), false);
-          for (const [key, linked] of made) this.#linked.set(key, linked);
-          const live = this.#live(task, made) as LiveTask;
-          lives.set(task.tenant, [...(lives.get(task.tenant) ?? []), live]);
+          const live = await this.#restored(task);
+          const others = lives.get(task.tenant);
+          if (others === undefined) lives.set(task.tenant, [live]);
+          else others.push(live);
         } catch (error) {
           failed(task, error);
         }
@@ -399,6 +399,61 @@ export class TaskDesk {
     };
     await Promise.all(Array.from({ length: AT_ONCE }, next));
     for (const [tenant, live] of lives) router.plan(tenant, live)();
+  }
+
+  async #restored(task: StoredTask): Promise<LiveTask> {
+    const { tenant, name } = task;
+    const labels = Object.keys(needAlias(task, LIVE).targets);
+    const eager: string[] = [];
+    for (const label of labels) {
+      const manifest = manifestOf(label, needVersion(task, label));
+      if (manifest.capacity.ready > 0) eager.push(label);
+      else this.#linked.set(versionKeyOf(tenant, name, label), unlinked(tenant, name, label, manifest));
+    }
+    for (const [key, linked] of await this.#link(task, eager, false)) this.#linked.set(key, linked);
+    return this.#live(task, new Map()) as LiveTask;
+  }
+
+  /** The task linked, for a run of it that is not. Many at once cause one link. Rejects with what is wrong. */
+  raise(task: Task): Promise<Task> {
+    const key = versionKeyOf(task.tenant, task.name, task.version.label);
+    const current = this.#linked.get(key);
+    if (current !== undefined && current.version.program !== UNLINKED) return Promise.resolve(current);
+    let raising = this.#raising.get(key);
+    if (raising === undefined) {
+      raising = this.#raise(task, key).finally(() => this.#raising.delete(key));
+      this.#raising.set(key, raising);
+    }
+    return raising;
+  }
+
+  async #raise(stub: Task, key: string): Promise<Task> {
+    const { tenant, name, version } = stub;
+    for (;;) {
+      const stored = this.#need(tenant, name);
+      const at = this.#secretsAt(tenant, version.manifest);
+      const task = taskOf(tenant, name, version.label, await this.#prepare(stored, needVersion(stored, version.label)));
+      const raised = await this.#ports.ledger.turn(async () => this.#raised(stub, key, task, this.#secretsAt(tenant, version.manifest) === at));
+      if (raised !== undefined) return raised;
+    }
+  }
+
+  /** Puts a task that was linked for a run where the unlinked one was; undefined when it has to be linked anew. Inside a turn. */
+  #raised(stub: Task, key: string, task: Task, fresh: boolean): Task | undefined {
+    const { programs, router } = this.#ports;
+    const current = this.#linked.get(key);
+    if (current === stub && fresh) {
+      this.#linked.set(key, task);
+      router.relink(stub, task);
+      return task;
+    }
+    if (current === undefined) {
+      // Nothing leads there any more. The runs that wait for it are served, and it goes with them.
+      setImmediate(() => programs.retire(task.version.program));
+      return task;
+    }
+    programs.retire(task.version.program);
+    return current === stub ? undefined : current;
   }
 
   /** Gives those live versions that name the secret its new value. Returns what to do once the secret is stored, or when that failed. Inside a turn. */
@@ -411,7 +466,8 @@ export class TaskDesk {
     };
     try {
       for (const [key, linked] of this.#linked) {
-        if (linked.tenant !== tenant || !linked.version.manifest.secrets.includes(secret)) continue;
+        // What is not linked gets it when it is.
+        if (linked.tenant !== tenant || linked.version.program === UNLINKED || !linked.version.manifest.secrets.includes(secret)) continue;
         const task = this.#need(tenant, linked.name);
         const prepared = await this.#prepare(task, needVersion(task, linked.version.label), new Map([[secret, value]]));
         fresh.set(key, taskOf(tenant, linked.name, linked.version.label, prepared));
@@ -556,7 +612,7 @@ export class TaskDesk {
   }
 
   #deployed(task: StoredTask, version: VersionRecord, created: boolean, alias: string | null): Deployed {
-    const manifest = manifestOf(version);
+    const manifest = shownOf(version);
     return {
       tenant: task.tenant,
       task: task.name,
@@ -573,7 +629,7 @@ export class TaskDesk {
     const live = task.aliases.get(LIVE);
     const newest = [...task.versions.values()].at(-1);
     const shown = live === undefined ? newest : task.versions.get(heaviest(live));
-    const manifest = shown === undefined ? undefined : manifestOf(shown);
+    const manifest = shown === undefined ? undefined : shownOf(shown);
     const routes = live === undefined || manifest === undefined ? [] : routesOf(task.name, manifest);
     return {
       name: task.name,
@@ -635,8 +691,15 @@ function heaviest({ targets }: AliasTargets): string {
   return Object.entries(targets).reduce((best, entry) => (entry[1] > best[1] ? entry : best), ["", 0] as [string, number])[0];
 }
 
-/** The manifest of a stored version with its defaults; what was stored has been valid. */
-function manifestOf({ manifest }: VersionRecord): Pick<Manifest, "access" | "routes"> {
+/** The manifest of a stored version, read again; one that an older Pilotlight took and this one does not is refused. */
+function manifestOf(label: string, { manifest }: VersionRecord): Manifest {
+  const checked = checkManifest(manifest);
+  if (!("errors" in checked)) return checked.manifest;
+  throw invalid(checked.errors.map(({ field, message }) => ({ field: `${label}.manifest.${field}`, message })));
+}
+
+/** What views show of a stored manifest, without reading all of it. */
+function shownOf({ manifest }: VersionRecord): Pick<Manifest, "access" | "routes"> {
   return { access: (manifest.access as Manifest["access"] | undefined) ?? "public", routes: manifest.routes };
 }
 

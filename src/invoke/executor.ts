@@ -5,9 +5,11 @@
  * pool and to the run they concern, in the order in which they came.
  */
 import type { Clock } from "../base/clock.js";
+import { messageOf } from "../base/errors.js";
 import type { Engine, EngineEvent, GuestLine, RunHandle } from "../engine/engine.js";
 import { NO_USAGE, type Outcome, type Usage } from "../engine/outcome.js";
 import type { Pool, PoolCommand, PoolEvent, PoolProgram } from "../pool/pool.js";
+import { UNLINKED, type Task } from "../tasks/task.js";
 import { liveRecord, type KnownRun, type Run } from "./run.js";
 import type { EndedRuns } from "./runs.js";
 
@@ -30,6 +32,8 @@ export interface ExecutorPorts {
   readonly script: ScriptAnswer;
   /** Takes a tenant's secrets out of a text that a guest may have written. */
   mask(text: string, tenant: string): string;
+  /** The task linked, for a run of one that is not. */
+  raise(task: Task): Promise<Task>;
 }
 
 /** Takes the JSON array of arguments, resolves with the JSON array of results; what it throws traps the caller. */
@@ -83,9 +87,27 @@ export class Executor {
 
   /** Takes an admitted run on; from here on its listener hears of it. */
   submit(run: Run): void {
-    const { limits } = run.task.version.manifest;
     this.#runs.set(run.handle, run);
     run.state = "waiting";
+    if (run.task.version.program === UNLINKED) void this.#raise(run);
+    else this.#demand(run);
+  }
+
+  /** Links the task first. The run may be cancelled meanwhile. */
+  async #raise(run: Run): Promise<void> {
+    try {
+      const task = await this.#ports.raise(run.task);
+      if (!this.#runs.has(run.handle)) return;
+      run.task = task;
+      run.raised = true;
+      this.#demand(run);
+    } catch (error) {
+      if (this.#runs.has(run.handle)) this.#settle(run, { kind: "platform", code: "internal", message: messageOf(error) }, NO_USAGE);
+    }
+  }
+
+  #demand(run: Run): void {
+    const { limits } = run.task.version.manifest;
     this.#step({
       kind: "demand",
       run: run.handle,
@@ -271,7 +293,7 @@ export class Executor {
     const now = this.#ports.clock.now();
     const { limits } = run.task.version.manifest;
     run.state = "running";
-    run.rung = grant.rung;
+    run.rung = run.raised ? "own/compiled" : grant.rung;
     run.grantedAt = now;
     const waited = now - run.admittedAt;
     this.#ports.engine.send({

@@ -25,6 +25,9 @@ export interface Origin {
   readonly traceparent: string | undefined;
 }
 
+/** How a run came by its instance: as the pool has it, or after its task was linked for it. */
+export type RunRung = Rung | "own/compiled";
+
 export class Run {
   state: RunState = "admitted";
   /** Milliseconds on the pipeline's clock. */
@@ -32,7 +35,9 @@ export class Run {
   grantedAt: number | undefined;
   headAt: number | undefined;
   settledAt: number | undefined;
-  rung: Rung | undefined;
+  rung: RunRung | undefined;
+  /** Its task was linked for it. */
+  raised = false;
   /** Making the instance, when it was made for this run. */
   startNanoseconds = 0;
   status: number | undefined;
@@ -46,7 +51,8 @@ export class Run {
     /** The public id. */
     readonly id: string,
     readonly handle: RunHandle,
-    readonly task: Task,
+    /** Another of the same version once that is linked. */
+    public task: Task,
     readonly origin: Origin,
     readonly frame: () => Frame,
     readonly listener: RunListener,
@@ -75,7 +81,7 @@ export interface RunRecord {
   readonly startedAt: string;
   readonly outcome: string | undefined;
   readonly status: number | undefined;
-  readonly capacity: Rung | undefined;
+  readonly capacity: RunRung | undefined;
   readonly queueMs: number | undefined;
   readonly runMs: number | undefined;
   readonly cpuMs: number | undefined;

@@ -22,7 +22,8 @@ export interface LiveTask {
 }
 
 export interface Choice {
-  readonly task: Task;
+  /** Another of the same version once that is linked. */
+  task: Task;
   readonly weight: number;
 }
 
@@ -66,6 +67,11 @@ export class Router {
   /** Where a task's `live` alias leads; undefined when it is not routed. */
   live(tenant: string, name: string): LiveTask | undefined {
     return this.#tenants.get(tenant)?.live.get(name);
+  }
+
+  /** Puts a task in place of one of the same version, wherever routes lead to it. */
+  relink(before: Task, after: Task): void {
+    for (const choice of this.live(before.tenant, before.name)?.choices ?? []) if (choice.task === before) choice.task = after;
   }
 
   /**

@@ -3,11 +3,15 @@ import type { ComponentInfo } from "../engine/program.js";
 import type { ProgramId } from "../engine/engine.js";
 import type { Manifest } from "./manifest.js";
 
-/** Immutable: these bytes with this manifest, linked. */
+/** What a version has for a program until its first run after a start asks for one. */
+export const UNLINKED: ProgramId = 0;
+
+/** Immutable: these bytes with this manifest, linked unless `program` is `UNLINKED`. */
 export interface Version {
   /** `v7`: the seventh version of its task. */
   readonly label: string;
-  readonly info: ComponentInfo;
+  /** Undefined while it is not linked: the component has not been looked at then. */
+  readonly info: ComponentInfo | undefined;
   readonly manifest: Manifest;
   readonly program: ProgramId;
 }

@@ -36,7 +36,7 @@ describe("deploy", () => {
     expect(await (await runtime.fetch(request("/slow?pieces=3&ms=50"))).text()).toBe("Hello, WASI!\n");
     expect(await old.text()).toBe("data: 0\n\ndata: 1\n\ndata: 2\n\n");
     await until("the old program is gone", () => runtime.stats().engine.programs === 1 && runtime.stats().engine.instances === 0);
-    expect(runtime.tasks().map(({ name, component }) => [name, component.runs.http])).toEqual([["task", "0.2"]]);
+    expect(runtime.tasks().map(({ name, component }) => [name, component?.runs.http])).toEqual([["task", "0.2"]]);
   });
 
   it.each([
@@ -185,7 +185,7 @@ describe("imports that TypeScript provides", () => {
       },
       "demo:db/query#get: the database is down",
     ],
-    ["whose value does not fit", () => 5, "demo:db/query#get: $[0]: expected a string, found 5"],
+    ["whose value does not fit", () => 5, "demo:db/query#get: result: expected a string, found 5"],
   ])("one %s ends the call that asked, with the reason", async (_title, get, message) => {
     const call = await deployed(get);
     await expect(call("x")).rejects.toMatchObject({ name: "CallError", message, outcome: { kind: "trap" } });

@@ -1,4 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
+import { UNLINKED, type Task } from "../../src/tasks/task.js";
 import { fakeTask } from "../tasks/fake-task.js";
 import { Workbench } from "./workbench.js";
 
@@ -316,3 +317,83 @@ describe("the record of a run", () => {
     expect(bench.executor.known("0".repeat(32))).toBeUndefined();
   });
 });
+
+describe("a task that is not linked", () => {
+  const stub = (): Task => ({ ...fakeTask("a"), version: { ...fakeTask("a").version, program: UNLINKED, info: undefined } });
+
+  it("is linked by its first run, once for all that come meanwhile, and they say so", async () => {
+    const bench = new Workbench();
+    const task = stub();
+    const linked = fakeTask("a", {}, 7);
+    let asked = 0;
+    const link = deferred<Task>();
+    bench.raise = (wanted) => (expect(wanted).toBe(task), asked++, link.promise);
+    const runs = [bench.submit(task), bench.submit(task)];
+    expect([asked, bench.engine.sent, runs[0]?.state]).toEqual([2, [], "waiting"]);
+    bench.deploy(linked);
+    link.resolve(linked);
+    await link.promise;
+    await Promise.resolve();
+    expect(runs.map((run) => [run.state, run.task, bench.engine.run(run.handle).program])).toEqual([
+      ["running", linked, 7],
+      ["running", linked, 7],
+    ]);
+    bench.engine.settle(runs[0]?.handle as number);
+    expect(bench.executor.known(runs[0]?.id as string)?.record).toMatchObject({ capacity: "own/compiled", outcome: "ok" });
+  });
+
+  it("that cannot be linked ends the run as ours, and the next one tries again", async () => {
+    const bench = new Workbench();
+    bench.raise = async () => Promise.reject(new Error("the component hunter2 is damaged"));
+    const run = bench.submit(stub());
+    await new Promise(setImmediate);
+    expect(run.endings).toEqual([{ kind: "platform", code: "internal", message: "the component *** is damaged" }]);
+    expect(bench.executor.liveCount).toBe(0);
+  });
+
+  it("forgets a run that is cancelled meanwhile", async () => {
+    const bench = new Workbench();
+    const link = deferred<Task>();
+    bench.raise = () => link.promise;
+    const run = bench.submit(stub());
+    bench.executor.cancel(run);
+    link.resolve(bench.deploy(fakeTask("a", {}, 7)));
+    await new Promise(setImmediate);
+    expect([run.endings, bench.engine.sent, bench.executor.liveCount]).toEqual([[{ kind: "cancelled" }], [], 0]);
+  });
+});
+
+describe("an instance ahead of the first run", () => {
+  it("is made and told of; the next run has it", async () => {
+    const bench = new Workbench();
+    const task = bench.deploy(fakeTask("a"));
+    const warmed = bench.executor.warm(1, 1000);
+    expect(bench.engine.of("prepare")).toEqual([{ kind: "prepare", slot: 0, generation: 1, program: 1 }]);
+    bench.engine.emit({ kind: "ready", slot: 0, generation: 1, nanoseconds: 5 });
+    expect(await warmed).toBeUndefined();
+    expect(bench.submit(task).rung).toBe("own/ready");
+  });
+
+  it("that cannot be made is told with the outcome", async () => {
+    const bench = new Workbench();
+    bench.deploy(fakeTask("a"));
+    const warmed = bench.executor.warm(1, 1000);
+    bench.engine.emit({ kind: "failed", slot: 0, generation: 1, outcome: { kind: "trap", message: "at start" } });
+    expect(await warmed).toEqual({ kind: "trap", message: "at start" });
+  });
+
+  it("is not waited for where there is no room, or longer than told", async () => {
+    const bench = new Workbench({ capacity: 1 });
+    bench.submit(bench.deploy(fakeTask("a")));
+    expect(await bench.executor.warm(1, 100_000)).toBeUndefined();
+    const roomy = new Workbench();
+    roomy.deploy(fakeTask("a"));
+    expect(await roomy.executor.warm(1, 5)).toBeUndefined();
+  });
+});
+
+function deferred<T>(): { readonly promise: Promise<T>; resolve(value: T): void } {
+  let resolve: (value: T) => void = () => {};
+  const promise = new Promise<T>((done) => (resolve = done));
+  return { promise, resolve: (value) => resolve(value) };
+}

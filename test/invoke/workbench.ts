@@ -1,6 +1,7 @@
 /** An executor over a fake engine and a clock that the test moves. */
-import { onTestFinished } from "vitest";
+import { expect, onTestFinished } from "vitest";
 import type { GuestLine } from "../../src/engine/engine.js";
+import type { ComponentInfo } from "../../src/engine/program.js";
 import type { Outcome } from "../../src/engine/outcome.js";
 import { Executor, type ScriptAnswer } from "../../src/invoke/executor.js";
 import { Run, type RunEvent, type RunListener } from "../../src/invoke/run.js";
@@ -20,6 +21,8 @@ export class Workbench {
   /** What observers were told, in order. */
   readonly seen: string[] = [];
   readonly lines: { line: GuestLine; run: string | undefined }[] = [];
+  /** Links a task for a run. */
+  raise: (task: Task) => Promise<Task> = async () => expect.fail("every task is linked");
   #nextId = 0;
 
   constructor(options: Partial<PoolOptions> = {}, script: ScriptAnswer = async () => "[]") {
@@ -30,6 +33,7 @@ export class Workbench {
       clock: this.clock,
       ended: this.ended,
       script,
+      raise: (task) => this.raise(task),
       mask: (text) => text.replaceAll("hunter2", "***"),
       observer: {
         settled: (run) => void this.seen.push(`settled ${run.id.slice(-2)} ${run.outcome?.kind}`),
@@ -44,7 +48,7 @@ export class Workbench {
   }
 
   deploy(task: Task): Task {
-    this.executor.addProgram(poolProgram(task.version.program, task.version.info, task.version.manifest));
+    this.executor.addProgram(poolProgram(task.version.program, task.version.info as ComponentInfo, task.version.manifest));
     return task;
   }
 

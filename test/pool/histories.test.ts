@@ -26,6 +26,7 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
       .tuple(pick, fc.constantFrom("unsound" as const, "fat" as const, "refused" as const))
       .map(([n, how]) => named(`${how} ${n}`, (node) => settle(node, n, how))),
   },
+  { weight: 1, arbitrary: fc.integer({ min: 1, max: 4 }).map((p) => named(`warm ${p}`, (node) => node.warm(p))) },
   { weight: 1, arbitrary: fc.integer({ min: 1, max: 4 }).map((p) => named(`remove ${p}`, (node) => node.remove(p))) },
 );
 
@@ -93,6 +94,7 @@ describe("a simulated node", () => {
       else if (what < 0.97) node.withdraw(below(1000));
       else if (what < 0.975) node.lose(below(1000));
       else if (what < 0.98) node.fail(below(1000));
+      else if (what < 0.983) node.warm(1 + below(6));
       else settle(node, below(1000), (["unsound", "fat", "refused"] as const)[below(3)] as "fat");
       if (step % 100 === 0) node.sweep();
     }

@@ -67,6 +67,10 @@ export class NodeModel {
     this.step({ kind: "remove", program });
   }
 
+  warm(program: number): void {
+    this.step({ kind: "warm", program });
+  }
+
   demand(program: number, patience: number): void {
     const run = this.#nextRun++;
     this.#runs.set(run, { program, deadline: this.now + patience, state: "asking" });

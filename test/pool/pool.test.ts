@@ -521,3 +521,32 @@ describe("a removed program", () => {
     expect(s.failed(1, 1)).toEqual(["forget 1"]);
   });
 });
+
+describe("an instance made ahead of the first run", () => {
+  it("is made where there is room, and goes when nobody uses it for a while", () => {
+    const s = new Script();
+    s.add(1, { maxIdle: 100, maxAge: 10_000 });
+    expect(s.warm(1)).toEqual(["prepare 0/1 of 1"]);
+    s.ready(0, 1);
+    expect(s.pool.nextWake()).toBe(100);
+    expect(s.tick(99)).toEqual([]);
+    expect(s.tick(100)).toEqual(["retire 0/1"]);
+  });
+
+  it("takes the room of one that lies idle, but of nothing that runs or waits", () => {
+    const s = new Script({ capacity: 1 });
+    s.add(1, { maxRequests: 10 });
+    s.add(2, {});
+    s.demand(1);
+    expect(s.warm(2)).toEqual([]);
+    s.settle(1);
+    expect(s.warm(2)).toEqual(["retire 0/1", "prepare 1/1 of 2"]);
+  });
+
+  it("is none for a program that is gone", () => {
+    const s = new Script();
+    s.add(1, {});
+    s.remove(1);
+    expect([s.warm(1), s.warm(9)]).toEqual([[], []]);
+  });
+});

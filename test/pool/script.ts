@@ -28,6 +28,10 @@ export class Script {
     return this.#step({ kind: "remove", program: id });
   }
 
+  warm(id: number): string[] {
+    return this.#step({ kind: "warm", program: id });
+  }
+
   demand(run: number, id = 1, deadline = this.now + 10_000): string[] {
     return this.#step({ kind: "demand", run, program: id, deadline });
   }
