@@ -24,7 +24,7 @@ import { adminPlane, dataPlane, type HealthPort } from "./http/planes.js";
 import { withImports } from "./imports/engine.js";
 import { readImports, type ScriptImports } from "./imports/imports.js";
 import { execute } from "./invoke/call.js";
-import { Executor, type ScriptAnswer } from "./invoke/executor.js";
+import { Executor } from "./invoke/executor.js";
 import { createInvoke } from "./invoke/pipeline.js";
 import type { KnownRun, Run, RunRecord } from "./invoke/run.js";
 import { EndedRuns } from "./invoke/runs.js";
@@ -107,8 +107,8 @@ const CANCELLED_MS = 1000;
 const KEEP_RESIDENT_BYTES = 2 * 2 ** 20;
 const QUEUE = 10_000;
 const ADMIN_CLOSE_MS = 1000;
-/** How much of the time of day a restart may forget. */
-const KEEP_TIME_MS = 60_000;
+/** How often what nobody uses is let go; and how much of the time of day a restart may forget. */
+const HOUSEKEEPING_MS = 60_000;
 
 /** The program that embeds Pilotlight, or `pilotlight serve` for the tasks of its configuration. */
 const OPERATOR: Caller = { kind: "operator", name: "process" };
@@ -132,7 +132,7 @@ export class Runtime implements AsyncDisposable {
   readonly #dataFronts: Front[] = [];
   readonly #adminFronts: Front[] = [];
   #dataUrl: string | undefined;
-  #clockKeeper: NodeJS.Timeout | undefined;
+  #housekeeper: NodeJS.Timeout | undefined;
   #draining = false;
   #closing: Promise<void> | undefined;
 
@@ -174,7 +174,6 @@ export class Runtime implements AsyncDisposable {
       pool: this.#pool,
       clock: systemClock,
       ended: new EndedRuns(),
-      script: nobody,
       raise: (task) => this.#control.desk.raise(task),
       mask: (text, tenant) => home.secrets.mask(text, tenant),
       observer: {
@@ -203,7 +202,7 @@ export class Runtime implements AsyncDisposable {
       gates,
       catalog: new Catalog(home.state, wall),
       components: home.components,
-      programs: new Programs({ engine: this.#engine, executor: this.#executor, components: home.components, scripts: [] }),
+      programs: new Programs({ engine: this.#engine, executor: this.#executor, components: home.components }),
       router: this.#router,
       stores: memoryKv(), // TEMP
       logs: this.#logs,
@@ -227,8 +226,11 @@ export class Runtime implements AsyncDisposable {
       refused: (incoming, run, problem) => logRefusal(this.#log, incoming, run, problem),
     });
     if (home.durable) {
-      this.#clockKeeper = setInterval(() => void this.#keepTime(), KEEP_TIME_MS);
-      this.#clockKeeper.unref();
+      this.#housekeeper = setInterval(() => {
+        void this.#keepTime();
+        this.#control.desk.lower(systemClock.now(), (program) => this.#pool.granted(program));
+      }, HOUSEKEEPING_MS);
+      this.#housekeeper.unref();
     }
     this.#fetch = fetchFront({ plane: (guest) => this.#dataPlane(guest), invoke: this.#invoke, report: (error) => this.#report(error) });
   }
@@ -396,7 +398,7 @@ export class Runtime implements AsyncDisposable {
     // Until here whoever asks is told that the node is not ready.
     await Promise.all(this.#adminFronts.map((front) => front.close(ADMIN_CLOSE_MS)));
     await this.#engine.close();
-    clearInterval(this.#clockKeeper);
+    clearInterval(this.#housekeeper);
     if (this.#home.durable) await this.#keepTime();
     await this.#home.state.close();
     this.#executor.stop();
@@ -499,5 +501,3 @@ function toJson(value: unknown): string {
   });
 }
 
-/** Questions of guests that `withImports` has bound are answered there, and it binds all that there are. */
-const nobody: ScriptAnswer = (iface, func) => Promise.reject(new Error(`nothing answers ${iface}#${func}`));

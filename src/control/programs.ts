@@ -21,8 +21,6 @@ export interface ProgramPorts {
   readonly engine: Engine;
   readonly executor: Executor;
   readonly components: ComponentStore;
-  /** Interfaces that the embedder provides. */
-  readonly scripts: readonly string[];
 }
 
 export interface ProgramRequest {
@@ -58,14 +56,14 @@ export class Programs {
    * and what is missing; `platform/storage` when the component cannot be read.
    */
   async prepare(request: ProgramRequest): Promise<Prepared> {
-    const { engine, executor, components, scripts } = this.#ports;
+    const { engine, executor, components } = this.#ports;
     const { tenant, manifest, secrets, own } = request;
     const bytes = await storing(() => components.get(request.digest));
     if (bytes === undefined) {
       throw new ProblemError("platform/storage", `${request.source}: its component ${request.digest} is not in the data folder; deploy it again, or restore a backup`);
     }
     const info = await explained(request.source, () => engine.load(bytes));
-    const spec = programSpec({ info, tenant, manifest, secrets, scripts, own });
+    const spec = programSpec({ info, tenant, manifest, secrets, own });
     const program = await explained(request.source, () => engine.link(spec));
     executor.addProgram(poolProgram(program, info, manifest));
     return { info, manifest, program };

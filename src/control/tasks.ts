@@ -63,6 +63,8 @@ export class TaskDesk {
   readonly #linked = new Map<string, Task>();
   /** Components that a deploy needs and no version has yet, with how many deploys do. */
   readonly #pins = new Map<string, number>();
+  /** How many leases a task's runs had when `lower` looked last, and since when they are so many. */
+  readonly #seen = new WeakMap<Task, { readonly count: number; readonly at: number }>();
   /** Links that runs wait for. */
   readonly #raising = new Map<string, Promise<Task>>();
   /** What the process granted to a version of its own, which no manifest says. */
@@ -456,6 +458,27 @@ export class TaskDesk {
     return current === stub ? undefined : current;
   }
 
+  /**
+   * Lets go of the programs that had no run for `QUIET_MS` and keep no instances ready; the next run links them again.
+   * `granted` says how many leases a program's runs ever had; `now` is milliseconds of a monotonic clock. Asked from time
+   * to time.
+   */
+  lower(now: number, granted: (program: number) => number | undefined): void {
+    for (const [key, task] of this.#linked) {
+      const { program, manifest, label } = task.version;
+      if (program === UNLINKED || manifest.capacity.ready > 0) continue;
+      const count = granted(program) ?? 0;
+      const seen = this.#seen.get(task);
+      if (seen === undefined || seen.count !== count) this.#seen.set(task, { count, at: now });
+      else if (now - seen.at >= QUIET_MS) {
+        const stub = unlinked(task.tenant, task.name, label, manifest);
+        this.#linked.set(key, stub);
+        this.#ports.router.relink(task, stub);
+        this.#ports.programs.retire(program);
+      }
+    }
+  }
+
   /** Gives those live versions that name the secret its new value. Returns what to do once the secret is stored, or when that failed. Inside a turn. */
   async withSecret(tenant: string, secret: string, value: string): Promise<{ readonly apply: () => void; readonly discard: () => void }> {
     const { router, programs } = this.#ports;
@@ -659,6 +682,8 @@ export class TaskDesk {
   }
 }
 
+/** A program that nobody has asked for this long goes back to its compiled form. */
+export const QUIET_MS = 10 * 60_000;
 /** Linked at once while a node starts. */
 const AT_ONCE = 8;
 

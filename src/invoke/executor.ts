@@ -28,16 +28,11 @@ export interface ExecutorPorts {
   readonly clock: Clock;
   readonly ended: EndedRuns;
   readonly observer: RunObserver;
-  /** Answers guests' calls of imports that TypeScript provides. */
-  readonly script: ScriptAnswer;
   /** Takes a tenant's secrets out of a text that a guest may have written. */
   mask(text: string, tenant: string): string;
   /** The task linked, for a run of one that is not. */
   raise(task: Task): Promise<Task>;
 }
-
-/** Takes the JSON array of arguments, resolves with the JSON array of results; what it throws traps the caller. */
-export type ScriptAnswer = (iface: string, func: string, args: string) => Promise<string>;
 
 /** The pool's timer never sleeps longer, so that it need not be moved when something earlier comes up. */
 const LONGEST_SLEEP_MS = 50;
@@ -194,21 +189,11 @@ export class Executor {
           this.#ports.observer.lines(event.lines, (handle) => this.#runs.get(handle));
           break;
         case "ask":
-          void this.#answer(event);
+          // The embedder's functions answer below the port (src/imports); nothing asks up here yet.
           break;
         default:
           this.#runs.get(event.run)?.listener.event(event);
       }
-    }
-  }
-
-  /** Whatever asks, a run of any kind or an instance that is being made, the answer comes from the embedder. */
-  async #answer(ask: Extract<EngineEvent, { kind: "ask" }>): Promise<void> {
-    const { engine, script } = this.#ports;
-    try {
-      engine.send({ kind: "answer", ask: ask.ask, ok: await script(ask.interface, ask.function, ask.arguments), error: undefined });
-    } catch (error) {
-      engine.send({ kind: "answer", ask: ask.ask, ok: undefined, error: error instanceof Error ? error.message : String(error) });
     }
   }
 

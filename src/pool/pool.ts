@@ -100,6 +100,8 @@ interface ProgramState {
   readonly waiting: Waiter[];
   /** Runs that hold a lease. */
   leased: number;
+  /** Leases ever. */
+  granted: number;
   /** Instances that are not ending. */
   instances: number;
   starting: number;
@@ -206,6 +208,11 @@ export class Pool {
     return next;
   }
 
+  /** Leases that runs of a program ever had; undefined for one that is gone. */
+  granted(program: number): number | undefined {
+    return this.#programs.get(program)?.granted;
+  }
+
   counts(): PoolCounts {
     let [idle, busy, starting] = [0, 0, 0];
     for (const instance of this.#slots) {
@@ -223,6 +230,7 @@ export class Pool {
       shared: new Set(),
       waiting: [],
       leased: 0,
+      granted: 0,
       instances: 0,
       starting: 0,
       failing: false,
@@ -337,6 +345,7 @@ export class Pool {
     instance.active++;
     instance.served++;
     state.leased++;
+    state.granted++;
     this.#leases.set(run, instance);
     const last = instance.served >= reuse.maxRequests;
     if (!last && instance.active < reuse.maxConcurrent) state.shared.add(instance);

@@ -22,12 +22,10 @@ export interface SpecInput {
   readonly manifest: Manifest;
   /** Names and values of the secrets that the manifest asks for. */
   readonly secrets: readonly (readonly [string, string])[];
-  /** Imported interfaces that the embedder provides. */
-  readonly scripts: readonly string[];
   readonly own: OwnGrants;
 }
 
-export function programSpec({ info, tenant, manifest, secrets, scripts, own }: SpecInput): ProgramSpec {
+export function programSpec({ info, tenant, manifest, secrets, own }: SpecInput): ProgramSpec {
   const { limits } = manifest;
   return {
     digest: info.digest,
@@ -51,7 +49,8 @@ export function programSpec({ info, tenant, manifest, secrets, scripts, own }: S
     sockets: manifest.sockets,
     stdio: own.stdio,
     maxConcurrent: reuseOf(info, manifest).maxConcurrent,
-    scripts,
+    // Whoever provides some puts them in on the way (src/imports).
+    scripts: [],
   };
 }
 

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { ProblemError } from "../../src/base/problem.js";
 import type { Control, Deployed } from "../../src/control/control.js";
+import { QUIET_MS, type TaskDesk } from "../../src/control/tasks.js";
 import type { Caller, TenantSettings } from "../../src/tenants/tenant.js";
 import { guestPath } from "../support/guests.js";
 import { problemOf, startRuntime, type StartedRuntime } from "../support/runtime.js";
@@ -363,3 +364,25 @@ describe("quotas of requests", () => {
   });
 });
 
+describe("a task that nobody calls", () => {
+  it("gives its program back after a while, and its next run brings it back; busy ones and those kept ready stay", async () => {
+    const b = await bench();
+    await b.deploy("acme", { name: "quiet" });
+    await b.deploy("acme", { name: "busy" });
+    await b.deploy("acme", { name: "kept", capacity: { ready: 1 } });
+    const { desk } = b.runtime.control as unknown as { desk: TaskDesk };
+    let granted = 0;
+    const busy = desk.live("acme", "busy")?.version.program;
+    const look = (now: number): void => desk.lower(now, (program) => (program === busy ? ++granted : 0));
+    look(0);
+    look(QUIET_MS - 1);
+    expect(b.runtime.stats().engine.programs).toBe(3);
+    look(QUIET_MS);
+    await expect.poll(() => b.runtime.stats().engine.programs).toBe(2);
+    expect((await b.get("/~acme/quiet")).status).toBe(200);
+    expect(b.runtime.stats().engine.programs).toBe(3);
+    // Linked anew, it is not quiet from the start.
+    look(2 * QUIET_MS);
+    expect(b.runtime.stats().engine.programs).toBe(3);
+  });
+});

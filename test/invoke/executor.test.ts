@@ -238,26 +238,6 @@ describe("a program that is removed", () => {
   });
 });
 
-describe("an ask of a guest", () => {
-  const asked = async (script: () => Promise<string>): Promise<unknown> => {
-    const bench = new Workbench({}, script);
-    const run = bench.submit(bench.deploy(fakeTask("a")));
-    bench.engine.emit({ kind: "ask", run: run.handle, ask: 3, interface: "i", function: "f", arguments: "[]" });
-    await vi.waitUntil(() => bench.engine.of("answer").length > 0);
-    return bench.engine.of("answer");
-  };
-
-  it("is answered by the embedder", async () =>
-    expect(await asked(async () => '["v"]')).toEqual([{ kind: "answer", ask: 3, ok: '["v"]', error: undefined }]));
-
-  it("that the embedder cannot answer is told why", async () => {
-    const failing = async (): Promise<string> => {
-      throw new Error("db down");
-    };
-    expect(await asked(failing)).toEqual([{ kind: "answer", ask: 3, ok: undefined, error: "db down" }]);
-  });
-});
-
 describe("lines of guests", () => {
   it("are given to observers with the run they belong to, if that can be told", () => {
     const bench = new Workbench();

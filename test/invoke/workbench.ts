@@ -3,7 +3,7 @@ import { expect, onTestFinished } from "vitest";
 import type { GuestLine } from "../../src/engine/engine.js";
 import type { ComponentInfo } from "../../src/engine/program.js";
 import type { Outcome } from "../../src/engine/outcome.js";
-import { Executor, type ScriptAnswer } from "../../src/invoke/executor.js";
+import { Executor } from "../../src/invoke/executor.js";
 import { Run, type RunEvent, type RunListener } from "../../src/invoke/run.js";
 import { EndedRuns } from "../../src/invoke/runs.js";
 import { Pool, type PoolOptions } from "../../src/pool/pool.js";
@@ -25,14 +25,13 @@ export class Workbench {
   raise: (task: Task) => Promise<Task> = async () => expect.fail("every task is linked");
   #nextId = 0;
 
-  constructor(options: Partial<PoolOptions> = {}, script: ScriptAnswer = async () => "[]") {
+  constructor(options: Partial<PoolOptions> = {}) {
     this.pool = new Pool({ capacity: 10, parallelism: 1, queue: 100, ...options });
     this.executor = new Executor({
       engine: this.engine,
       pool: this.pool,
       clock: this.clock,
       ended: this.ended,
-      script,
       raise: (task) => this.raise(task),
       mask: (text) => text.replaceAll("hunter2", "***"),
       observer: {

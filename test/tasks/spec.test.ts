@@ -7,7 +7,7 @@ import { fakeInfo } from "./fake-task.js";
 const INFO = fakeInfo("0.3");
 
 const spec = (parts: Partial<SpecInput>): ProgramSpec =>
-  programSpec({ info: INFO, tenant: "acme", manifest, secrets: [], scripts: [], own: NO_GRANTS, ...parts });
+  programSpec({ info: INFO, tenant: "acme", manifest, secrets: [], own: NO_GRANTS, ...parts });
 
 const info = (http: "0.2" | "0.3"): ComponentInfo => ({
   digest: INFO.digest,
@@ -46,7 +46,7 @@ const manifest = readManifest(
 );
 
 it("a manifest asks the engine for its limits and grants, and for nothing else", () => {
-  expect(spec({ info: info("0.3"), manifest, scripts: [], own: NO_GRANTS })).toEqual({
+  expect(spec({ info: info("0.3"), manifest, own: NO_GRANTS })).toEqual({
     digest: INFO.digest,
     limits: {
       memoryBytes: 1_048_576,
@@ -96,11 +96,10 @@ it("an empty manifest is granted nothing: no files, environment, network or sock
 
 it("grants of the user's own machine come from the command line, never from a manifest", () => {
   const own = { anyAddress: true, arguments: ["file", "x"], stdio: "inherit" } as const;
-  expect(spec({ info: info("0.3"), manifest, scripts: ["demo:db/query"], own })).toMatchObject({
+  expect(spec({ info: info("0.3"), manifest, own })).toMatchObject({
     outbound: { anyAddress: true },
     arguments: ["file", "x"],
     stdio: "inherit",
-    scripts: ["demo:db/query"],
   });
 });
 
@@ -115,12 +114,12 @@ it("a manifest asks the pool for its reuse, its concurrency and its ready instan
 });
 
 it("instances of a 0.2 handler are never shared: a second run would only wait for the first", () => {
-  expect(spec({ info: info("0.2"), manifest, scripts: [], own: NO_GRANTS }).maxConcurrent).toBe(1);
+  expect(spec({ info: info("0.2"), manifest, own: NO_GRANTS }).maxConcurrent).toBe(1);
   expect(poolProgram(7, info("0.2"), manifest).reuse).toMatchObject({ maxRequests: 10, maxConcurrent: 1 });
 });
 
 it("an instance of a 0.2 component is never shared, whatever its manifest says: its handler is synchronous", () => {
   const info = fakeInfo("0.2");
-  expect(spec({ info, manifest, scripts: [], own: NO_GRANTS }).maxConcurrent).toBe(1);
+  expect(spec({ info, manifest, own: NO_GRANTS }).maxConcurrent).toBe(1);
   expect(poolProgram(7, info, manifest).reuse).toMatchObject({ maxConcurrent: 1, maxRequests: 10 });
 });
