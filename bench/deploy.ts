@@ -53,7 +53,12 @@ async function uploads(folder: string, config: string, rounds: number): Promise<
         took.push(await node.deploy(`${language.toLowerCase()}-${round}`, withSection(component, `${language} ${round} ${Date.now()}`)));
       }
       const ms = median(took);
-      row(`upload to first answer, hello in ${language}`, ms, "ms", `${Math.round(component.byteLength / KIB)} KiB, compiled for the first time, over the admin API`);
+      row(
+        `upload to first answer, hello in ${language}`,
+        ms,
+        "ms",
+        `${Math.round(component.byteLength / KIB)} KiB, compiled for the first time, over the admin API`,
+      );
       figures[`deploy_${language.toLowerCase()}_ms`] = ms;
     }
   } finally {
@@ -66,7 +71,12 @@ async function restarts({ tasks, rounds }: typeof DEFAULTS): Promise<void> {
     await withFolder(async (empty, emptyConfig) => {
       note(`deploying ${tasks} tasks`);
       const { value } = await runPart<Filled>(new URL("deploy/fill.ts", import.meta.url), [folder, tasks]);
-      row("a deploy, many at once", (value.seconds * 1000) / tasks, "ms", `hello 0.2 in C, ${tasks} of distinct digests, in process, compiled for the first time`);
+      row(
+        "a deploy, many at once",
+        (value.seconds * 1000) / tasks,
+        "ms",
+        `hello 0.2 in C, ${tasks} of distinct digests, in process, compiled for the first time`,
+      );
       await (await startNode(empty, emptyConfig)).stop();
       const results: { readonly full: Measured; readonly none: Measured; readonly workerd: number }[] = [];
       for (let round = 0; round < rounds; round++) {
@@ -77,7 +87,12 @@ async function restarts({ tasks, rounds }: typeof DEFAULTS): Promise<void> {
       }
       const seconds = median(results.map(({ full }) => full.ms)) / 1000;
       const workerd = median(results.map((result) => result.workerd));
-      row(`restart with ${tasks} tasks`, seconds, "s", "from the start of the process to an answer of the last task; state, components and compiled forms on disk");
+      row(
+        `restart with ${tasks} tasks`,
+        seconds,
+        "s",
+        "from the start of the process to an answer of the last task; state, components and compiled forms on disk",
+      );
       row("restart with none", median(results.map(({ none }) => none.ms)) / 1000, "s", "the same, to the health of the node");
       row(`workerd with ${tasks} workers`, workerd, "s", "from the start of the process to the first answer");
       const idle = median(results.map(({ full, none }) => (full.pss - none.pss) / tasks / KIB));

@@ -12,7 +12,7 @@ import { firstKey } from "./control/first-key.js";
 import { Ledger } from "./control/ledger.js";
 import { ControlPlane } from "./control/plane.js";
 import { Programs } from "./control/programs.js";
-import { canonical } from "./control/tasks.js";
+import { canonical } from "./control/checks.js";
 import type { EngineStats, Engine, GuestLine } from "./engine/engine.js";
 import { startEngine } from "./engine/native.js";
 import type { ComponentInfo } from "./engine/program.js";
@@ -174,7 +174,7 @@ export class Runtime implements AsyncDisposable {
       pool: this.#pool,
       clock: systemClock,
       ended: new EndedRuns(),
-      raise: (task) => this.#control.desk.raise(task),
+      raise: (task) => this.#control.live.raise(task),
       mask: (text, tenant) => home.secrets.mask(text, tenant),
       observer: {
         settled: (run) => {
@@ -209,6 +209,7 @@ export class Runtime implements AsyncDisposable {
       version: VERSION,
       dataUrl: () => this.#dataUrl,
       endRuns: (tenant) => this.#executor.cancelOf(tenant),
+      report: (error) => this.#report(error),
     });
     this.#invoke = createInvoke({
       tasks: this.#router,
@@ -228,7 +229,7 @@ export class Runtime implements AsyncDisposable {
     if (home.durable) {
       this.#housekeeper = setInterval(() => {
         void this.#keepTime();
-        this.#control.desk.lower(systemClock.now(), (program) => this.#pool.granted(program));
+        this.#control.live.lower(systemClock.now(), (program) => this.#pool.granted(program));
       }, HOUSEKEEPING_MS);
       this.#housekeeper.unref();
     }
@@ -240,7 +241,7 @@ export class Runtime implements AsyncDisposable {
    * is told of in the log; the others are.
    */
   async start(): Promise<void> {
-    await this.#control.desk.restore(({ tenant, name }, error) =>
+    await this.#control.live.restore(({ tenant, name }, error) =>
       this.#log.error({ tenant, task: name, err: error }, `the task ${name} of tenant ${tenant} cannot be served: ${messageOf(error)}`),
     );
     await this.#control.settle();
@@ -263,7 +264,7 @@ export class Runtime implements AsyncDisposable {
    */
   async deploy(deployment: Deployment): Promise<DeployedTask & { readonly component: ComponentInfo }> {
     this.#mustBeOpen();
-    const { desk } = this.#control;
+    const { desk, live } = this.#control;
     const source = deployment.source ?? deployment.manifest.component ?? "the component";
     const where = `the manifest of ${deployment.manifest.name}`;
     const document = { component: "component.wasm", ...deployment.manifest };
@@ -272,7 +273,7 @@ export class Runtime implements AsyncDisposable {
     await told(where, () => desk.deploy(OPERATOR, DEFAULT_TENANT, { manifest: document, component: deployment.component }, extras));
     // Nobody can go back to a version here once the process ends, so those that were replaced need no room.
     if (!this.#home.durable) await desk.forgetUnused(OPERATOR, DEFAULT_TENANT, name);
-    const task = await desk.raise(desk.live(DEFAULT_TENANT, name) as Task);
+    const task = await live.raise(live.of(DEFAULT_TENANT, name) as Task);
     return { ...described(task), component: task.version.info as ComponentInfo };
   }
 
@@ -284,7 +285,7 @@ export class Runtime implements AsyncDisposable {
     const name = deployment.manifest.name;
     const print = createHash("sha256").update(canonical(deployment.manifest)).update(deployment.component).digest("hex");
     const { state } = this.#home;
-    if (state.get(CONFIGURED, name) === print && this.#control.desk.live(DEFAULT_TENANT, name) !== undefined) return;
+    if (state.get(CONFIGURED, name) === print && this.#control.live.of(DEFAULT_TENANT, name) !== undefined) return;
     await this.deploy(deployment);
     await state.commit([put(CONFIGURED, name, print)]);
   }
@@ -299,15 +300,15 @@ export class Runtime implements AsyncDisposable {
 
   /** Takes a task of the default tenant away; runs in progress finish. Resolves with false when there is none of that name. */
   async remove(name: string): Promise<boolean> {
-    const { desk } = this.#control;
-    if (desk.live(DEFAULT_TENANT, name) === undefined) return false;
+    const { desk, live } = this.#control;
+    if (live.of(DEFAULT_TENANT, name) === undefined) return false;
     await told(name, () => desk.delete(OPERATOR, DEFAULT_TENANT, name, undefined));
     return true;
   }
 
   /** The default tenant's tasks. */
   tasks(): DeployedTask[] {
-    return this.#control.desk.lives(DEFAULT_TENANT).map(described);
+    return this.#control.live.all(DEFAULT_TENANT).map(described);
   }
 
   /**
@@ -459,10 +460,10 @@ export class Runtime implements AsyncDisposable {
 
   #task(name: string): Task {
     this.#mustBeOpen();
-    const { desk } = this.#control;
-    const task = desk.live(DEFAULT_TENANT, name);
+    const { live } = this.#control;
+    const task = live.of(DEFAULT_TENANT, name);
     if (task !== undefined) return task;
-    const names = desk.lives(DEFAULT_TENANT).map((other) => other.name);
+    const names = live.all(DEFAULT_TENANT).map((other) => other.name);
     throw new UserError(
       `there is no task ${JSON.stringify(name)}; ${names.length === 0 ? "none is deployed" : `deployed are ${names.join(", ")}`}`,
     );
@@ -500,4 +501,3 @@ function toJson(value: unknown): string {
     return typeof part === "bigint" ? part.toString() : part;
   });
 }
-

@@ -19,14 +19,30 @@ export interface Node {
 
 export async function startNode(folder: string, config: string): Promise<Node> {
   const begin = performance.now();
-  const args = [PILOTLIGHT, "serve", "--addr", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data", folder, "--config", config, "--log", "warn"];
+  const args = [
+    PILOTLIGHT,
+    "serve",
+    "--addr",
+    "127.0.0.1:0",
+    "--admin",
+    "127.0.0.1:0",
+    "--data",
+    folder,
+    "--config",
+    config,
+    "--log",
+    "warn",
+  ];
   const env = { ...process.env, XDG_CONFIG_HOME: join(folder, "config") };
   const child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "pipe"], env });
   const kill = (): void => void child.kill("SIGKILL");
   process.once("exit", kill);
   const text = await linesOf(child);
   const listenedMs = performance.now() - begin;
-  const [origin, admin] = ["data", "admin"].map((plane) => new RegExp(`${plane} plane (\\S+)/\n`).exec(text)?.[1] as string) as [string, string];
+  const [origin, admin] = ["data", "admin"].map((plane) => new RegExp(`${plane} plane (\\S+)/\n`).exec(text)?.[1] as string) as [
+    string,
+    string,
+  ];
   const ask = async (path: string): Promise<number> => {
     const answer = await fetch(origin + path);
     await answer.arrayBuffer();

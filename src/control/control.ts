@@ -204,14 +204,7 @@ export interface Control {
   entries(caller: Caller, tenant: string, store: string, prefix: string, page: Page): Paged<EntryView>;
   entry(caller: Caller, tenant: string, store: string, key: string): { readonly value: Uint8Array; readonly revision: number };
   /** `ifRevision` 0: only when it is not there yet. Resolves with the new revision. */
-  putEntry(
-    caller: Caller,
-    tenant: string,
-    store: string,
-    key: string,
-    value: Uint8Array,
-    ifRevision: number | undefined,
-  ): Promise<number>;
+  putEntry(caller: Caller, tenant: string, store: string, key: string, value: Uint8Array, ifRevision: number | undefined): Promise<number>;
   deleteEntry(caller: Caller, tenant: string, store: string, key: string, ifRevision: number | undefined): Promise<void>;
 
   /** The newest first. `tenant` undefined: everything on the node. */

@@ -25,6 +25,7 @@ export function cursorOf(key: string): string {
 
 function keyOfCursor(cursor: string): string {
   const key = Buffer.from(cursor, "base64url").toString("utf8");
-  if (cursor === "" || cursorOf(key) !== cursor) throw invalid([{ field: "cursor", message: "expected what the page before gave as next" }]);
+  if (cursor === "" || cursorOf(key) !== cursor)
+    throw invalid([{ field: "cursor", message: "expected what the page before gave as next" }]);
   return key;
 }

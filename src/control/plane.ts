@@ -4,25 +4,30 @@ import type { Audit } from "../tenants/audit.js";
 import type { AuditEntry, Caller } from "../tenants/tenant.js";
 import type { LogBook } from "../observe/log-book.js";
 import type { AliasSettings, Control, DeployInput, KeyInput, LogEntry, LogQuery, Page, Paged, Whoami } from "./control.js";
+import { Live } from "./live.js";
 import { SecretDesk } from "./secrets.js";
 import { StoreDesk, type StorePorts } from "./stores.js";
 import { TaskDesk, type TaskPorts } from "./tasks.js";
 import { KeyDesk, TenantDesk, type KeyPorts, type TenantPorts } from "./tenants.js";
 import type { TenantSettings } from "../tenants/tenant.js";
 
-export interface ControlPorts extends Omit<TaskPorts, "storedBytes" | "resized">, Omit<TenantPorts, "gone">, KeyPorts, StorePorts {
+export interface ControlPorts extends Omit<TaskPorts, "live" | "storedBytes" | "resized">, Omit<TenantPorts, "gone">, KeyPorts, StorePorts {
   readonly audit: Audit;
   readonly logs: LogBook;
   /** Of Pilotlight. */
   readonly version: string;
   /** Ends the runs of a tenant that has gone. */
   endRuns(tenant: string): void;
+  /** Told of what went wrong after something was done. */
+  report(error: unknown): void;
 }
 
 export class ControlPlane implements Control {
   readonly #ports: ControlPorts;
-  /** For the process itself, which restores, and deploys what others cannot. */
+  /** For the process itself, which deploys what others cannot. */
   readonly desk: TaskDesk;
+  /** For the process itself, which links what runs need. */
+  readonly live: Live;
   readonly #tenants: TenantDesk;
   readonly #keys: KeyDesk;
   readonly #secrets: SecretDesk;
@@ -31,14 +36,17 @@ export class ControlPlane implements Control {
   constructor(ports: ControlPorts) {
     this.#ports = ports;
     this.#tenants = new TenantDesk({ ...ports, gone: (tenant) => this.#gone(tenant) });
+    this.live = new Live(ports);
     this.desk = new TaskDesk({
       ...ports,
+      live: this.live,
       dataUrl: () => ports.dataUrl(),
       storedBytes: (tenant) => ports.stores.usage(tenant),
-      resized: (tenant) => this.#tenants.resized(tenant),
+      // What was deployed or deleted is; a quota that lags behind is brought along with the next change.
+      resized: (tenant) => this.#tenants.resized(tenant).catch((error: unknown) => ports.report(error)),
     });
     this.#keys = new KeyDesk(ports);
-    this.#secrets = new SecretDesk({ ...ports, tasks: this.desk });
+    this.#secrets = new SecretDesk({ ...ports, live: this.live });
     this.#stores = new StoreDesk(ports);
   }
 
@@ -48,7 +56,7 @@ export class ControlPlane implements Control {
   }
 
   #gone(tenant: string): void {
-    this.desk.forget(tenant);
+    this.live.forget(tenant);
     this.#ports.logs.forget(tenant);
     this.#ports.endRuns(tenant);
   }

@@ -60,7 +60,10 @@ export class Programs {
     const { tenant, manifest, secrets, own } = request;
     const bytes = await storing(() => components.get(request.digest));
     if (bytes === undefined) {
-      throw new ProblemError("platform/storage", `${request.source}: its component ${request.digest} is not in the data folder; deploy it again, or restore a backup`);
+      throw new ProblemError(
+        "platform/storage",
+        `${request.source}: its component ${request.digest} is not in the data folder; deploy it again, or restore a backup`,
+      );
     }
     const info = await explained(request.source, () => engine.load(bytes));
     const spec = programSpec({ info, tenant, manifest, secrets, own });

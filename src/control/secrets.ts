@@ -8,13 +8,13 @@ import type { Tenants } from "../tenants/tenants.js";
 import type { Page, Paged, SecretView } from "./control.js";
 import type { Ledger } from "./ledger.js";
 import { paged } from "./paging.js";
-import type { TaskDesk } from "./tasks.js";
+import type { Live } from "./live.js";
 
 export interface SecretPorts {
   readonly ledger: Ledger;
   readonly tenants: Tenants;
   readonly secrets: Secrets;
-  readonly tasks: TaskDesk;
+  readonly live: Live;
 }
 
 export class SecretDesk {
@@ -34,15 +34,15 @@ export class SecretDesk {
   put(caller: Caller, tenant: string, name: string, value: string): Promise<SecretView> {
     return this.#ports.ledger.turn(async () => {
       this.#allow(caller, tenant, "deploy");
-      const { secrets, tasks, ledger } = this.#ports;
+      const { secrets, live, ledger } = this.#ports;
       const before = secrets.info(tenant, name);
       const plan = secrets.put(tenant, name, value);
-      const live = await tasks.withSecret(tenant, name, value);
+      const relinked = await live.withSecret(tenant, name, value);
       try {
         const deed = { tenant, action: "secret.put", subject: `secret ${name}`, before, after: { name } };
-        await ledger.commit(caller, deed, [plan, { changes: [], apply: live.apply }]);
+        await ledger.commit(caller, deed, [plan, { changes: [], apply: relinked.apply }]);
       } catch (error) {
-        live.discard();
+        relinked.discard();
         throw error;
       }
       return this.#view(tenant, secrets.info(tenant, name) as SecretInfo);
@@ -52,14 +52,19 @@ export class SecretDesk {
   delete(caller: Caller, tenant: string, name: string): Promise<void> {
     return this.#ports.ledger.turn(async () => {
       this.#allow(caller, tenant, "deploy");
-      const { secrets, tasks, ledger } = this.#ports;
+      const { secrets, live, ledger } = this.#ports;
       const before = secrets.info(tenant, name);
       if (before === undefined) throw noSuch("secret", name);
-      const users = tasks.usersOf(tenant, name);
+      const users = live.usersOf(tenant, name);
       if (users.length > 0) {
-        throw new ProblemError("request/conflict", `The secret ${name} is used by ${users.join(", ")}; deploy versions without it, or delete these, first.`);
+        throw new ProblemError(
+          "request/conflict",
+          `The secret ${name} is used by ${users.join(", ")}; deploy versions without it, or delete these, first.`,
+        );
       }
-      await ledger.commit(caller, { tenant, action: "secret.delete", subject: `secret ${name}`, before, after: undefined }, [secrets.remove(tenant, name)]);
+      await ledger.commit(caller, { tenant, action: "secret.delete", subject: `secret ${name}`, before, after: undefined }, [
+        secrets.remove(tenant, name),
+      ]);
     });
   }
 
@@ -69,6 +74,6 @@ export class SecretDesk {
   }
 
   #view(tenant: string, { name, updatedAt }: SecretInfo): SecretView {
-    return { name, updatedAt, usedBy: this.#ports.tasks.usersOf(tenant, name) };
+    return { name, updatedAt, usedBy: this.#ports.live.usersOf(tenant, name) };
   }
 }

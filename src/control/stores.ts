@@ -8,7 +8,7 @@ import type { Tenants } from "../tenants/tenants.js";
 import type { EntryView, Page, Paged, StoreView } from "./control.js";
 import type { Deed, Ledger } from "./ledger.js";
 import { cursorOf, readPage } from "./paging.js";
-import { checkRevision } from "./tasks.js";
+import { checkRevision } from "./checks.js";
 
 export interface StorePorts {
   readonly ledger: Ledger;
@@ -48,12 +48,23 @@ export class StoreDesk {
   }
 
   /** Not in the audit log one by one: data changes as often as guests like, and the stores keep their own revisions. */
-  async put(caller: Caller, tenant: string, store: string, key: string, value: Uint8Array, ifRevision: number | undefined): Promise<number> {
+  async put(
+    caller: Caller,
+    tenant: string,
+    store: string,
+    key: string,
+    value: Uint8Array,
+    ifRevision: number | undefined,
+  ): Promise<number> {
     this.#allow(caller, tenant, "deploy");
     checkStore(store);
     const { stores } = this.#ports;
     const condition = ifRevision === undefined ? {} : ifRevision === 0 ? { ifAbsent: true } : { ifRevision };
-    return explained(() => stores.put(tenant, store, key, value, condition), () => this.#revision(tenant, store, key), ifRevision);
+    return explained(
+      () => stores.put(tenant, store, key, value, condition),
+      () => this.#revision(tenant, store, key),
+      ifRevision,
+    );
   }
 
   async delete(caller: Caller, tenant: string, store: string, key: string, ifRevision: number | undefined): Promise<void> {
@@ -63,7 +74,11 @@ export class StoreDesk {
     const { revision } = this.#need(tenant, store, key);
     checkRevision(revision, ifRevision);
     const condition = ifRevision === undefined ? {} : { ifRevision };
-    await explained(() => stores.delete(tenant, store, key, condition), () => this.#revision(tenant, store, key), ifRevision);
+    await explained(
+      () => stores.delete(tenant, store, key, condition),
+      () => this.#revision(tenant, store, key),
+      ifRevision,
+    );
     const deed: Deed = { tenant, action: "store.delete", subject: `key ${key} of store ${store}`, before: { revision }, after: undefined };
     await ledger.turn(() => ledger.commit(caller, deed, []));
   }
@@ -86,7 +101,9 @@ export class StoreDesk {
 
 function checkStore(name: string): void {
   if (NAME.test(name)) return;
-  throw invalid([{ field: "store", message: "expected a name of lower-case letters, digits and dashes that begins with a letter, at most 63 long" }]);
+  throw invalid([
+    { field: "store", message: "expected a name of lower-case letters, digits and dashes that begins with a letter, at most 63 long" },
+  ]);
 }
 
 async function explained<T>(work: () => Promise<T>, revision: () => number, wanted: number | undefined): Promise<T> {

@@ -11,7 +11,7 @@ import type { Tenants } from "../tenants/tenants.js";
 import type { IssuedKey, KeyInput, Page, Paged, TenantView } from "./control.js";
 import type { Ledger } from "./ledger.js";
 import { paged } from "./paging.js";
-import { checkRevision } from "./tasks.js";
+import { checkRevision } from "./checks.js";
 
 export interface TenantPorts {
   readonly ledger: Ledger;
@@ -56,7 +56,11 @@ export class TenantDesk {
       await stores.removeTenant(name);
       let tenant: Tenant | undefined;
       const kept = { changes: plan.changes, apply: () => (tenant = plan.apply()) };
-      await ledger.commit(caller, { tenant: name, action: "tenant.create", subject: `tenant ${name}`, before: undefined, after: settings }, [kept]);
+      await ledger.commit(
+        caller,
+        { tenant: name, action: "tenant.create", subject: `tenant ${name}`, before: undefined, after: settings },
+        [kept],
+      );
       await this.#settled(tenant as unknown as Tenant);
       return this.#view(tenant as unknown as Tenant);
     });
@@ -69,7 +73,11 @@ export class TenantDesk {
       const before = tenants.need(name);
       checkRevision(before.revision, ifRevision);
       const plan = tenants.update(name, settings);
-      await ledger.commit(caller, { tenant: name, action: "tenant.update", subject: `tenant ${name}`, before: termsOf(before), after: settings }, [plan]);
+      await ledger.commit(
+        caller,
+        { tenant: name, action: "tenant.update", subject: `tenant ${name}`, before: termsOf(before), after: settings },
+        [plan],
+      );
       const after = tenants.need(name);
       await this.#settled(after);
       return this.#view(after);
@@ -170,7 +178,13 @@ export class KeyDesk {
     });
   }
 
-  async #issue(caller: Caller, tenant: string | undefined, action: string, before: Key | undefined, plan: ReturnType<Keys["issue"]>): Promise<IssuedKey> {
+  async #issue(
+    caller: Caller,
+    tenant: string | undefined,
+    action: string,
+    before: Key | undefined,
+    plan: ReturnType<Keys["issue"]>,
+  ): Promise<IssuedKey> {
     let issued: IssuedKey | undefined;
     const kept = { changes: plan.changes, apply: () => (issued = plan.apply()) };
     await this.#ports.ledger.commit(caller, { tenant, action, subject: `key ${(before ?? plan.key).id}`, before, after: plan.key }, [kept]);

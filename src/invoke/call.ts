@@ -50,6 +50,8 @@ export function execute(
       },
     };
     const origin = { kind, method: undefined, path: undefined, requestId: undefined, traceparent: undefined };
-    ports.executor.submit(new Run(newRunId(), ports.executor.newHandle(), task, origin, () => frame, listener, ports.clock.now(), OPERATOR));
+    ports.executor.submit(
+      new Run(newRunId(), ports.executor.newHandle(), task, origin, () => frame, listener, ports.clock.now(), OPERATOR),
+    );
   });
 }

@@ -30,7 +30,7 @@ export interface PipelinePorts {
   readonly engine: Engine;
   readonly clock: Clock;
   /** Numbers from [0, 1), for weighted choices. */
-  random(): number;
+  readonly random: () => number;
   /** True once the node takes no more runs. */
   draining(): boolean;
   /** Told of requests that were refused before they became a run. */
@@ -38,7 +38,7 @@ export interface PipelinePorts {
 }
 
 export interface TenantPort {
-  identify: Identify;
+  readonly identify: Identify;
   /** Takes a run of this size in, or says why not; what is taken in leaves by the gate that it got. */
   enter(tenant: string, memoryBytes: number, now: number): TenantGate | Refused;
   mayDebug(caller: Caller, tenant: string, peer: string): boolean;

@@ -133,7 +133,15 @@ export function logGuestLine(log: Logger, line: GuestLine, run: Run | undefined)
   const level = line.level === undefined ? "info" : GUEST_LEVELS[line.level];
   if (!log.isLevelEnabled(level)) return;
   log[level](
-    { run: run?.id, tenant: run?.task.tenant, task: run?.task.name, origin: line.origin, guestLevel: line.level, context: line.context, text: line.text },
+    {
+      run: run?.id,
+      tenant: run?.task.tenant,
+      task: run?.task.name,
+      origin: line.origin,
+      guestLevel: line.level,
+      context: line.context,
+      text: line.text,
+    },
     "guest",
   );
 }

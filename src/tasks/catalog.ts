@@ -102,7 +102,9 @@ export class Catalog {
 
   /** Every task of every tenant. */
   all(): StoredTask[] {
-    return [...this.#tenants.values()].flatMap((tasks) => [...tasks.values()]);
+    const all: StoredTask[] = [];
+    for (const tasks of this.#tenants.values()) for (const task of tasks.values()) all.push(task);
+    return all;
   }
 
   /** Digests of the components that some version needs. */
@@ -113,7 +115,8 @@ export class Catalog {
   /** Bytes of a tenant's components; one that several versions share counts once. */
   componentBytes(tenant: string): number {
     const sizes = new Map<string, number>();
-    for (const { versions } of this.list(tenant)) for (const { digest, componentBytes } of versions.values()) sizes.set(digest, componentBytes);
+    for (const { versions } of this.list(tenant))
+      for (const { digest, componentBytes } of versions.values()) sizes.set(digest, componentBytes);
     return [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0);
   }
 

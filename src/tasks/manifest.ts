@@ -145,7 +145,10 @@ const document = z.strictObject({
     /^[A-Za-z_][A-Za-z0-9_.-]{0,127}$/,
     'expected a name such as "API_TOKEN": letters, digits, "_", "." and "-", not a digit, "." or "-" first, at most 128 long',
   ),
-  stores: names(/^[a-z][a-z0-9-]{0,62}$/, "expected a name of lower-case letters, digits and dashes that begins with a letter, at most 63 long"),
+  stores: names(
+    /^[a-z][a-z0-9-]{0,62}$/,
+    "expected a name of lower-case letters, digits and dashes that begins with a letter, at most 63 long",
+  ),
   provides: later(z.array(interfaceName)),
   uses: later(z.record(interfaceName, z.strictObject({ task: z.string() }))),
   sidecars: later(z.array(sidecar)),
@@ -156,7 +159,11 @@ const document = z.strictObject({
 export const manifestSchema = document.superRefine(({ config, secrets }, ctx) => {
   for (const [i, name] of secrets.entries()) {
     if (!Object.hasOwn(config, name)) continue;
-    ctx.addIssue({ code: "custom", path: ["secrets", i], message: `${name} is in config as well; a name has one value, so take it out of one of them` });
+    ctx.addIssue({
+      code: "custom",
+      path: ["secrets", i],
+      message: `${name} is in config as well; a name has one value, so take it out of one of them`,
+    });
   }
 });
 

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { ProblemError } from "../../src/base/problem.js";
 import type { Control, Deployed } from "../../src/control/control.js";
-import { QUIET_MS, type TaskDesk } from "../../src/control/tasks.js";
+import { QUIET_MS, type Live } from "../../src/control/live.js";
 import type { Caller, TenantSettings } from "../../src/tenants/tenant.js";
 import { guestPath } from "../support/guests.js";
 import { problemOf, startRuntime, type StartedRuntime } from "../support/runtime.js";
@@ -75,7 +75,7 @@ describe("a deploy", () => {
     // An older one again: the version that there is, and the alias goes to it.
     expect(await b.deploy("acme", { name: "hello", env: { A: "1", B: "2" } })).toMatchObject({ version: "v1", created: false });
     expect(b.control.task(b.operator, "acme", "hello").aliases[0]).toMatchObject({ targets: { v1: 1 }, previous: { targets: { v2: 1 } } });
-    expect(b.runtime.stats().engine.programs).toBe(1);
+    await expect.poll(() => b.runtime.stats().engine.programs).toBe(1);
   });
 
   it("without an alias is made ready and leads nowhere", async () => {
@@ -106,11 +106,15 @@ describe("a deploy", () => {
   it("is refused when the bytes are no component, when imports are missing, and when no instance can be made", async () => {
     const b = await bench();
     expect(await refusal(b.deploy("acme", { name: "a" }, Buffer.from("not wasm")))).toMatch(/^request\/invalid: the component: /);
-    expect(await refusal(b.deploy("acme", { name: "a" }, readFileSync(guestPath("unmet"))))).toMatch(/^request\/invalid: the component: nothing provides these imports: demo:/);
+    expect(await refusal(b.deploy("acme", { name: "a" }, readFileSync(guestPath("unmet"))))).toMatch(
+      /^request\/invalid: the component: nothing provides these imports: demo:/,
+    );
     const small = { name: "a", limits: { memory: "64KiB" } };
-    expect(await refusal(b.deploy("acme", small))).toMatch(/^request\/invalid: the component: no instance of it can be made: the limit memory is 65536/);
+    expect(await refusal(b.deploy("acme", small))).toMatch(
+      /^request\/invalid: the component: no instance of it can be made: the limit memory is 65536/,
+    );
     expect(b.control.tasks(b.operator, "acme", {}).items).toEqual([]);
-    expect(b.runtime.stats().engine.programs).toBe(0);
+    await expect.poll(() => b.runtime.stats().engine.programs).toBe(0);
   });
 
   it("is refused when another task of the tenant has the route, and the alias stays where it was", async () => {
@@ -121,7 +125,7 @@ describe("a deploy", () => {
     );
     expect(await refusal(b.deploy("globex", { name: "two", routes: ["/x/*"] }))).toBe("accepted");
     expect(b.control.tasks(b.operator, "acme", {}).items.map(({ name }) => name)).toEqual(["one"]);
-    expect(b.runtime.stats().engine.programs).toBe(2);
+    await expect.poll(() => b.runtime.stats().engine.programs).toBe(2);
   });
 
   it("takes hosts, folders and secrets that the tenant has, and refuses others in one set of words, held by another or not", async () => {
@@ -143,7 +147,11 @@ describe("a deploy", () => {
     const caller = b.control.identify(text) as Caller;
     const folder = { name: "a", component: "a.wasm", files: [{ host: "/etc", guest: "/etc" }] };
     await expect(b.control.deploy(caller, "acme", { manifest: folder, component: HELLO })).rejects.toMatchObject({
-      problem: { errors: [{ field: "manifest.files[0].host", message: "the folder /etc is not granted to this tenant; its operator grants folders" }] },
+      problem: {
+        errors: [
+          { field: "manifest.files[0].host", message: "the folder /etc is not granted to this tenant; its operator grants folders" },
+        ],
+      },
     });
     await b.control.updateTenant(b.operator, "acme", { folders: ["/etc"] }, undefined);
     expect(await refusal(b.control.deploy(caller, "acme", { manifest: folder, component: HELLO }))).toBe("accepted");
@@ -158,7 +166,7 @@ describe("a deploy", () => {
     const again = await Promise.all(Array.from({ length: 8 }, () => b.deploy("acme", { name: "b" })));
     expect(new Set(again.map(({ version }) => version))).toEqual(new Set(["v1"]));
     expect(again.filter(({ created }) => created)).toHaveLength(1);
-    expect(b.runtime.stats().engine.programs).toBe(2);
+    await expect.poll(() => b.runtime.stats().engine.programs).toBe(2);
   });
 
   it("keeps within the tenant's quotas of tasks and bytes", async () => {
@@ -181,11 +189,14 @@ describe("an alias", () => {
       "request/conflict: The alias live has been nowhere else before; name a version to go to.",
     );
     await b.deploy("acme", { name: "a", env: { N: "2" } });
-    expect(await b.control.rollback(b.operator, "acme", "a", "live", undefined)).toMatchObject({ targets: { v1: 1 }, previous: { targets: { v2: 1 } } });
+    expect(await b.control.rollback(b.operator, "acme", "a", "live", undefined)).toMatchObject({
+      targets: { v1: 1 },
+      previous: { targets: { v2: 1 } },
+    });
     expect(await b.control.rollback(b.operator, "acme", "a", "live", undefined)).toMatchObject({ targets: { v2: 1 } });
     expect(await b.control.rollback(b.operator, "acme", "a", "live", "v1")).toMatchObject({ targets: { v1: 1 } });
     expect(await refusal(b.control.rollback(b.operator, "acme", "a", "live", "v9"))).toBe("request/no-such-thing: There is no version v9.");
-    expect(b.runtime.stats().engine.programs).toBe(1);
+    await expect.poll(() => b.runtime.stats().engine.programs).toBe(1);
   });
 
   it("shares requests by weight, and keeps those with one value of the sticky header together", async () => {
@@ -201,7 +212,8 @@ describe("an alias", () => {
     const seen = new Set<string | undefined>();
     for (let i = 0; i < 60; i++) seen.add(await versionOf());
     expect(seen).toEqual(new Set(["v1", "v2"]));
-    for (const user of ["ann", "bob", "cid"]) expect(new Set([await versionOf(user), await versionOf(user), await versionOf(user)]).size).toBe(1);
+    for (const user of ["ann", "bob", "cid"])
+      expect(new Set([await versionOf(user), await versionOf(user), await versionOf(user)]).size).toBe(1);
   });
 
   it("takes whole weights above zero of versions that there are", async () => {
@@ -210,7 +222,9 @@ describe("an alias", () => {
     const set = (targets: Record<string, number>, sticky?: string, alias = "live"): Promise<string> =>
       refusal(b.control.setAlias(b.operator, "acme", "a", alias, { targets, sticky }, undefined));
     expect(await set({})).toBe('request/invalid: targets: expected at least one version with its weight, such as { "v7": 90, "v8": 10 }');
-    expect(await set({ v1: 0 })).toBe("request/invalid: targets.v1: expected a whole number from 1 to 1000000; leave a version out that should get nothing");
+    expect(await set({ v1: 0 })).toBe(
+      "request/invalid: targets.v1: expected a whole number from 1 to 1000000; leave a version out that should get nothing",
+    );
     expect(await set({ one: 1 })).toBe('request/invalid: targets.one: expected a version such as "v7"');
     expect(await set({ v2: 1 })).toBe("request/no-such-thing: There is no version v2.");
     expect(await set({ v1: 1 }, "x y")).toBe('request/invalid: sticky: expected the name of a header, such as "x-user"');
@@ -302,7 +316,11 @@ describe("what a tenant's own things are to others", () => {
     ] as const) {
       expect(await ask(path, key), `${path} ${key}`).toBe(nothing);
     }
-    expect([await ask("/~acme/closed", own), await ask("/~acme/shared", own), await ask("/~acme/shared", other)]).toEqual(["200", "200", "200"]);
+    expect([await ask("/~acme/closed", own), await ask("/~acme/shared", own), await ask("/~acme/shared", other)]).toEqual([
+      "200",
+      "200",
+      "200",
+    ]);
     const wrong = await ask("/~acme/closed", `pl_${"x".repeat(43)}`);
     expect(wrong).toMatch(/^401 request\/unauthorized /);
     expect(await ask("/~acme/nothing", `pl_${"x".repeat(43)}`)).toBe(wrong);
@@ -319,7 +337,7 @@ describe("a secret", () => {
     const before = b.runtime.stats().engine.programs;
     await put("second-value");
     expect((await b.get("/~acme/a")).status).toBe(200);
-    expect(b.runtime.stats().engine.programs).toBe(before);
+    await expect.poll(() => b.runtime.stats().engine.programs).toBe(before);
     expect(await refusal(b.control.deleteSecret(b.operator, "acme", "TOKEN"))).toBe(
       "request/conflict: The secret TOKEN is used by a; deploy versions without it, or delete these, first.",
     );
@@ -370,19 +388,19 @@ describe("a task that nobody calls", () => {
     await b.deploy("acme", { name: "quiet" });
     await b.deploy("acme", { name: "busy" });
     await b.deploy("acme", { name: "kept", capacity: { ready: 1 } });
-    const { desk } = b.runtime.control as unknown as { desk: TaskDesk };
+    const { live } = b.runtime.control as unknown as { live: Live };
     let granted = 0;
-    const busy = desk.live("acme", "busy")?.version.program;
-    const look = (now: number): void => desk.lower(now, (program) => (program === busy ? ++granted : 0));
+    const busy = live.of("acme", "busy")?.version.program;
+    const look = (now: number): void => live.lower(now, (program) => (program === busy ? ++granted : 0));
     look(0);
     look(QUIET_MS - 1);
-    expect(b.runtime.stats().engine.programs).toBe(3);
+    await expect.poll(() => b.runtime.stats().engine.programs).toBe(3);
     look(QUIET_MS);
     await expect.poll(() => b.runtime.stats().engine.programs).toBe(2);
     expect((await b.get("/~acme/quiet")).status).toBe(200);
-    expect(b.runtime.stats().engine.programs).toBe(3);
+    await expect.poll(() => b.runtime.stats().engine.programs).toBe(3);
     // Linked anew, it is not quiet from the start.
     look(2 * QUIET_MS);
-    expect(b.runtime.stats().engine.programs).toBe(3);
+    await expect.poll(() => b.runtime.stats().engine.programs).toBe(3);
   });
 });

@@ -72,7 +72,10 @@ class Pipe {
     this.task = this.bench.deploy(fakeTask("a", fields));
     const { executor, engine, clock } = this.bench;
     const invoke = createInvoke({
-      tasks: { match: (_authority, path) => (path === "/a" ? { choices: [{ task: this.task, weight: 1 }], total: 1, sticky: undefined } : undefined) },
+      tasks: {
+        match: (_authority, path) =>
+          path === "/a" ? { choices: [{ task: this.task, weight: 1 }], total: 1, sticky: undefined } : undefined,
+      },
       tenants: {
         identify: (key) => KEYS[key],
         enter: (tenant, memoryBytes, now) => this.gates.enter(tenant, memoryBytes, now),
@@ -216,7 +219,8 @@ describe("a run that fails", () => {
     expect(detail("Pilotlight-Debug", "1", "Authorization", "Bearer pl_node")).toBe("inside");
     expect(detail("Pilotlight-Debug", "0", "Pilotlight-Key", "pl_own")).toBeUndefined();
     expect(detail("Pilotlight-Key", "pl_own")).toBeUndefined();
-    for (const key of ["pl_reader", "pl_other", "pl_nobody"]) expect(detail("Pilotlight-Debug", "1", "Pilotlight-Key", key), key).toBeUndefined();
+    for (const key of ["pl_reader", "pl_other", "pl_nobody"])
+      expect(detail("Pilotlight-Debug", "1", "Pilotlight-Key", key), key).toBeUndefined();
     expect(detail("Pilotlight-Debug", "1")).toBeUndefined();
   });
 

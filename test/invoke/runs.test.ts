@@ -41,7 +41,13 @@ describe("the runs that have ended", () => {
     const runs = new EndedRuns();
     const run = ended({ outcome: { kind: "refused", code: "node-full", message: "" } });
     runs.add(run);
-    expect(runs.get(run.id)?.record).toMatchObject({ outcome: "refused", status: undefined, capacity: undefined, queueMs: 9, runMs: undefined });
+    expect(runs.get(run.id)?.record).toMatchObject({
+      outcome: "refused",
+      status: undefined,
+      capacity: undefined,
+      queueMs: 9,
+      runMs: undefined,
+    });
   });
 
   it("are the last 10,000; the oldest goes first", () => {

@@ -27,7 +27,14 @@ describe("resolve", () => {
   it("lets the sticky header choose among versions, and chance where there is none", () => {
     const other = { ...task };
     const both = {
-      match: () => ({ choices: [{ task, weight: 1 }, { task: other, weight: 3 }], total: 4, sticky: "x-user" }),
+      match: () => ({
+        choices: [
+          { task, weight: 1 },
+          { task: other, weight: 3 },
+        ],
+        total: 4,
+        sticky: "x-user",
+      }),
     };
     expect(resolve(incoming(), both, () => 0.2)).toBe(task);
     expect(resolve(incoming(), both, () => 0.25)).toBe(other);

@@ -16,14 +16,17 @@ async function commit<R>(store: StateStore, plan: Plan<R>): Promise<R> {
   return plan.apply();
 }
 
-const plain = (task: StoredTask | undefined): unknown =>
-  task && { ...task, versions: [...task.versions], aliases: [...task.aliases] };
+const plain = (task: StoredTask | undefined): unknown => task && { ...task, versions: [...task.versions], aliases: [...task.aliases] };
 
 describe("the catalog of tasks", () => {
   it("is the same when it is read again, in the same order", async () => {
     const store = memoryState();
     const catalog = new Catalog(store, () => 5);
-    for (let i = 0; i < 12; i++) await commit(store, catalog.edit("acme", "a", { addVersion: version(`d${i}`), setAlias: { name: "live", to: { targets: { [NEW_VERSION]: 1 } } } }));
+    for (let i = 0; i < 12; i++)
+      await commit(
+        store,
+        catalog.edit("acme", "a", { addVersion: version(`d${i}`), setAlias: { name: "live", to: { targets: { [NEW_VERSION]: 1 } } } }),
+      );
     await commit(store, catalog.edit("acme", "a", { removeVersion: "v3" }));
     await commit(store, catalog.edit("acme", "a", { setAlias: { name: "old", to: { targets: { v1: 1, v2: 9 }, sticky: "x-user" } } }));
     await commit(store, catalog.edit("acme", "a-b", { addVersion: version("d0") }));
@@ -45,7 +48,8 @@ describe("the catalog of tasks", () => {
   it("remembers where an alias led before, and gives no revision and no version number twice", async () => {
     const store = memoryState();
     const catalog = new Catalog(store, () => 5);
-    const move = (label: string) => commit(store, catalog.edit("acme", "a", { setAlias: { name: "live", to: { targets: { [label]: 1 } } } }));
+    const move = (label: string) =>
+      commit(store, catalog.edit("acme", "a", { setAlias: { name: "live", to: { targets: { [label]: 1 } } } }));
     await commit(store, catalog.edit("acme", "a", { addVersion: version("d1") }));
     await commit(store, catalog.edit("acme", "a", { addVersion: version("d2") }));
     await move("v1");
@@ -56,18 +60,24 @@ describe("the catalog of tasks", () => {
     const last = catalog.get("acme", "a") as StoredTask;
     await commit(store, catalog.remove(last));
     expect(catalog.get("acme", "a")).toBeUndefined();
-    const born = await commit(new Catalog(store, () => 6) && store, new Catalog(store, () => 6).edit("acme", "a", { addVersion: version("d") }));
+    const born = await commit(store, new Catalog(store, () => 6).edit("acme", "a", { addVersion: version("d") }));
     expect([born.lastVersion, born.revision > last.revision]).toEqual([1, true]);
   });
 
   it("leaves nothing in the store of a task that is removed", async () => {
     const store = memoryState();
     const catalog = new Catalog(store, () => 5);
-    await commit(store, catalog.edit("acme", "a", { addVersion: version("d"), setAlias: { name: "live", to: { targets: { [NEW_VERSION]: 1 } } } }));
+    await commit(
+      store,
+      catalog.edit("acme", "a", { addVersion: version("d"), setAlias: { name: "live", to: { targets: { [NEW_VERSION]: 1 } } } }),
+    );
     await commit(store, catalog.edit("acme", "a-b", { addVersion: version("e") }));
     await commit(store, catalog.remove(catalog.get("acme", "a") as StoredTask));
     for (const name of ["tasks", "versions", "aliases"]) {
-      expect(store.list({ name }).filter(({ key }) => key === "acme/a" || key.startsWith("acme/a/")), name).toEqual([]);
+      expect(
+        store.list({ name }).filter(({ key }) => key === "acme/a" || key.startsWith("acme/a/")),
+        name,
+      ).toEqual([]);
     }
     expect([...catalog.digests()]).toEqual(["e"]);
   });

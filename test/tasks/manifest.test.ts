@@ -259,7 +259,10 @@ describe("who may call, and what a task is given", () => {
       { stores: ["Up Loads"] },
       "stores[0]: expected a name of lower-case letters, digits and dashes that begins with a letter, at most 63 long",
     ],
-    [{ config: { A: "1" }, secrets: ["B", "A"] }, "secrets[1]: A is in config as well; a name has one value, so take it out of one of them"],
+    [
+      { config: { A: "1" }, secrets: ["B", "A"] },
+      "secrets[1]: A is in config as well; a name has one value, so take it out of one of them",
+    ],
     [{ routes: ["/~acme/x"] }, 'routes[0]: "/~" begins the paths of other tenants'],
     [{ routes: ["acme.example.com/-/x"] }, 'routes[0]: "/-/" belongs to Pilotlight'],
     [

@@ -27,7 +27,12 @@ function routerOf(lives: readonly LiveTask[], hosts: Readonly<Record<string, rea
 const at = (router: Router, authority: string, path: string): string | undefined => router.match(authority, path)?.choices[0]?.task.key;
 
 describe("the shared host", () => {
-  const router = routerOf([live("default", "a", ["/*"]), live("acme", "b", ["/b/*", "/x"]), live("acme", "plain"), live("globex", "c", ["/*"])]);
+  const router = routerOf([
+    live("default", "a", ["/*"]),
+    live("acme", "b", ["/b/*", "/x"]),
+    live("acme", "plain"),
+    live("globex", "c", ["/*"]),
+  ]);
 
   it("has the default tenant's paths as they are, and the others' below their names", () => {
     expect(at(router, "127.0.0.1:8700", "/b/1")).toBe("default/a");
@@ -82,7 +87,11 @@ describe("a change of routes", () => {
     const swap = router.plan("acme", [live("acme", "a", ["/new"]), live("acme", "b")], []);
     expect([at(router, "h", "/~acme/old"), at(router, "h", "/~acme/new")]).toEqual(["acme/a", undefined]);
     swap();
-    expect([at(router, "h", "/~acme/old"), at(router, "h", "/~acme/new"), at(router, "h", "/~acme/b")]).toEqual([undefined, "acme/a", "acme/b"]);
+    expect([at(router, "h", "/~acme/old"), at(router, "h", "/~acme/new"), at(router, "h", "/~acme/b")]).toEqual([
+      undefined,
+      "acme/a",
+      "acme/b",
+    ]);
     router.plan("acme", [], ["a", "b"])();
     expect([at(router, "h", "/~acme/new"), router.live("acme", "a")]).toEqual([undefined, undefined]);
   });
@@ -128,7 +137,12 @@ describe("a choice among versions", () => {
 
   it("is the same for the same value of the sticky header, and follows the weights over many values", () => {
     const sticky = target("/both", "x-user");
-    const versionOf = (user: string): string => pick(sticky, (name) => (name === "x-user" ? user : undefined), () => expect.fail("by chance")).version.label;
+    const versionOf = (user: string): string =>
+      pick(
+        sticky,
+        (name) => (name === "x-user" ? user : undefined),
+        () => expect.fail("by chance"),
+      ).version.label;
     fc.assert(fc.property(fc.string(), (user) => versionOf(user) === versionOf(user)));
     const second = Array.from({ length: 20_000 }, (_, i) => versionOf(`user-${i}`)).filter((label) => label === "v2").length;
     expect(second).toBeGreaterThan(1700);
