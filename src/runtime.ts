@@ -32,7 +32,6 @@ import { LogBook } from "./observe/log-book.js";
 import { createLogger, logGuestLine, logRefusal, logRun, type LogLevel } from "./observe/log.js";
 import { Metrics } from "./observe/metrics.js";
 import { Pool, type PoolCounts } from "./pool/pool.js";
-import { memoryKv } from "./engine/tmp-kv.js"; // TEMP
 import { put, table } from "./state/store.js";
 import { Catalog } from "./tasks/catalog.js";
 import { MAX_HEADERS, readManifest, type ManifestInput } from "./tasks/manifest.js";
@@ -154,7 +153,7 @@ export class Runtime implements AsyncDisposable {
         keepResidentBytes: KEEP_RESIDENT_BYTES,
         onDemand: options.onDemand ?? false,
         backtraces: false,
-        // TEMP keyValue: { path: home.stores, sync: options.sync ?? "group" },
+        keyValue: { path: home.stores, sync: options.sync ?? "group" },
       });
       this.#engine = withImports(engine, providers);
     } catch (error) {
@@ -204,7 +203,7 @@ export class Runtime implements AsyncDisposable {
       components: home.components,
       programs: new Programs({ engine: this.#engine, executor: this.#executor, components: home.components }),
       router: this.#router,
-      stores: memoryKv(), // TEMP
+      stores: this.#engine.kv,
       logs: this.#logs,
       version: VERSION,
       dataUrl: () => this.#dataUrl,

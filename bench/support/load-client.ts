@@ -22,7 +22,7 @@ export function answerLength(bytes: Buffer): number | undefined {
 }
 
 async function drive(connections: number, seconds: number, url: URL): Promise<Load> {
-  const request = Buffer.from(`GET ${url.pathname} HTTP/1.1\r\nHost: ${url.host}\r\n\r\n`);
+  const request = Buffer.from(`GET ${url.pathname}${url.search} HTTP/1.1\r\nHost: ${url.host}\r\n\r\n`);
   const times: number[] = [];
   let [wrong, broken] = [0, 0];
   const begin = performance.now();

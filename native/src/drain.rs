@@ -16,11 +16,12 @@
 //! | 7 result | run, text json |
 //! | 8 ask | run, ask, text interface, text function, text arguments |
 //! | 9 log | slot, run?, origin, level?, text context?, text |
-//! | 10 settled | run, outcome, cpu, run, start, wait, memory, request, response, dropped |
+//! | 10 settled | run, outcome, cpu, run, start, wait, memory, request, response, dropped, text trace? |
 //! | 11 retired | slot, generation |
 //! | 12 loaded | request, text json?, text error? |
 //! | 13 linked | request, program?, text error? |
 //! | 14 closed | |
+//! | 15 kv-written | request, revision?, text error? (code, LF, message) |
 //! | -1 | the end |
 //! | -2 | the memory is full: drain again |
 //!
@@ -33,6 +34,7 @@ use std::slice;
 use napi::bindgen_prelude::*;
 use napi::{check_status, sys};
 use pilotlight_core::events::{Event, GuestLine, Origin};
+use pilotlight_core::kv::KvError;
 use pilotlight_core::outcome::{Outcome, Usage};
 
 /// A larger body becomes a Buffer of its own.
@@ -139,10 +141,11 @@ impl Writer<'_> {
                 }
             }
             Event::Log(line) => self.line(line)?,
-            Event::Settled { run, outcome, usage } => {
+            Event::Settled { run, outcome, usage, trace } => {
                 self.all(&[10.0, *run as f64]);
                 self.outcome(outcome)?;
                 self.usage(usage);
+                self.body(trace.as_deref().map(str::as_bytes))?;
             }
             Event::Retired { slot, generation } => self.all(&[11.0, (*slot).into(), (*generation).into()]),
             Event::Loaded { request, result } => {
@@ -155,6 +158,11 @@ impl Writer<'_> {
                 self.body(result.as_ref().err().map(|error| error.as_bytes()))?;
             }
             Event::Closed => self.number(14.0),
+            Event::KvWritten { request, result } => {
+                self.all(&[15.0, *request as f64, result.as_ref().map_or(-1.0, |revision| *revision as f64)]);
+                let error = result.as_ref().err().map(kv_error_text);
+                self.body(error.as_ref().map(String::as_bytes))?;
+            }
         }
         Ok(())
     }
@@ -242,13 +250,23 @@ fn inline_bytes(event: &Event) -> usize {
         Event::Result { json, .. } => small(json.len()),
         Event::Ask { interface, function, arguments, .. } => small(interface.len()) + small(function.len()) + small(arguments.len()),
         Event::Log(line) => small(line.text.len()) + optional(line.context.as_ref().map(String::len)) + 16,
-        Event::Settled { outcome, .. } | Event::Failed { outcome, .. } => {
-            outcome_texts(outcome).map_or(0, |[kind, detail, message]| kind.len() + detail.len() + small(message.len()))
-        }
+        Event::Settled { outcome, trace, .. } => inline_outcome(outcome) + optional(trace.as_ref().map(String::len)),
+        Event::Failed { outcome, .. } => inline_outcome(outcome),
+        Event::KvWritten { result, .. } => optional(result.as_ref().err().map(|error| kv_error_text(error).len())),
         Event::Loaded { result, .. } => small(result.as_ref().map_or_else(String::len, String::len)),
         Event::Linked { result, .. } => optional(result.as_ref().err().map(String::len)),
         _ => 0,
     }
+}
+
+fn inline_outcome(outcome: &Outcome) -> usize {
+    let small = |length: usize| if length > SMALL { 0 } else { length };
+    outcome_texts(outcome).map_or(0, |[kind, detail, message]| kind.len() + detail.len() + small(message.len()))
+}
+
+/// The code, a line feed, the message.
+pub fn kv_error_text(error: &KvError) -> String {
+    format!("{}\n{}", error.code.name(), error.message)
 }
 
 /// Kind, detail, message. A limit has its name as detail and `USED/ALLOWED` as message; plain success has none.

@@ -5,6 +5,7 @@
 //! `src/engine/engine.ts`; `src/engine/native.ts` is the only other side.
 
 mod drain;
+mod kv;
 
 use std::time::Duration;
 

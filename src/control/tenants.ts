@@ -53,7 +53,7 @@ export class TenantDesk {
       const { tenants, ledger, stores } = this.#ports;
       const plan = tenants.create(name, settings);
       // What a tenant of this name had before it was deleted, if a crash came between.
-      await stores.removeTenant(name);
+      if (stores.stores(name).length > 0) await stores.removeTenant(name);
       let tenant: Tenant | undefined;
       const kept = { changes: plan.changes, apply: () => (tenant = plan.apply()) };
       await ledger.commit(

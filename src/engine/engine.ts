@@ -8,6 +8,7 @@
  * follows it. `native.ts` is the implementation over wasmtime.
  */
 import type { HeaderList } from "../base/headers.js";
+import type { KeyValue, StoreRead } from "./kv.js";
 import type { ComponentInfo, LinkReport, ProgramSpec } from "./program.js";
 import type { Outcome, Usage } from "./outcome.js";
 
@@ -115,7 +116,19 @@ export type EngineEvent =
       readonly arguments: string;
     }
   | { readonly kind: "log-batch"; readonly lines: readonly GuestLine[] }
-  | { readonly kind: "settled"; readonly run: RunHandle; readonly outcome: Outcome; readonly usage: Usage }
+  | {
+      readonly kind: "settled";
+      readonly run: RunHandle;
+      readonly outcome: Outcome;
+      readonly usage: Usage;
+      /**
+       * What the instance has read of its stores since it was made, the run included; `unknown` when that was too much
+       * to keep. Left out, as `wrote` is, when the program was granted no store.
+       */
+      readonly reads?: readonly StoreRead[] | "unknown";
+      /** The run has tried to change a store; on a shared instance, any run of it has. */
+      readonly wrote?: boolean;
+    }
   | { readonly kind: "retired"; readonly slot: number; readonly generation: number };
 
 /** One line that a guest wrote. */
@@ -166,6 +179,8 @@ export interface Engine {
   /** Sets the one listener; it is called with a batch, on the JavaScript thread. */
   listen(listener: (events: readonly EngineEvent[]) => void): void;
   stats(): EngineStats;
+  /** Key-value data of tenants, the same that guests see. */
+  readonly kv: KeyValue;
   /** Ends every instance and gives everything back. Runs that are still going settle as `platform`. */
   close(): Promise<void>;
 }

@@ -6,6 +6,7 @@
  */
 import type { HeaderList } from "../base/headers.js";
 import type { EngineEvent, GuestLine } from "./engine.js";
+import { readTrace } from "./kv.js";
 import type { Outcome, Usage } from "./outcome.js";
 
 /** A header list as one latin1 string: names and values joined with LF, which neither can hold. */
@@ -23,6 +24,7 @@ export interface Replies {
   loaded(request: number, json: string | undefined, error: string | undefined): void;
   linked(request: number, program: number | undefined, error: string | undefined): void;
   closed(): void;
+  written(request: number, revision: number | undefined, error: string | undefined): void;
 }
 
 const ORIGINS = ["stdout", "stderr", "wasi:logging"] as const;
@@ -97,7 +99,7 @@ export class EventReader {
           this.#log(events);
           break;
         case 10:
-          events.push({ kind: "settled", run: this.#number(), outcome: this.#outcome(), usage: this.#usage() });
+          this.#settled(events);
           break;
         case 11:
           events.push({ kind: "retired", slot: this.#number(), generation: this.#number() });
@@ -110,6 +112,9 @@ export class EventReader {
           break;
         case 14:
           replies.closed();
+          break;
+        case 15:
+          replies.written(this.#number(), this.#optionalNumber(), this.#optionalText());
           break;
         case -1:
           return false;
@@ -169,6 +174,12 @@ export class EventReader {
     const previous = events.at(-1);
     if (previous?.kind === "log-batch") (previous.lines as GuestLine[]).push(line);
     else events.push({ kind: "log-batch", lines: [line] });
+  }
+
+  #settled(events: EngineEvent[]): void {
+    const event = { kind: "settled", run: this.#number(), outcome: this.#outcome(), usage: this.#usage() } as const;
+    const trace = this.#optionalText();
+    events.push(trace === undefined ? event : { ...event, ...readTrace(trace) });
   }
 
   #outcome(): Outcome {

@@ -7,6 +7,7 @@
 import { createRequire } from "node:module";
 import { addonCandidates } from "./addon.js";
 import { EventReader, FrameWriter, joinHeaders } from "./frames.js";
+import { keyValue, kvError, type KeyValueSettings, type NativeKv } from "./kv.js";
 import type { Command, Engine, EngineEvent, EngineStats, ProgramId } from "./engine.js";
 import type { ComponentInfo, LinkReport, ProgramSpec } from "./program.js";
 
@@ -23,6 +24,8 @@ export interface EngineSettings {
   readonly onDemand: boolean;
   /** Trap messages name the guest's functions. Costs on every trap. */
   readonly backtraces: boolean;
+  /** Where key-value data is; in memory, as long as the engine, when left out. */
+  readonly keyValue?: KeyValueSettings;
 }
 
 /** An error of the engine itself or of what it was given; the message says what, where and what would be right. */
@@ -30,7 +33,7 @@ export class EngineError extends Error {
   override readonly name = "EngineError";
 }
 
-interface NativeEngine {
+interface NativeEngine extends NativeKv {
   load(request: number, bytes: Uint8Array): void;
   check(digest: string, scripts: readonly string[]): string;
   link(request: number, spec: string): void;
@@ -103,12 +106,13 @@ export function startEngine(settings: EngineSettings): Engine {
   let listener: (events: readonly EngineEvent[]) => void = () => {};
   let closed: (() => void) | undefined;
 
-  const settle = (request: number, value: unknown, error: string | undefined): void => {
+  const settle = (request: number, value: unknown, error: Error | undefined): void => {
     const entry = waiting.get(request);
     waiting.delete(request);
     if (error === undefined) entry?.resolve(value as never);
-    else entry?.reject(new EngineError(error));
+    else entry?.reject(error);
   };
+  const failure = (error: string | undefined): EngineError | undefined => (error === undefined ? undefined : new EngineError(error));
 
   const numbers = new Float64Array(NUMBERS);
   const bytes = Buffer.allocUnsafeSlow(BYTES);
@@ -116,8 +120,10 @@ export function startEngine(settings: EngineSettings): Engine {
   const writer = new FrameWriter(numbers, bytes);
   const replies = {
     loaded: (request: number, json: string | undefined, error: string | undefined) =>
-      settle(request, json === undefined ? undefined : JSON.parse(json), error),
-    linked: settle,
+      settle(request, json === undefined ? undefined : JSON.parse(json), failure(error)),
+    linked: (request: number, program: number | undefined, error: string | undefined) => settle(request, program, failure(error)),
+    written: (request: number, revision: number | undefined, error: string | undefined) =>
+      settle(request, revision, error === undefined ? undefined : kvError(error)),
     closed: () => closed?.(),
   };
   const wake = (): void => {
@@ -137,8 +143,8 @@ export function startEngine(settings: EngineSettings): Engine {
   const request = <T>(send: (id: number) => void): Promise<T> =>
     new Promise<T>((resolve, reject) => {
       const id = nextRequest++;
-      waiting.set(id, { resolve, reject });
       send(id);
+      waiting.set(id, { resolve, reject });
     });
 
   let closing: Promise<void> | undefined;
@@ -152,6 +158,7 @@ export function startEngine(settings: EngineSettings): Engine {
     listen: (next) => {
       listener = next;
     },
+    kv: keyValue(native, request),
     stats: () => JSON.parse(native.stats()) as EngineStats,
     close: () =>
       (closing ??= new Promise<void>((resolve) => {

@@ -42,6 +42,17 @@ interface Plan {
 
 /** The worlds of `wit/pilotlight` that a manifest can name, and what the source has to export for each. */
 const WORLDS: Readonly<Record<string, string>> = { http: "handler" };
+/**
+ * What a function can import beside its world. A component gets those that its bundle imports and no other, so that it
+ * asks a host for nothing that it does not use.
+ */
+const CAPABILITIES: readonly string[] = [
+  "wasi:config/store@0.2.0-rc.1",
+  "wasi:keyvalue/store@0.2.0-draft2",
+  "wasi:keyvalue/atomics@0.2.0-draft2",
+  "wasi:keyvalue/batch@0.2.0-draft2",
+  "wasi:logging/logging@0.1.0-draft",
+];
 const SOURCES: readonly string[] = [".ts", ".mts", ".js", ".mjs"];
 
 /** Builds the function in `directory`, where its `pilotlight.json` is. */
@@ -120,10 +131,14 @@ function text(value: unknown, file: string, field: string, right: string): strin
 
 async function componentize(plan: Plan, recipe: Extract<Recipe, { kind: "source" }>): Promise<void> {
   const entry = join(plan.directory, recipe.source);
-  const source = await bundle(entry, WORLDS[recipe.world] as string);
+  const { source, imports } = await bundle(entry, WORLDS[recipe.world] as string);
   const work = await mkdtemp(join(tmpdir(), "pilotlight-build-"));
   try {
-    await resolveWit(work);
+    const world = await resolveWit(
+      work,
+      recipe.world,
+      CAPABILITIES.filter((id) => imports.includes(id)),
+    );
     const { componentize: toComponent } = await import("componentize-qjs");
     // The bundle is self-contained: the engine gets an empty folder to resolve modules in, not the user's.
     const jsPath = join(work, `${basename(entry, extname(entry))}.js`);
@@ -133,10 +148,10 @@ async function componentize(plan: Plan, recipe: Extract<Recipe, { kind: "source"
       jsSource: source,
       jsPath,
       moduleRoot: work,
-      world: recipe.world,
+      world,
       optSize: false,
     }).catch((error: unknown) => {
-      throw new BuildError(`${entry}: ${explain(error)}`, { cause: error });
+      throw new BuildError(`${entry}: ${explain(error, recipe.world)}`, { cause: error });
     });
     await replace(plan.component, component);
   } finally {
@@ -145,7 +160,7 @@ async function componentize(plan: Plan, recipe: Extract<Recipe, { kind: "source"
 }
 
 /** One module without types; `pilotlight/guest` is bundled in, `wasi:` imports stay for the engine. */
-async function bundle(entry: string, needed: string): Promise<string> {
+async function bundle(entry: string, needed: string): Promise<{ readonly source: string; readonly imports: readonly string[] }> {
   const { rolldown } = await import("rolldown");
   const guest = ["./guest.js", "./guest.ts"].map((file) => fileURLToPath(new URL(file, import.meta.url))).find((file) => existsSync(file));
   const isBuiltIn = (id: string): boolean => id.startsWith("wasi:");
@@ -157,6 +172,8 @@ async function bundle(entry: string, needed: string): Promise<string> {
       platform: "neutral",
       tsconfig: false,
       external: isBuiltIn,
+      // What is not used of the host is not imported from it either.
+      treeshake: { moduleSideEffects: [{ test: /^wasi:/, external: true, sideEffects: false }] },
       resolve: { alias: { "pilotlight/guest": guest as string }, mainFields: ["module", "main"], conditionNames: ["import", "default"] },
       experimental: { attachDebugInfo: "none" },
       onLog: (_level, log) => warnings.push(log.message),
@@ -171,15 +188,15 @@ async function bundle(entry: string, needed: string): Promise<string> {
       throw new BuildError(
         `${entry}: there is no export named ${needed}; a function that answers HTTP has \`export const handler = serve(…)\``,
       );
-    return output[0].code;
+    return { source: output[0].code, imports: output[0].imports };
   } catch (error) {
     if (error instanceof BuildError) throw error;
     throw new BuildError(`${entry}: ${(error as Error).message}`, { cause: error });
   }
 }
 
-/** Our worlds with every WASI package beside them, as the WIT parser wants it. */
-async function resolveWit(to: string): Promise<void> {
+/** Our worlds with every WASI package beside them, as the WIT parser wants it. Gives the name of `world` with `capabilities` added. */
+async function resolveWit(to: string, world: string, capabilities: readonly string[]): Promise<string> {
   const wit = fileURLToPath(new URL("../../wit/", import.meta.url));
   const deps = join(to, "deps");
   await mkdir(deps);
@@ -188,11 +205,21 @@ async function resolveWit(to: string): Promise<void> {
     for (const file of await readdir(join(wit, "wasi", version)))
       await cp(join(wit, "wasi", version, file), join(deps, `${version}-${file}`));
   }
+  if (capabilities.length === 0) return world;
+  const imports = capabilities.map((id) => `  import ${id};\n`).join("");
+  await writeFile(join(to, "built.wit"), `package pilotlight:guest@0.1.0;\n\nworld built {\n  include ${world};\n${imports}}\n`);
+  return "built";
 }
 
-/** What componentize-qjs said, without the empty parts of its chain of causes. */
-function explain(error: unknown): string {
+/** What componentize-qjs said, without the empty parts of its chain of causes; in our words where it speaks of its own parts. */
+function explain(error: unknown, world: string): string {
   const message = error instanceof Error ? error.message : String(error);
+  const called = /!adapter (\S+)/.exec(message)?.[1];
+  if (called !== undefined)
+    return `the module's top level calls the host (${called}); it runs once, while the component is built, where there is no host: call it inside the handler`;
+  const unknown = /failed to resolve JavaScript import "(wasi:[^"]+)"/.exec(message)?.[1];
+  if (unknown !== undefined)
+    return `the world ${world} does not have ${unknown}; beside its own interfaces a function can import ${CAPABILITIES.join(", ")}`;
   return message.replace(/^[\s:]+/, "").trimEnd();
 }
 

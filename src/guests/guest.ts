@@ -14,6 +14,10 @@ import { getInsecureSeed } from "wasi:random/insecure-seed@0.3.0";
 import { Fields, Request as WasiRequest, Response as WasiResponse, type ErrorCode, type Result } from "wasi:http/types@0.3.0";
 import { decodeUtf8, encodeUtf8 } from "./utf8.js";
 
+// A component imports from the host what its bundle imports: these two cost nothing where they are not used.
+export { config } from "./config.js";
+export { StoreError, openStore, type Store } from "./stores.js";
+
 /** A request, with its body still to be read; it can be read once. */
 export interface GuestRequest {
   /** In upper case. */

@@ -29,8 +29,8 @@ export function programSpec({ info, tenant, manifest, secrets, own }: SpecInput)
   const { limits } = manifest;
   return {
     digest: info.digest,
-    ...(tenant === "" ? {} : {}), // TEMP tenant,
-    // TEMP stores: manifest.stores,
+    tenant,
+    stores: manifest.stores,
     limits: {
       memoryBytes: limits.memory,
       cpuMs: limits.cpu,

@@ -12,7 +12,8 @@ import type { Access, Caller, Key, Scope } from "./tenant.js";
 /** What a scope holds besides itself. */
 const HOLDS: Readonly<Record<Scope, readonly Scope[]>> = {
   admin: ["deploy", "invoke", "debug", "read"],
-  deploy: ["read"],
+  // Who deploys code could have it print anything.
+  deploy: ["debug", "read"],
   invoke: [],
   debug: [],
   read: [],

@@ -41,7 +41,7 @@ export interface TenantSettings {
  * What a key may do with what is its tenant's; with everything on the node, when the key is the node's.
  * `admin`: everything, keys too, and tenants for the node's keys. `deploy`: tasks, versions, aliases, secrets, stores.
  * `invoke`: calls tasks that need a key. `debug`: sees times, traps and logs. `read`: sees all but secrets' values.
- * `admin` holds all others, `deploy` holds `read`.
+ * `admin` holds all others, `deploy` holds `debug` and `read`.
  */
 export const SCOPES = ["admin", "deploy", "invoke", "debug", "read"] as const;
 export type Scope = (typeof SCOPES)[number];

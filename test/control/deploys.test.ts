@@ -347,6 +347,46 @@ describe("a secret", () => {
   });
 });
 
+describe("what guests write", () => {
+  it("is kept for the tenant, to read and to follow, without its secrets; failed runs are there too", async () => {
+    const b = await bench({ acme: { hosts: ["acme.example"] }, globex: {} });
+    await b.control.putSecret(b.operator, "acme", "TOKEN", "on stdout");
+    await b.deploy("acme", { name: "a" }, LOGGER);
+    await b.deploy("globex", { name: "a" }, LOGGER);
+    await b.deploy("acme", { name: "bad", routes: ["acme.example/*"] }, readFileSync(guestPath("behave-p2")));
+    const followed: string[] = [];
+    const stop = b.control.followLogs(b.operator, "acme", { task: "a" }, ({ origin, text }) => void followed.push(`${origin} ${text}`));
+    const run = (await b.get("/~acme/a")).headers.get("pilotlight-run");
+    await b.get("/~globex/a");
+    await b.runtime.fetch(new Request("http://acme.example/trap"));
+    const lines = (tenant: string): string[] =>
+      b.control.logs(b.operator, tenant, {}).map(({ task, origin, level, text }) => `${task} ${origin} ${level} ${text.replace(/ [\d.]+ ms/, "")}`);
+    await expect.poll(() => lines("acme")).toEqual([
+      "a stdout info a line ***",
+      "a stderr info a line on stderr",
+      "a wasi:logging info a line through wasi:logging",
+      expect.stringMatching(/^bad run warn GET \/trap - trap: /) as string,
+    ]);
+    await expect.poll(() => lines("globex")).toHaveLength(3);
+    expect(lines("globex")[0]).toBe("a stdout info a line on stdout");
+    expect(b.control.logs(b.operator, "acme", { run: run as string })).toHaveLength(3);
+    expect(followed.at(-1)).toMatch(/^run GET \/~acme\/a 200 ok /);
+    expect(followed).toHaveLength(4);
+    stop();
+    await expect.poll(() => b.log.guest(run)).toEqual(["a line ***", "a line on stderr", "a line through wasi:logging"]);
+  });
+
+  it("is for keys with debug on the tenant", async () => {
+    const b = await bench({ acme: {} });
+    const keyOf = async (scope: "read" | "debug" | "deploy"): Promise<Caller> =>
+      b.control.identify((await b.control.issueKey(b.operator, "acme", { scopes: [scope] })).text) as Caller;
+    const reader = await keyOf("read");
+    expect(await refusal(() => b.control.logs(reader, "acme", {}))).toBe("request/forbidden: This takes a key with the scope debug.");
+    expect(b.control.logs(await keyOf("debug"), "acme", {})).toEqual([]);
+    expect(b.control.logs(await keyOf("deploy"), "acme", {})).toEqual([]);
+  });
+});
+
 describe("a tenant that is deleted", () => {
   it("takes everything with it, and one of its name later has none of it", async () => {
     const b = await bench();

@@ -8,7 +8,7 @@ import { NO_USAGE, type Outcome } from "../../src/engine/outcome.js";
 /** Larger bodies travel as Buffers of their own. */
 const SMALL = 16 * 1024;
 
-const NO_REPLIES: Replies = { loaded() {}, linked() {}, closed() {} };
+const NO_REPLIES: Replies = { loaded() {}, linked() {}, closed() {}, written() {} };
 
 /** What `drain` does. */
 class Wire {
@@ -88,7 +88,8 @@ class Wire {
       case "settled":
         return this.put(10, event.run)
           .outcome(event.outcome)
-          .put(...Object.values(event.usage));
+          .put(...Object.values(event.usage))
+          .text(undefined);
       case "retired":
         return this.put(11, event.slot, event.generation);
     }
@@ -213,21 +214,52 @@ describe("events", () => {
     expect(Buffer.from((events[0] as { bytes: Uint8Array }).bytes).toString()).toBe("mine");
   });
 
+  it("tell what the instance of an ended run has read", () => {
+    const settled = (trace: object): unknown =>
+      new Wire()
+        .put(10, 1, 0, ...Object.values(NO_USAGE))
+        .text(JSON.stringify(trace))
+        .put(-1)
+        .read().events[0];
+    expect(
+      settled({
+        reads: [
+          ["s", "k", 3],
+          ["s", 4],
+        ],
+        wrote: true,
+      }),
+    ).toEqual({
+      kind: "settled",
+      run: 1,
+      outcome: { kind: "ok", exit: 0 },
+      usage: NO_USAGE,
+      reads: [
+        { kind: "key", store: "s", key: "k", revision: 3 },
+        { kind: "list", store: "s", prefix: "", revision: 4 },
+      ],
+      wrote: true,
+    });
+    expect(settled({ reads: null, wrote: false })).toMatchObject({ reads: "unknown", wrote: false });
+  });
+
   it("of an unknown kind are refused: the two halves are not of one build", () => {
     expect(() => new Wire().put(11, 1, 2, 99, -1).read()).toThrow(
       "unknown event 99 at 3: the addon and this build of Pilotlight do not belong together",
     );
   });
 
-  it("leave answers to load, link and close to those who asked", () => {
+  it("leave answers to load, link, close and writes to those who asked", () => {
     const seen: unknown[] = [];
     const replies: Replies = {
       loaded: (...args) => void seen.push(["loaded", ...args]),
       linked: (...args) => void seen.push(["linked", ...args]),
       closed: () => void seen.push(["closed"]),
+      written: (...args) => void seen.push(["written", ...args]),
     };
     const wire = new Wire().put(12, 1).text("{}").text(undefined).put(12, 2).text(undefined).text("no component");
-    wire.put(13, 3, 7).text(undefined).put(13, 4, -1).text("unmet").put(14, -1);
+    wire.put(13, 3, 7).text(undefined).put(13, 4, -1).text("unmet").put(14);
+    wire.put(15, 5, 9).text(undefined).put(15, 6, -1).text("quota\ntoo much").put(-1);
     expect(wire.read(replies)).toEqual({ events: [], more: false });
     expect(seen).toEqual([
       ["loaded", 1, "{}", undefined],
@@ -235,6 +267,8 @@ describe("events", () => {
       ["linked", 3, 7, undefined],
       ["linked", 4, undefined, "unmet"],
       ["closed"],
+      ["written", 5, 9, undefined],
+      ["written", 6, undefined, "quota\ntoo much"],
     ]);
   });
 });

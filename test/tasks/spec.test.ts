@@ -37,6 +37,8 @@ const manifest = readManifest(
     reuse: { maxRequests: 10, maxConcurrent: 9 },
     capacity: { ready: 11, whenFull: "reject" },
     config: { k: "v" },
+    secrets: ["TOKEN"],
+    stores: ["default", "uploads"],
     env: { A: "1", B: "2" },
     files: [{ host: "/h", guest: "/g" }],
     outbound: ["https://api.example.com"],
@@ -48,6 +50,8 @@ const manifest = readManifest(
 it("a manifest asks the engine for its limits and grants, and for nothing else", () => {
   expect(spec({ info: info("0.3"), manifest, own: NO_GRANTS })).toEqual({
     digest: INFO.digest,
+    tenant: "acme",
+    stores: ["default", "uploads"],
     limits: {
       memoryBytes: 1_048_576,
       cpuMs: 1000,

@@ -14,14 +14,14 @@ function task(access: Access, tenant = "acme"): { tenant: string; access: Access
 }
 
 describe("what a scope holds", () => {
-  it("admin holds all others, deploy holds read, the rest nothing but themselves", () => {
+  it("admin holds all others, deploy holds debug and read, the rest nothing but themselves", () => {
     const held = SCOPES.map((scope) => {
       const caller = keyOf("acme", scope);
       return [scope, SCOPES.filter((other) => caller.kind === "key" && caller.may.has(other))];
     });
     expect(Object.fromEntries(held)).toEqual({
       admin: ["admin", "deploy", "invoke", "debug", "read"],
-      deploy: ["deploy", "read"],
+      deploy: ["deploy", "debug", "read"],
       invoke: ["invoke"],
       debug: ["debug"],
       read: ["read"],
@@ -60,12 +60,12 @@ describe("who may invoke", () => {
 
 describe("who may debug", () => {
   it("holders of debug on the tenant, and the operator", () => {
-    const callers = [keyOf("acme", "debug"), keyOf("acme", "admin"), keyOf(undefined, "debug"), OPERATOR];
+    const callers = [keyOf("acme", "debug"), keyOf("acme", "deploy"), keyOf(undefined, "debug"), OPERATOR];
     expect(callers.map((caller) => mayDebug(caller, "acme"))).toEqual([true, true, true, true]);
   });
 
   it("nobody else", () => {
-    const callers = [ANONYMOUS, keyOf("acme", "invoke", "read", "deploy"), keyOf("beta", "debug", "admin")];
+    const callers = [ANONYMOUS, keyOf("acme", "invoke", "read"), keyOf("beta", "debug", "admin")];
     expect(callers.map((caller) => mayDebug(caller, "acme"))).toEqual([false, false, false]);
   });
 });

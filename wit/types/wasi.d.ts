@@ -1,6 +1,6 @@
 /**
  * What a guest in QuickJS can import, as it really is there: streams of bytes come in `Uint8Array` chunks,
- * `none` is null, 64-bit integers are numbers, a `result` returns its value or throws its error.
+ * `none` is null, 64-bit integers are numbers, a `result` returns its value or throws an `Error` with its error in `payload`.
  *
  * Written by hand; types generated from the same WIT say otherwise in places.
  */
@@ -67,6 +67,64 @@ declare module "wasi:cli/stderr@0.2.12" {
 
 declare module "wasi:cli/stdout@0.2.12" {
   export function getStdout(): wit.OutputStream;
+}
+
+declare module "wasi:config/store@0.2.0-rc.1" {
+  export function get(key: string): string | null;
+  export function getAll(): [name: string, value: string][];
+}
+
+declare module "wasi:keyvalue/store@0.2.0-draft2" {
+  export type Error = { readonly tag: "no-such-store" | "access-denied" } | { readonly tag: "other"; readonly val: string };
+
+  /** A page of keys; `cursor` is null on the last one. */
+  export interface KeyResponse {
+    readonly keys: readonly string[];
+    readonly cursor: string | null;
+  }
+
+  export class Bucket implements Disposable {
+    private constructor();
+    get(key: string): Uint8Array | null;
+    set(key: string, value: Uint8Array): void;
+    delete(key: string): void;
+    exists(key: string): boolean;
+    listKeys(cursor: string | null): KeyResponse;
+    [Symbol.dispose](): void;
+  }
+
+  export function open(identifier: string): Bucket;
+}
+
+declare module "wasi:keyvalue/atomics@0.2.0-draft2" {
+  import type { Bucket } from "wasi:keyvalue/store@0.2.0-draft2";
+
+  export class Cas implements Disposable {
+    private constructor();
+    static new(bucket: Bucket, key: string): Cas;
+    current(): Uint8Array | null;
+    [Symbol.dispose](): void;
+  }
+
+  /** The sum, as a number: not exact beyond 2⁵³. */
+  export function increment(bucket: Bucket, key: string, delta: number): number;
+
+  /** Takes the handle. Throws `cas-failed` with a new one when the value has changed since. */
+  export function swap(cas: Cas, value: Uint8Array): void;
+}
+
+declare module "wasi:keyvalue/batch@0.2.0-draft2" {
+  import type { Bucket } from "wasi:keyvalue/store@0.2.0-draft2";
+
+  /** In the order of `keys`; null for one that is not there. */
+  export function getMany(bucket: Bucket, keys: readonly string[]): ([key: string, value: Uint8Array] | null)[];
+  export function setMany(bucket: Bucket, entries: readonly (readonly [key: string, value: Uint8Array])[]): void;
+  export function deleteMany(bucket: Bucket, keys: readonly string[]): void;
+}
+
+declare module "wasi:logging/logging@0.1.0-draft" {
+  export type Level = "trace" | "debug" | "info" | "warn" | "error" | "critical";
+  export function log(level: Level, context: string, message: string): void;
 }
 
 /** The engine's own global: futures, named by their type in the WIT. */

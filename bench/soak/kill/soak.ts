@@ -8,6 +8,12 @@ import { Findings, type Found } from "../support/steps.js";
 
 /** Something that is killed: a process that changes a data folder, and who knows what it answered. */
 export interface Subject {
+  /** Milliseconds within which it is killed while it starts. */
+  readonly startMs: number;
+  /** It is killed while it works before it has answered so many changes. */
+  readonly mostAnswers: number;
+  /** Changes of this round that it has answered so far. */
+  readonly answers: number;
   /**
    * Starts the process over what the last round left, and lets it work. The promise resolves once changes are being
    * made, and also when the process ends before that.
@@ -47,8 +53,10 @@ export interface KillResult {
 
 /** Share of rounds in which the process is killed while it starts. */
 const WHILE_STARTING = 0.15;
-const START_MS = 600;
-const WORK_MS = 250;
+/** So that it is in the middle of something when it is killed, and not where it has just answered. */
+const LAST_MS = 25;
+/** For answers on a machine that has other things to do. */
+const WORK_MS = 10_000;
 
 export async function runKill({ steps, seed, subjects, progress = () => {} }: KillOptions): Promise<KillResult> {
   const findings = new Findings();
@@ -79,10 +87,13 @@ export async function runKill({ steps, seed, subjects, progress = () => {} }: Ki
 async function round(subject: Subject, random: Random): Promise<Checked> {
   const working = subject.begin(random);
   if (random.chance(WHILE_STARTING)) {
-    await sleep(random.below(START_MS));
+    await sleep(random.below(subject.startMs));
   } else {
     await working;
-    await sleep(random.below(WORK_MS));
+    const enough = random.below(subject.mostAnswers);
+    const deadline = performance.now() + WORK_MS;
+    while (subject.answers < enough && performance.now() < deadline) await sleep(1);
+    await sleep(random.below(LAST_MS));
   }
   await subject.kill();
   return subject.check();

@@ -31,6 +31,8 @@ interface Running {
 }
 
 export class StateSubject implements Subject {
+  readonly startMs = 600;
+  readonly mostAnswers = 100;
   readonly #folder: string;
   readonly #seed: number;
   /** What tasks lead to, by all that was answered and all that was found since. */
@@ -44,6 +46,10 @@ export class StateSubject implements Subject {
   constructor(folder: string, seed: number) {
     this.#folder = folder;
     this.#seed = seed;
+  }
+
+  get answers(): number {
+    return this.#answered.size;
   }
 
   begin(random: Random): Promise<void> {

@@ -10,6 +10,7 @@ use crate::engine::Shared;
 use crate::events::Event;
 use crate::frame::Deadlines;
 use crate::job::JobState;
+use crate::kv::Trace;
 use crate::outcome::{Limit, Outcome, Usage};
 use crate::run::Run;
 
@@ -32,6 +33,8 @@ pub(crate) struct Active {
     /// How the run will have ended, where the guest has said so.
     verdict: Option<Outcome>,
     settled: bool,
+    /// The instance's, once there is one with a store granted.
+    pub trace: Option<Arc<Trace>>,
     shared: Arc<Shared>,
 }
 
@@ -58,6 +61,7 @@ impl Active {
             expects_answer,
             verdict: None,
             settled: false,
+            trace: None,
             shared,
         }
     }
@@ -188,7 +192,8 @@ impl Active {
         self.usage.request_bytes = self.run.request_bytes.load(Ordering::Relaxed);
         self.usage.response_bytes = self.answer.bytes;
         self.shared.runs().remove(&self.run.handle);
-        self.shared.events.push(Event::Settled { run: self.run.handle, outcome, usage: self.usage });
+        let trace = self.trace.as_ref().map(|trace| trace.report());
+        self.shared.events.push(Event::Settled { run: self.run.handle, outcome, usage: self.usage, trace });
     }
 }
 

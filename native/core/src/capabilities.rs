@@ -1,4 +1,5 @@
-//! Host capabilities beyond WASI's core: `wasi:logging`, `wasi:config`, and imports that the owner answers.
+//! Host capabilities beyond WASI's core: `wasi:logging`, `wasi:config`, `wasi:keyvalue` ([`crate::keyvalue`]), and
+//! imports that the owner answers.
 
 use std::sync::atomic::Ordering;
 
@@ -66,6 +67,7 @@ pub fn add_to_linker(linker: &mut Linker<Host>) -> Result<()> {
             Ok(())
         },
     )?;
+    crate::keyvalue::add_to_linker(linker)?;
     for name in CONFIG_DRAFTS {
         let mut store = linker.instance(name)?;
         store.func_wrap("get", |store: StoreContextMut<'_, Host>, (key,): (String,)| {

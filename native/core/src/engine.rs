@@ -22,6 +22,7 @@ use crate::events::{Event, EventQueue, Wake};
 use crate::frame::{Deadlines, Frame};
 use crate::host::Host;
 use crate::instance::{self, Mailbox, Order};
+use crate::kv::{self, Kv, KvError};
 use crate::outbound::{Grant, Outbound};
 use crate::outcome::{Outcome, Usage};
 use crate::program::{Program, ProgramSpec};
@@ -37,6 +38,8 @@ pub enum EngineError {
     Start(String),
     #[error(transparent)]
     Artefact(#[from] ArtefactError),
+    #[error(transparent)]
+    KeyValue(#[from] KvError),
 }
 
 /// Names an instance; the generation is the fencing token.
@@ -52,6 +55,7 @@ pub struct Shared {
     pub(crate) events: EventQueue,
     pub(crate) counts: Counts,
     pub(crate) permits: Arc<Semaphore>,
+    pub(crate) kv: Arc<Kv>,
     pub(crate) next_ask: AtomicU64,
     asks: Mutex<HashMap<u64, oneshot::Sender<Reply>>>,
     slots: Mutex<HashMap<u32, Slot>>,
@@ -120,6 +124,7 @@ impl Engine {
         let (engine, allocator) = settings::engine(&settings).map_err(start)?;
         let linker = linker(&engine).map_err(start)?;
         let artefacts = Artefacts::new(&engine, settings.cache.clone())?;
+        let kv = Arc::new(Kv::start(settings.key_value.clone())?);
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         if settings.threads > 0 {
             builder.worker_threads(settings.threads);
@@ -129,6 +134,7 @@ impl Engine {
             events: EventQueue::new(wake),
             counts: Counts::default(),
             permits: Arc::new(Semaphore::new(settings.instances as usize)),
+            kv,
             next_ask: AtomicU64::new(1),
             asks: Mutex::default(),
             slots: Mutex::default(),
@@ -313,12 +319,32 @@ impl Engine {
             held.mailbox.abandon();
         }
         if none {
-            self.shared.events.push(Event::Closed);
+            self.shared.close();
         }
     }
 
+    /// Key-value data, for reading.
+    pub fn kv(&self) -> &Kv {
+        &self.shared.kv
+    }
+
+    /// Writes to key-value data and answers with [`Event::KvWritten`].
+    pub fn kv_write(&self, request: u64, op: kv::Op) {
+        // Weak: what waits in the writer does not keep the engine, of which the writer is a part.
+        let shared = Arc::downgrade(&self.shared);
+        let reply = move |done: Result<kv::Done, KvError>| {
+            let Some(shared) = shared.upgrade() else { return };
+            let result = done.map(|done| match done {
+                kv::Done::Revision(revision) => revision,
+                kv::Done::Signed(_) | kv::Done::Unsigned(_) => 0,
+            });
+            shared.events.push(Event::KvWritten { request, result });
+        };
+        self.shared.kv.submit(op, Box::new(reply));
+    }
+
     fn refuse(&self, id: InstanceId, run: u64, outcome: Outcome) {
-        self.shared.events.push(Event::Settled { run, outcome, usage: Usage::default() });
+        self.shared.events.push(Event::Settled { run, outcome, usage: Usage::default(), trace: None });
         self.shared.events.push(Event::Retired { slot: id.slot, generation: id.generation });
     }
 
@@ -417,8 +443,14 @@ impl Shared {
         drop(slots);
         self.events.push(Event::Retired { slot: id.slot, generation: id.generation });
         if last {
-            self.events.push(Event::Closed);
+            self.close();
         }
+    }
+
+    /// Nothing runs any more. Key-value data is on the disk and free for the next engine before the owner is told.
+    fn close(&self) {
+        self.kv.close();
+        self.events.push(Event::Closed);
     }
 }
 

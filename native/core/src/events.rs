@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 
+use crate::kv::KvError;
 use crate::outcome::{Outcome, Usage};
 
 /// A header block joined with LF: `name\nvalue\nname\nvalue`, each byte one character (latin1).
@@ -64,10 +65,13 @@ pub enum Event {
         arguments: String,
     },
     Log(GuestLine),
+    /// `trace` is what the instance has read of key-value data and whether the run wrote, as JSON
+    /// ([`crate::kv::Trace::report`]); absent where no store was granted.
     Settled {
         run: u64,
         outcome: Outcome,
         usage: Usage,
+        trace: Option<String>,
     },
     Retired {
         slot: u32,
@@ -82,6 +86,11 @@ pub enum Event {
     Linked {
         request: u64,
         result: Result<u32, String>,
+    },
+    /// A write to key-value data has been done, at a revision, or refused.
+    KvWritten {
+        request: u64,
+        result: Result<u64, KvError>,
     },
     Closed,
 }

@@ -9,6 +9,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use crate::engine::Shared;
 use crate::events::Origin;
 use crate::guestlog::{GuestLog, LogStream};
+use crate::kv::{Kv, Trace};
 use crate::meter::MemoryMeter;
 use crate::outbound::{Hooks, address_allowed};
 use crate::outcome::Evidence;
@@ -25,6 +26,8 @@ pub struct Host {
     pub(crate) shared: Arc<Shared>,
     /// The run that holds the instance, for asks; `None` when several share it.
     pub(crate) run: Option<u64>,
+    /// What it reads of key-value data; only where it was granted a store.
+    pub(crate) trace: Option<Arc<Trace>>,
 }
 
 impl Host {
@@ -46,7 +49,17 @@ impl Host {
             program: program.clone(),
             shared: shared.clone(),
             run: None,
+            trace: (!spec.stores.is_empty()).then(Arc::default),
         })
+    }
+
+    pub(crate) fn table(&mut self) -> &mut ResourceTable {
+        &mut self.table
+    }
+
+    /// The resources, the key-value data, and where to note what is read of it.
+    pub(crate) fn reading(&mut self) -> (&mut ResourceTable, &Arc<Kv>, Option<&Trace>) {
+        (&mut self.table, &self.shared.kv, self.trace.as_deref())
     }
 
     pub(crate) fn value_limits(&self) -> crate::values::Limits {

@@ -31,6 +31,7 @@ use crate::frame::Frame;
 use crate::guestlog::GuestLog;
 use crate::host::Host;
 use crate::job::Job;
+use crate::kv::Trace;
 pub(crate) use crate::mailbox::{Inbox, Mailbox, Order};
 use crate::outcome::{Limit, Outcome, blame};
 use crate::program::{HttpEntry, Program, Stdio};
@@ -92,6 +93,7 @@ struct Task {
     working: Option<Duration>,
     memory: Arc<AtomicU64>,
     log: Option<Arc<GuestLog>>,
+    trace: Option<Arc<Trace>>,
     timer: Option<Pin<Box<Sleep>>>,
     start_nanoseconds: u64,
     /// No order is taken any more: a run was the last one, or one had to be given up.
@@ -134,6 +136,7 @@ impl Task {
             working: None,
             memory: Arc::default(),
             log: None,
+            trace: None,
             timer: None,
             start_nanoseconds: 0,
             closing: false,
@@ -206,6 +209,7 @@ impl Task {
         host.log.begin(self.actives.first().map(|active| active.run.handle));
         self.memory = host.memory.peak_gauge();
         self.log = Some(host.log.clone());
+        self.trace = host.trace.clone();
         host.run = None;
         self.shared.counts.instances.fetch_add(1, Ordering::Relaxed);
         let count = Counted(self.shared.clone());
@@ -502,7 +506,8 @@ impl Task {
         }
     }
 
-    fn settle(&mut self, active: Active, outcome: Outcome) {
+    fn settle(&mut self, mut active: Active, outcome: Outcome) {
+        active.trace = self.trace.clone();
         self.count_cpu();
         if self.program.spec.stdio == Stdio::Inherit {
             // Rust's stdout is buffered, and a library in another program's process has no exit of its own to flush it.

@@ -76,6 +76,9 @@ impl Job {
             host.run = run;
             host.memory.forgive();
             host.log.begin(run);
+            if let (Some(_), Some(trace)) = (run, &host.trace) {
+                trace.begin();
+            }
         });
         match self.frame {
             Frame::Http(frame) => http(accessor, instance, frame, self.run, self.slot, &state).await?,

@@ -16,6 +16,8 @@ mod guestlog;
 mod host;
 mod instance;
 mod job;
+mod keyvalue;
+pub mod kv;
 mod mailbox;
 mod meter;
 pub mod outbound;

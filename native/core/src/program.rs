@@ -28,6 +28,16 @@ pub struct ProgramSpec {
     pub stdio: Stdio,
     pub max_concurrent: u32,
     pub scripts: Vec<String>,
+    /// Whose key-value data it sees.
+    #[serde(default = "default_tenant")]
+    pub tenant: String,
+    /// Names of the stores that it may open.
+    #[serde(default)]
+    pub stores: Vec<String>,
+}
+
+fn default_tenant() -> String {
+    "default".into()
 }
 
 #[derive(Debug, Clone, Deserialize)]

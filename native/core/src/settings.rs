@@ -6,6 +6,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
+use crate::kv;
+
 /// The engine's clock beat: the resolution of CPU limits and the longest a loop runs before others may.
 pub const TICK: Duration = Duration::from_millis(10);
 
@@ -24,6 +26,9 @@ pub struct Settings {
     pub on_demand: bool,
     /// Trap messages name the guest's functions. Costs on every trap.
     pub backtraces: bool,
+    /// Where key-value data is; in memory unless it is said.
+    #[serde(default)]
+    pub key_value: kv::Settings,
 }
 
 /// How instances get their memory.

@@ -29,8 +29,15 @@ impl Owner {
                 woken.1.notify_all();
             })
         };
-        let settings =
-            Settings { cache: None, instances: 64, threads: 2, keep_resident_bytes: 1 << 20, on_demand: false, backtraces: false };
+        let settings = Settings {
+            cache: None,
+            instances: 64,
+            threads: 2,
+            keep_resident_bytes: 1 << 20,
+            on_demand: false,
+            backtraces: false,
+            key_value: Default::default(),
+        };
         Self { engine: Engine::start(settings, wake).unwrap(), woken, events: Vec::new() }
     }
 
