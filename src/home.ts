@@ -37,7 +37,16 @@ export function openHome(data: string | undefined, durable: boolean, wall: () =>
     const clock = new HighWaterClock(state, wall);
     const secrets = Secrets.inMemory(state, () => clock.time());
     // The folder is not this runtime's alone: what it does not use, others may.
-    return { durable: false, state, components: memoryComponents(), secrets, clock, stores: null, compiled, collectCompiled: async () => {} };
+    return {
+      durable: false,
+      state,
+      components: memoryComponents(),
+      secrets,
+      clock,
+      stores: null,
+      compiled,
+      collectCompiled: async () => {},
+    };
   }
   const state = openState(data);
   try {

@@ -20,7 +20,10 @@ export async function linkProgram(
   component: Uint8Array,
 ): Promise<{ readonly program: ProgramId; readonly cached: boolean }> {
   const info = await engine.load(component);
-  return { program: await engine.link(programSpec({ info, tenant: "default", manifest: MANIFEST, secrets: [], own: NO_GRANTS })), cached: info.cached };
+  return {
+    program: await engine.link(programSpec({ info, tenant: "default", manifest: MANIFEST, secrets: [], own: NO_GRANTS })),
+    cached: info.cached,
+  };
 }
 
 export function helloComponent(flavour: string): Uint8Array {

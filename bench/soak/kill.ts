@@ -1,7 +1,8 @@
 /**
  * `kill -9` at random moments, round after round: nothing that was answered is lost, nothing is there by halves, and every start works.
  *
- * `--seed N` repeats what is done and when it is killed (not what the disk makes of it), `--steps N` (200 rounds).
+ * In turn the state and component store alone, and a whole `pilotlight serve` changed through its admin API and by guests.
+ * `--seed N` repeats what is done and when it is killed (not what the disk makes of it), `--steps N` rounds of both together (200).
  * Exits with 0 only if nothing was wrong.
  */
 import { readFlags } from "../support/arguments.js";

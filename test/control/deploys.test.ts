@@ -360,13 +360,17 @@ describe("what guests write", () => {
     await b.get("/~globex/a");
     await b.runtime.fetch(new Request("http://acme.example/trap"));
     const lines = (tenant: string): string[] =>
-      b.control.logs(b.operator, tenant, {}).map(({ task, origin, level, text }) => `${task} ${origin} ${level} ${text.replace(/ [\d.]+ ms/, "")}`);
-    await expect.poll(() => lines("acme")).toEqual([
-      "a stdout info a line ***",
-      "a stderr info a line on stderr",
-      "a wasi:logging info a line through wasi:logging",
-      expect.stringMatching(/^bad run warn GET \/trap - trap: /) as string,
-    ]);
+      b.control
+        .logs(b.operator, tenant, {})
+        .map(({ task, origin, level, text }) => `${task} ${origin} ${level} ${text.replace(/ [\d.]+ ms/, "")}`);
+    await expect
+      .poll(() => lines("acme"))
+      .toEqual([
+        "a stdout info a line ***",
+        "a stderr info a line on stderr",
+        "a wasi:logging info a line through wasi:logging",
+        expect.stringMatching(/^bad run warn GET \/trap - trap: /) as string,
+      ]);
     await expect.poll(() => lines("globex")).toHaveLength(3);
     expect(lines("globex")[0]).toBe("a stdout info a line on stdout");
     expect(b.control.logs(b.operator, "acme", { run: run as string })).toHaveLength(3);

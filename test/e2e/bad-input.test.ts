@@ -278,7 +278,11 @@ describe("a configuration", () => {
   });
 
   it.each([
-    ["route", ["a", "b"], "pilotlight: The task b has the route /same, which matches the same paths as /same of the task a; change one of them.\n"],
+    [
+      "route",
+      ["a", "b"],
+      "pilotlight: The task b has the route /same, which matches the same paths as /same of the task a; change one of them.\n",
+    ],
     ["name", ["a", "a"], "pilotlight: DIR/second: the task a is in DIR/first already; names are unique\n"],
   ])("with two tasks of one %s is refused with both", async (_title, names, says) => {
     const task = (name: string | undefined): object => ({ name, component: HELLO, routes: ["/same"] });
