@@ -240,6 +240,10 @@ export class Runtime implements AsyncDisposable {
    * is told of in the log; the others are.
    */
   async start(): Promise<void> {
+    // The default tenant's beginning, which its audit log is read from.
+    const first = this.#tenants.ensured();
+    if (first.changes.length > 0) await this.#home.state.commit(first.changes);
+    first.apply();
     await this.#control.live.restore(({ tenant, name }, error) =>
       this.#log.error({ tenant, task: name, err: error }, `the task ${name} of tenant ${tenant} cannot be served: ${messageOf(error)}`),
     );

@@ -47,7 +47,6 @@ export class StoreDesk {
     return this.#need(tenant, store, key);
   }
 
-  /** Not in the audit log one by one: data changes as often as guests like, and the stores keep their own revisions. */
   async put(
     caller: Caller,
     tenant: string,
@@ -58,29 +57,47 @@ export class StoreDesk {
   ): Promise<number> {
     this.#allow(caller, tenant, "deploy");
     checkStore(store);
-    const { stores } = this.#ports;
+    const before = this.#revision(tenant, store, key);
+    checkRevision(before, ifRevision);
+    await this.#note(caller, tenant, "store.put", store, key, before, { bytes: value.byteLength });
     const condition = ifRevision === undefined ? {} : ifRevision === 0 ? { ifAbsent: true } : { ifRevision };
-    return explained(
-      () => stores.put(tenant, store, key, value, condition),
-      () => this.#revision(tenant, store, key),
-      ifRevision,
-    );
+    return this.#explained(tenant, store, key, ifRevision, () => this.#ports.stores.put(tenant, store, key, value, condition));
   }
 
   async delete(caller: Caller, tenant: string, store: string, key: string, ifRevision: number | undefined): Promise<void> {
     this.#allow(caller, tenant, "deploy");
     checkStore(store);
-    const { stores, ledger } = this.#ports;
     const { revision } = this.#need(tenant, store, key);
     checkRevision(revision, ifRevision);
+    await this.#note(caller, tenant, "store.delete", store, key, revision, undefined);
     const condition = ifRevision === undefined ? {} : { ifRevision };
-    await explained(
-      () => stores.delete(tenant, store, key, condition),
-      () => this.#revision(tenant, store, key),
-      ifRevision,
-    );
-    const deed: Deed = { tenant, action: "store.delete", subject: `key ${key} of store ${store}`, before: { revision }, after: undefined };
-    await ledger.turn(() => ledger.commit(caller, deed, []));
+    await this.#explained(tenant, store, key, ifRevision, () => this.#ports.stores.delete(tenant, store, key, condition));
+  }
+
+  /** The stores have a file of their own, so what is about to be done is noted first: nothing is done without its entry. */
+  async #note(caller: Caller, tenant: string, action: string, store: string, key: string, revision: number, after: unknown): Promise<void> {
+    const before = revision === 0 ? undefined : { revision };
+    const deed: Deed = { tenant, action, subject: `key ${key} of store ${store}`, before, after };
+    await this.#ports.ledger.turn(() => this.#ports.ledger.commit(caller, deed, []));
+  }
+
+  async #explained<T>(tenant: string, store: string, key: string, wanted: number | undefined, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof KvError)) throw error;
+      switch (error.code) {
+        case "conflict":
+          checkRevision(this.#revision(tenant, store, key), wanted);
+          throw new ProblemError("request/changed-meanwhile", "It was changed meanwhile.");
+        case "quota":
+          throw new ProblemError("quota/stored-bytes", error.message);
+        case "invalid":
+          throw new ProblemError("request/invalid", error.message);
+        default:
+          throw new ProblemError("platform/storage", error.message, { cause: error });
+      }
+    }
   }
 
   #need(tenant: string, store: string, key: string): { readonly value: Uint8Array; readonly revision: number } {
@@ -104,23 +121,4 @@ function checkStore(name: string): void {
   throw invalid([
     { field: "store", message: "expected a name of lower-case letters, digits and dashes that begins with a letter, at most 63 long" },
   ]);
-}
-
-async function explained<T>(work: () => Promise<T>, revision: () => number, wanted: number | undefined): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (!(error instanceof KvError)) throw error;
-    switch (error.code) {
-      case "conflict":
-        checkRevision(revision(), wanted);
-        throw new ProblemError("request/changed-meanwhile", "It was changed meanwhile.");
-      case "quota":
-        throw new ProblemError("quota/stored-bytes", error.message);
-      case "invalid":
-        throw new ProblemError("request/invalid", error.message);
-      default:
-        throw new ProblemError("platform/storage", error.message, { cause: error });
-    }
-  }
 }

@@ -25,7 +25,7 @@ export interface BuiltGuest {
 }
 
 /** A build that cannot work or did not; the message says what is wrong, where, and what would be right. */
-export class BuildError extends Error {
+class BuildError extends Error {
   override readonly name = "BuildError";
 }
 

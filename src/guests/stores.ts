@@ -38,6 +38,7 @@ export interface Store {
   get(key: string): string | undefined;
   getBytes(key: string): Uint8Array | undefined;
   /** Throws a `StoreError` that names the key when the value is not JSON. Nothing checks that it is a `T`. */
+  // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the author says what was written there
   getJson<T = unknown>(key: string): T | undefined;
 
   set(key: string, value: string | Uint8Array): void;
@@ -91,6 +92,7 @@ class HostStore implements Store {
     return this.#ask(() => this.#bucket("get", key).get(key)) ?? undefined;
   }
 
+  // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- as in Store
   getJson<T>(key: string): T | undefined {
     return read(json<T>(this.name, key), this.getBytes(key));
   }
@@ -200,7 +202,7 @@ function refusal(store: string, thrown: unknown): unknown {
     case "no-such-store":
       return new StoreError(tag, store, `there is no store ${named} here`, because);
     default:
-      return new StoreError("other", store, `the store ${named}: ${String(val ?? tag)}`, because);
+      return new StoreError("other", store, `the store ${named}: ${typeof val === "string" ? val : tag}`, because);
   }
 }
 

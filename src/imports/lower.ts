@@ -25,7 +25,7 @@ export function lower(type: WitType, value: unknown, place: string): unknown {
       if (typeof value !== "string") throw new Misfit(place, "a string", value);
       return value.replace(/\p{Surrogate}/gu, "\u{fffd}");
     case "char":
-      if (typeof value !== "string" || [...value].length !== 1 || /\p{Surrogate}/u.test(value)) {
+      if (typeof value !== "string" || !/^\P{Surrogate}$/u.test(value)) {
         throw new Misfit(place, "a string of one character", value);
       }
       return value;

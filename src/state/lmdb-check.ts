@@ -73,7 +73,7 @@ export function checkLmdbFile(path: string, entry: (key: Buffer, value: Buffer) 
 function checkFile(read: (offset: number, length: number) => Buffer, entry: (key: Buffer, value: Buffer) => void): void {
   const meta = newestMeta(read);
   const pages = new Pages(read, meta);
-  pages.walk({ ...treeAt(meta.page, META.main, "of the entries"), compare: Buffer.compare, entry });
+  pages.walk({ ...treeAt(meta.page, META.main, "of the entries"), compare: byBytes, entry });
   pages.walk({ ...treeAt(meta.page, META.free, "of the free pages"), compare: byNumber, entry: (_, list) => pages.free(list) });
 }
 
@@ -242,6 +242,10 @@ class Pages {
     const isRight = numberAt(page, 0) === number && numberAt(page, 8) <= this.#txn && page.readUInt16LE(18) === kind;
     if (!isRight) throw new Damage(`page ${number} is not what should be there`);
   }
+}
+
+function byBytes(a: Buffer, b: Buffer): number {
+  return a.compare(b);
 }
 
 function byNumber(a: Buffer, b: Buffer): number {

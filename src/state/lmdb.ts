@@ -16,7 +16,7 @@ import { lockFolder } from "./lock.js";
 import { StateError, type Change, type Range, type StateStore, type Table } from "./store.js";
 
 /** What this version writes, and the only one that it reads. Goes up when tables or keys change their meaning. */
-export const STATE_FORMAT = 1;
+const STATE_FORMAT = 1;
 const STATE_FILE = "state.mdb";
 /** No table begins with it. */
 const FORMAT_KEY = Buffer.from("\0format");
@@ -26,8 +26,8 @@ const LITTLE_ROOM = 2 ** 20;
 
 interface Waiting {
   readonly writes: readonly Write[];
-  done(): void;
-  failed(error: StateError): void;
+  readonly done: () => void;
+  readonly failed: (error: StateError) => void;
 }
 
 /**
@@ -62,10 +62,10 @@ function store(database: RootDatabase<Buffer, Buffer>, path: string, shut: () =>
   const live = (): void => {
     if (closing !== undefined) throw new StateError(`the state ${path} is closed`);
   };
-  const decoded = <T>(key: Buffer, sealed: Buffer): T => {
+  const decoded = (key: Buffer, sealed: Buffer): unknown => {
     const value = unseal(key, sealed);
     if (value === undefined) throw damaged(path, `the entry ${JSON.stringify(keyText(key))} is not what was written`);
-    return unpack(value) as T;
+    return unpack(value);
   };
   /** Writes what waits until nothing does; one transaction at a time. */
   const writeAll = async (): Promise<void> => {
@@ -88,14 +88,14 @@ function store(database: RootDatabase<Buffer, Buffer>, path: string, shut: () =>
       live();
       const bytes = keyBytes(from.name, key);
       const sealed = database.get(bytes);
-      return sealed === undefined ? undefined : decoded<T>(bytes, sealed);
+      return sealed === undefined ? undefined : (decoded(bytes, sealed) as T);
     },
     list<T>(from: Table<T>, range: Range = {}): { key: string; value: T }[] {
       live();
       if (range.limit !== undefined && range.limit <= 0) return [];
       return [...database.getRange(bounds(from.name, range))].map(({ key, value }) => ({
         key: keyText(key),
-        value: decoded<T>(key, value),
+        value: decoded(key, value) as T,
       }));
     },
     async commit(changes: readonly Change[]): Promise<void> {
@@ -191,11 +191,11 @@ function create(path: string): void {
 
 /** Throws unless the file is whole, down to each entry, and of our format. Reads it once; nothing is changed. */
 function check(path: string): void {
-  let format: unknown;
+  let format: string | number | undefined;
   const entry = (key: Buffer, sealed: Buffer): void => {
     const value = unseal(key, sealed);
     if (value === undefined) throw new Damage(`the entry ${JSON.stringify(key.toString())} is not what was written`);
-    if (key.equals(FORMAT_KEY)) format = (unpack(value) as { readonly format?: unknown }).format;
+    if (key.equals(FORMAT_KEY)) format = (unpack(value) as { readonly format?: string | number }).format;
   };
   try {
     checkLmdbFile(path, entry);
@@ -208,7 +208,7 @@ function check(path: string): void {
   if (format === undefined) throw damaged(path, "it does not say of which format it is");
   if (format !== STATE_FORMAT) {
     throw new StateError(
-      `the state ${path} has the format ${String(format)}, and this version of Pilotlight knows ${STATE_FORMAT}; ` +
+      `the state ${path} has the format ${format}, and this version of Pilotlight knows ${STATE_FORMAT}; ` +
         "start the version that wrote it, or restore a backup from before",
     );
   }

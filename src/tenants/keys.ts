@@ -14,10 +14,10 @@ import { SCOPES, type Key, type Scope } from "./tenant.js";
 /** What of cryptography is used here. */
 export interface Primitives {
   /** So many unpredictable bytes. */
-  random(bytes: number): Uint8Array;
-  sha256(text: string): Buffer;
+  readonly random: (bytes: number) => Uint8Array;
+  readonly sha256: (text: string) => Buffer;
   /** Compares in a time that depends on the length alone. */
-  equal(a: Buffer, b: Buffer): boolean;
+  readonly equal: (a: Buffer, b: Buffer) => boolean;
 }
 
 export const nodePrimitives: Primitives = {

@@ -208,7 +208,7 @@ describe("what is thrown", () => {
   ])("%s is the result's error, thrown or rejected", async (_title, thrown, expected) => {
     const { call } = await deployed({
       find: () => {
-        throw thrown;
+        throw thrown; // oxlint-disable-line typescript/only-throw-error -- what is no Error is a case
       },
       later: () => Promise.reject(thrown),
     });

@@ -46,7 +46,7 @@ it.each<[string, RegExp, () => Leak]>([
   ],
   [
     "writes what one writes to both",
-    /beside .* the answer is another than alone/,
+    /which (acme|globex) alone has|the answer is another than alone/,
     () => {
       const keys: Record<string, IncomingHttpHeaders[string]> = {};
       return async (asked, answer, send) => {

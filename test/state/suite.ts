@@ -113,8 +113,8 @@ export function stateSuite(open: () => StateStore): void {
           }
           for (const each of TABLES) {
             const entries = model.get(each.name) ?? new Map<string, unknown>();
-            for (const [key, value] of entries) expect(store.get(each as typeof OTHERS, key)).toEqual(value);
-            for (const range of [{}, ...asked]) expect(store.list(each as typeof OTHERS, range)).toEqual(inRange(entries, range));
+            for (const [key, value] of entries) expect(store.get(each, key)).toEqual(value);
+            for (const range of [{}, ...asked]) expect(store.list(each, range)).toEqual(inRange(entries, range));
           }
           await store.close();
         }),
@@ -137,7 +137,7 @@ const values = fc.oneof(
 );
 const tables = fc.constantFrom(...TABLES);
 const changes: fc.Arbitrary<Change> = fc.oneof(
-  { weight: 3, arbitrary: fc.tuple(tables, keys, values).map(([to, key, value]) => put(to as typeof OTHERS, key, value)) },
+  { weight: 3, arbitrary: fc.tuple(tables, keys, values).map(([to, key, value]) => put(to, key, value)) },
   { weight: 1, arbitrary: fc.tuple(tables, keys).map(([from, key]) => remove(from, key)) },
 );
 const commits = fc.array(changes, { maxLength: 12 });

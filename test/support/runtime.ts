@@ -12,9 +12,9 @@ export interface StartedRuntime {
   readonly origin: string;
   readonly log: LogCapture;
   /** Asks over the network. */
-  get(path: string, init?: RequestInit): Promise<Response>;
+  readonly get: (path: string, init?: RequestInit) => Promise<Response>;
   /** Resolves when no run, no instance and no outbound connection is left. */
-  idle(): Promise<void>;
+  readonly idle: () => Promise<void>;
 }
 
 /** Nothing that a run takes may stay. */

@@ -118,7 +118,7 @@ describe("keys, whatever happens", () => {
     const keys = new Keys(state.store, new HighWaterClock(state.store, state.time));
     const { text } = await state.run(keys.issue({ tenant: "acme", scopes: SCOPES }));
     const near = fc
-      .tuple(fc.nat(text.length - 1), fc.constantFrom(..."Aa0_-z "))
+      .tuple(fc.nat(text.length - 1), fc.constantFrom("A", "a", "0", "_", "-", "z", " "))
       .map(([at, char]) => text.slice(0, at) + char + text.slice(at + 1));
     fc.assert(
       fc.property(fc.oneof(near, fc.string(), fc.stringMatching(/^pl_[A-Za-z0-9_-]{43}$/)), (guess) => {

@@ -85,8 +85,8 @@ export function furniture(party: Party): Asking[] {
   const tasks = [
     ["hello", "echo-p3", {}],
     ["log", "logger-p2", { routes: ["/log/*", "/shared/*", `${hostOf(name)}/log/*`] }],
-    [`${name}-task`, "kv-draft2", { stores: ["default", `${name}-store`] }],
-    [`${name}-other`, "behave-p2", { secrets: ["TOKEN"] }],
+    [`${name}-task`, "kv-draft2", { stores: ["default", `${name}-store`], routes: keyValueRoutes(name, `${name}-task`) }],
+    [`${name}-other`, "behave-p2", { secrets: ["TOKEN"], routes: ["trap", "error"].map((path) => `${hostOf(name)}/${path}`) }],
   ] as const;
   return [
     ...["TOKEN", hiddenOf(name)].map((secret) =>
@@ -95,6 +95,11 @@ export function furniture(party: Party): Asking[] {
     admin(party, "PUT", `${own}/stores/default/entries/a`, "setting of an entry", { body: `${name}-value-0` }),
     ...tasks.map(([task, guest, more]) => deployOf(party, { name: task, component: "a.wasm", access: "key", ...more }, guest)),
   ];
+}
+
+/** The guests of stores go by the whole path, so they need a host of their own. */
+function keyValueRoutes(tenant: string, task: string): string[] {
+  return [`${hostOf(tenant)}/*`, `/${task}/*`];
 }
 
 interface Manifest {
@@ -115,6 +120,7 @@ type Maker = (party: Party, random: Random) => Asking;
 /** Kinds of requests, each as often as its number says. */
 const KINDS: readonly (readonly [number, Maker])[] = [
   [18, invoke],
+  [10, invokeOnHost],
   [5, askAboutRun],
   [12, deploy],
   [8, readTask],
@@ -239,6 +245,32 @@ function invoke(party: Party, random: Random): HttpRequest {
   };
 }
 
+/** Key-value operations and failures, by the paths that guests know; on the own host, or on another's. */
+function invokeOnHost(party: Party, random: Random): HttpRequest {
+  const host = random.chance(0.8) ? party.name : random.pick([party.other, party.nobody]);
+  const place = `store=${named(STORES, party, party.name, random)}&key=${random.pick(["a", "n", `${party.name}-key`])}`;
+  const paths = [
+    `/set?${place}&value=${party.name}-value-${random.below(100)}`,
+    `/get?${place}`,
+    `/exists?${place}`,
+    `/delete?${place}`,
+    `/list?${place}`,
+    `/increment?store=default&key=count&delta=1`,
+    "/trap",
+    "/error",
+  ];
+  return {
+    kind: "http",
+    about: `call on ${host === party.name ? "the own" : "another's"} host`,
+    plane: "data",
+    key: keyFor(party, random),
+    method: "GET",
+    path: random.pick(paths),
+    headers: { Host: hostOf(host), "X-User": `user-${random.below(5)}` },
+    learn: { run: `${party.name}:run${party.runCount++}` },
+  };
+}
+
 /**
  * A host: the own one, or another's. Not another's with an own path of the shared host: every host that nobody was
  * granted is the shared one, so that asking there for one's own tells whether a host is granted on this node.
@@ -282,6 +314,7 @@ function deploy(party: Party, random: Random): HttpRequest {
   ]);
   const variant = random.below(3);
   const guest = random.pick(GUESTS);
+  const onHost = guest.startsWith("kv") && random.chance(0.7) ? keyValueRoutes(party.name, name) : routes;
   const manifest = {
     name,
     component: "a.wasm",
@@ -289,7 +322,7 @@ function deploy(party: Party, random: Random): HttpRequest {
     config: { tag: `${party.name}-config-${variant}` },
     env: { TAG: `${party.name}-env-${variant}` },
     ...(guest.startsWith("kv") && { stores: ["default", `${party.name}-store`] }),
-    ...(routes && { routes }),
+    ...(onHost && { routes: onHost }),
     ...(random.chance(0.15) && { secrets: [named(SECRETS, party, owner, random)] }),
     ...(random.chance(0.05) && { files: [{ host: `/srv/${party.other}`, guest: "/data" }] }),
   };

@@ -281,7 +281,7 @@ function difference(here: string, there: string): string {
   const [left, right] = [here.split("\n"), there.split("\n")];
   const at = left.findIndex((line, i) => line !== right[i]);
   const [a, b] = [left[at] ?? "", right[at] ?? ""];
-  const from = Math.max(0, [...a].findIndex((char, i) => char !== b[i]) - 80);
+  const from = Math.max(0, Array.from(a).findIndex((char, i) => char !== b[i]) - 80);
   const status = left[0] === right[0] ? `in an answer ${left[0]}` : `${left[0]} instead of ${right[0]}`;
   return `${status}\n  ${a.slice(from, from + 300)}\n  ${b.slice(from, from + 300)}`;
 }

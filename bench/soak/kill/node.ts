@@ -51,7 +51,7 @@ export class NodeSubject implements Subject {
   #node: ServedNode | undefined;
   #writers: Promise<unknown> = Promise.resolve();
   #over = false;
-  #wrong: unknown;
+  #wrong: Error | undefined;
   /** Sequence numbers that were in the audit log. */
   #audited: readonly number[] = [];
 
@@ -112,7 +112,7 @@ export class NodeSubject implements Subject {
     } catch (error) {
       // Without an answer because the node was killed.
       if (this.#over && !(error instanceof Violation)) return;
-      this.#wrong ??= error;
+      this.#wrong ??= error as Error;
     }
   }
 

@@ -34,7 +34,7 @@ export interface Call<P extends string, Q, B> {
   /** From `If-Match`; 0 from `If-None-Match: *`. */
   readonly ifRevision: number | undefined;
   /** Whether the key holds still; for answers that take long. */
-  holds(): boolean;
+  readonly holds: () => boolean;
 }
 
 /** What a route answers when all is well. */
@@ -66,12 +66,12 @@ export interface Endpoint<P extends string, Q, B> {
 
 /** Adds routes to an app, and remembers them for 405. */
 export interface Routes {
-  add<P extends string, Q = Record<string, never>, B = undefined>(
+  readonly add: <P extends string, Q = Record<string, never>, B = undefined>(
     endpoint: Endpoint<P, Q, B>,
     handler: (call: Call<P, Q, B>) => Response | Promise<Response>,
-  ): void;
+  ) => void;
   /** After the last route: other methods of known paths get 405 and the list. */
-  close(): void;
+  readonly close: () => void;
 }
 
 export function routesOf(app: AdminApp, control: Control): Routes {

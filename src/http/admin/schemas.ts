@@ -26,7 +26,7 @@ export const problem = z
   .openapi("Problem");
 
 /** A page of a list. */
-export function pageOf<T extends z.ZodType>(item: T, name: string): z.ZodType {
+export function pageOf(item: z.ZodType, name: string): z.ZodType {
   const next = z.string().nullable().openapi({ description: "The `cursor` of the page after; null when this was all" });
   return z.object({ items: z.array(item), next }).openapi(name);
 }

@@ -178,7 +178,7 @@ export function addAudit({ add }: Routes, control: Control): void {
 }
 
 /** A page as it is on the wire: `next` is there, and null at the end. */
-export function listed<T>({ items, next }: { readonly items: readonly T[]; readonly next: string | undefined }): object {
+export function listed({ items, next }: { readonly items: readonly unknown[]; readonly next: string | undefined }): object {
   return { items, next: next ?? null };
 }
 

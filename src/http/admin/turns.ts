@@ -3,7 +3,7 @@ import { ProblemError } from "../../base/problem.js";
 
 export interface Turns {
   /** Resolves when it is this one's turn, with what ends it. Throws `capacity/node-full` when too many wait already. */
-  enter(owner: string): Promise<() => void>;
+  readonly enter: (owner: string) => Promise<() => void>;
 }
 
 /** `what` is what there are turns at, in the plural. */

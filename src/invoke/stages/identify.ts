@@ -43,7 +43,7 @@ export function authorize(incoming: Incoming, task: Task | undefined, { caller, 
 }
 
 /** The key that a request shows. */
-export function keyOf(headers: HeaderList): string | undefined {
+function keyOf(headers: HeaderList): string | undefined {
   let bearer: string | undefined;
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i] as string;

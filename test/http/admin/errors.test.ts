@@ -235,7 +235,7 @@ describe("a precondition", () => {
     ],
   ])("%s %j is not passed over", async (line, headers, path, detail) => {
     const { admin } = await start();
-    const answer = await admin.ask(line, { json: {}, headers: headers as Record<string, string> });
+    const answer = await admin.ask(line, { json: {}, headers });
     expectProblem(answer, 422, "request/invalid", `${path}: ${detail}`, [{ path, detail }]);
   });
 

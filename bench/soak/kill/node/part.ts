@@ -11,7 +11,7 @@ export interface Reached {
   /** The data plane's address, without the last slash. */
   readonly data: string;
   /** The same node's admin API with another key. */
-  withKey(key: string): Admin;
+  readonly withKey: (key: string) => Admin;
 }
 
 export interface Part {
