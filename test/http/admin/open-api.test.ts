@@ -71,7 +71,9 @@ describe("openapi.json", () => {
       expect(operation.summary, where).toMatch(/^\S/);
       const parameters = operation.parameters ?? [];
       const inPath = parameters.filter((parameter) => parameter.in === "path");
-      expect(inPath.map(({ name }) => name).sort(), where).toEqual([...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name as string).sort());
+      expect(inPath.map(({ name }) => name).sort(), where).toEqual(
+        [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name as string).sort(),
+      );
       expect(
         inPath.every(({ required }) => required === true),
         where,
