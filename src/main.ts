@@ -58,9 +58,9 @@ export async function serveNode(config: NodeConfig, started: (node: StartedNode)
 }
 
 function openRuntime(config: NodeConfig): Runtime {
-  const { data, instances, threads, log, sync, uploadBytes } = config;
+  const { data, instances, threads, log, sync, uploadBytes, hosts } = config;
   try {
-    return new Runtime({ data, durable: true, instances, threads, log, sync, uploadBytes });
+    return new Runtime({ data, durable: true, instances, threads, log, sync, uploadBytes, hosts });
   } catch (error) {
     if (error instanceof StateError) throw new UserError(error.message, { cause: error });
     throw error;

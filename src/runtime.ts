@@ -71,6 +71,8 @@ export interface RuntimeOptions {
   readonly guestsOwnEverything?: boolean;
   /** The largest component that the admin API takes, in bytes; 100 MiB. */
   readonly uploadBytes?: number;
+  /** The hosts that tenants share; without it, every host that is no tenant's own. */
+  readonly hosts?: readonly string[] | undefined;
   /** Milliseconds since 1970; for tests. */
   readonly wall?: () => number;
 }
@@ -117,7 +119,7 @@ export class Runtime implements AsyncDisposable {
   readonly #engine: Engine;
   readonly #executor: Executor;
   readonly #pool: Pool;
-  readonly #router = new Router();
+  readonly #router: Router;
   readonly #control: ControlPlane;
   readonly #keys: Keys;
   readonly #tenants: Tenants;
@@ -142,6 +144,7 @@ export class Runtime implements AsyncDisposable {
     const providers = readImports(options.imports ?? {});
     this.#reserveOwn = options.guestsOwnEverything !== true;
     this.#uploadBytes = options.uploadBytes;
+    this.#router = new Router(options.hosts);
     const home = openHome(options.data, options.durable ?? false, options.wall ?? (() => systemWallClock.time()));
     this.#home = home;
     const wall = (): number => home.clock.time();
@@ -204,10 +207,11 @@ export class Runtime implements AsyncDisposable {
       programs: new Programs({ engine: this.#engine, executor: this.#executor, components: home.components }),
       router: this.#router,
       stores: this.#engine.kv,
+      revisionKey: home.secrets.derived("store revisions"),
       logs: this.#logs,
       version: VERSION,
       dataUrl: () => this.#dataUrl,
-      endRuns: (tenant) => this.#executor.cancelOf(tenant),
+      endRuns: (tenant) => this.#executor.forget(tenant),
       report: (error) => this.#report(error),
     });
     this.#invoke = createInvoke({

@@ -28,6 +28,8 @@ export interface NodeConfig {
   /** Bytes. */
   readonly uploadBytes: number;
   readonly insecureAdmin: boolean;
+  /** Undefined: every host that is no tenant's own is shared. */
+  readonly hosts: readonly string[] | undefined;
 }
 
 export interface NodeFlags {
@@ -60,6 +62,7 @@ export function resolveConfig(flags: NodeFlags, cwd: string): NodeConfig {
     drainMs: drain(file.node.drain, path),
     sync: file.kv.sync ?? "group",
     uploadBytes: file.upload === undefined ? DEFAULT_UPLOAD : (parseSize(file.upload) as number),
+    hosts: file.hosts,
     insecureAdmin: flags.insecureAdmin ?? file.insecureAdmin ?? false,
   };
 }

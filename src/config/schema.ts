@@ -19,6 +19,10 @@ export const configSchema = z.strictObject({
   data: z.string().min(1).optional(),
   /** The admin plane may listen where others reach it, keys in the clear. */
   insecureAdmin: z.boolean().optional(),
+  /** The hosts that tenants share; without it, every host that is no tenant's own. */
+  hosts: z
+    .array(z.string().regex(/^(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])$/, 'expected a host such as "edge.example.com", without port'))
+    .optional(),
   /** The largest component that the admin API takes. */
   upload: z
     .string()

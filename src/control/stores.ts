@@ -1,4 +1,5 @@
 /** The stores of a tenant, as people and scripts see them; guests have the same data through `wasi:keyvalue`. */
+import { createHmac } from "node:crypto";
 import { ProblemError } from "../base/problem.js";
 import { KvError, type KeyValue } from "../engine/kv.js";
 import { require as requireScope } from "../tenants/access.js";
@@ -14,6 +15,8 @@ export interface StorePorts {
   readonly ledger: Ledger;
   readonly tenants: Tenants;
   readonly stores: KeyValue;
+  /** Makes revisions unreadable; the same after a restart. */
+  readonly revisionKey: Uint8Array;
 }
 
 const NAME = /^[a-z][a-z0-9-]{0,62}$/;
@@ -38,13 +41,15 @@ export class StoreDesk {
     const { after, limit } = readPage(page);
     const { keys, more } = this.#ports.stores.list(tenant, store, prefix, after ?? null, limit);
     const last = keys.at(-1);
-    return { items: keys, next: more && last !== undefined ? cursorOf(last.key) : undefined };
+    const items = keys.map(({ key, revision, bytes }) => ({ key, revision: this.#shown(tenant, revision), bytes }));
+    return { items, next: more && last !== undefined ? cursorOf(last.key) : undefined };
   }
 
   entry(caller: Caller, tenant: string, store: string, key: string): { readonly value: Uint8Array; readonly revision: number } {
     this.#allow(caller, tenant, "read");
     checkStore(store);
-    return this.#need(tenant, store, key);
+    const { value, revision } = this.#need(tenant, store, key);
+    return { value, revision: this.#shown(tenant, revision) };
   }
 
   async put(
@@ -58,25 +63,26 @@ export class StoreDesk {
     this.#allow(caller, tenant, "deploy");
     checkStore(store);
     const before = this.#revision(tenant, store, key);
-    checkRevision(before, ifRevision);
+    checkRevision(this.#shown(tenant, before), ifRevision);
     await this.#note(caller, tenant, "store.put", store, key, before, { bytes: value.byteLength });
-    const condition = ifRevision === undefined ? {} : ifRevision === 0 ? { ifAbsent: true } : { ifRevision };
-    return this.#explained(tenant, store, key, ifRevision, () => this.#ports.stores.put(tenant, store, key, value, condition));
+    const condition = ifRevision === undefined ? {} : before === 0 ? { ifAbsent: true } : { ifRevision: before };
+    const put = (): Promise<number> => this.#ports.stores.put(tenant, store, key, value, condition);
+    return this.#shown(tenant, await this.#explained(tenant, store, key, ifRevision, put));
   }
 
   async delete(caller: Caller, tenant: string, store: string, key: string, ifRevision: number | undefined): Promise<void> {
     this.#allow(caller, tenant, "deploy");
     checkStore(store);
     const { revision } = this.#need(tenant, store, key);
-    checkRevision(revision, ifRevision);
+    checkRevision(this.#shown(tenant, revision), ifRevision);
     await this.#note(caller, tenant, "store.delete", store, key, revision, undefined);
-    const condition = ifRevision === undefined ? {} : { ifRevision };
+    const condition = ifRevision === undefined ? {} : { ifRevision: revision };
     await this.#explained(tenant, store, key, ifRevision, () => this.#ports.stores.delete(tenant, store, key, condition));
   }
 
   /** The stores have a file of their own, so what is about to be done is noted first: nothing is done without its entry. */
   async #note(caller: Caller, tenant: string, action: string, store: string, key: string, revision: number, after: unknown): Promise<void> {
-    const before = revision === 0 ? undefined : { revision };
+    const before = revision === 0 ? undefined : { revision: this.#shown(tenant, revision) };
     const deed: Deed = { tenant, action, subject: `key ${key} of store ${store}`, before, after };
     await this.#ports.ledger.turn(() => this.#ports.ledger.commit(caller, deed, []));
   }
@@ -88,7 +94,7 @@ export class StoreDesk {
       if (!(error instanceof KvError)) throw error;
       switch (error.code) {
         case "conflict":
-          checkRevision(this.#revision(tenant, store, key), wanted);
+          checkRevision(this.#shown(tenant, this.#revision(tenant, store, key)), wanted);
           throw new ProblemError("request/changed-meanwhile", "It was changed meanwhile.");
         case "quota":
           throw new ProblemError("quota/stored-bytes", error.message);
@@ -98,6 +104,15 @@ export class StoreDesk {
           throw new ProblemError("platform/storage", error.message, { cause: error });
       }
     }
+  }
+
+  /**
+   * A revision as people see it: a number that says no more than whether it is the same one. The stores count all
+   * changes on the node, so that in the count itself a tenant would see how busy the others are.
+   */
+  #shown(tenant: string, revision: number): number {
+    if (revision === 0) return 0;
+    return 1 + createHmac("sha256", this.#ports.revisionKey).update(`${tenant} ${revision}`).digest().readUIntBE(0, 6);
   }
 
   #need(tenant: string, store: string, key: string): { readonly value: Uint8Array; readonly revision: number } {

@@ -136,8 +136,9 @@ export class Executor {
     return run === undefined ? this.#ports.ended.get(id) : { record: liveRecord(run), task: run.task, caller: run.caller };
   }
 
-  /** Cancels the runs of a tenant. */
-  cancelOf(tenant: string): void {
+  /** When a tenant goes: its runs are cancelled, and those that ended are known no longer. */
+  forget(tenant: string): void {
+    this.#ports.ended.forget(tenant);
     for (const run of this.#runs.values()) if (run.task.tenant === tenant) this.cancel(run);
   }
 

@@ -1,6 +1,7 @@
 /**
- * The last runs that ended, so that they can be asked about.
+ * The last runs of each tenant that ended, so that they can be asked about.
  *
+ * Each tenant has a ring of its own, which grows with what it runs: how long a run is known is no sign of what others do.
  * Every run passes here, so nothing of one is kept alive: what is remembered is copied into a ring of flat
  * arrays. Kept as objects, ten thousand runs would all grow old, and the garbage collector would copy each.
  */
@@ -9,14 +10,50 @@ import type { Task } from "../tasks/task.js";
 import type { Caller } from "../tenants/tenant.js";
 import type { KnownRun, Run, RunRecord } from "./run.js";
 
-/** Ended runs that are remembered. */
+/** Ended runs that are remembered of each tenant. */
 export const ENDED_RUNS = 10_000;
 
 const ID_BYTES = 32;
 const NUMBERS = 7;
 
+/** A tenant's first runs find room for so many. */
+const FIRST_SIZE = 64;
+
 export class EndedRuns {
-  readonly #size: number;
+  readonly #most: number;
+  readonly #rings = new Map<string, Ring>();
+
+  constructor(most: number = ENDED_RUNS) {
+    this.#most = most;
+  }
+
+  /** Remembers a settled run in place of its tenant's oldest. */
+  add(run: Run): void {
+    const { tenant } = run.task;
+    let ring = this.#rings.get(tenant);
+    if (ring === undefined) this.#rings.set(tenant, (ring = new Ring(Math.min(FIRST_SIZE, this.#most))));
+    else if (ring.isFull && ring.size < this.#most) this.#rings.set(tenant, (ring = ring.grown(Math.min(2 * ring.size, this.#most))));
+    ring.add(run);
+  }
+
+  /** An ended run. Looks at all of them: this is for people, not for the hot path. */
+  get(id: string): KnownRun | undefined {
+    if (!/^[0-9a-f]{32}$/.test(id)) return undefined;
+    for (const ring of this.#rings.values()) {
+      const known = ring.get(id);
+      if (known !== undefined) return known;
+    }
+    return undefined;
+  }
+
+  /** When a tenant goes. */
+  forget(tenant: string): void {
+    this.#rings.delete(tenant);
+  }
+}
+
+class Ring {
+  readonly size: number;
   readonly #ids: Buffer;
   readonly #numbers: Float64Array;
   readonly #tasks: (Task | undefined)[];
@@ -26,8 +63,8 @@ export class EndedRuns {
   #next = 0;
   #count = 0;
 
-  constructor(size: number = ENDED_RUNS) {
-    this.#size = size;
+  constructor(size: number) {
+    this.size = size;
     this.#ids = Buffer.alloc(size * ID_BYTES);
     this.#numbers = new Float64Array(size * NUMBERS);
     this.#tasks = Array.from({ length: size });
@@ -36,11 +73,31 @@ export class EndedRuns {
     this.#callers = Array.from({ length: size });
   }
 
-  /** Remembers a settled run in place of the oldest. */
+  /** The next run would take the place of the oldest. */
+  get isFull(): boolean {
+    return this.#count === this.size;
+  }
+
+  /** A larger one with the same runs. Only while none has been replaced: what is in it is in order then. */
+  grown(size: number): Ring {
+    const ring = new Ring(size);
+    this.#ids.copy(ring.#ids);
+    ring.#numbers.set(this.#numbers);
+    for (let at = 0; at < this.size; at++) {
+      ring.#tasks[at] = this.#tasks[at];
+      ring.#outcomes[at] = this.#outcomes[at];
+      ring.#rungs[at] = this.#rungs[at];
+      ring.#callers[at] = this.#callers[at];
+    }
+    ring.#next = this.size;
+    ring.#count = this.size;
+    return ring;
+  }
+
   add(run: Run): void {
     const at = this.#next;
-    this.#next = at + 1 === this.#size ? 0 : at + 1;
-    this.#count = Math.min(this.#count + 1, this.#size);
+    this.#next = at + 1 === this.size ? 0 : at + 1;
+    this.#count = Math.min(this.#count + 1, this.size);
     this.#ids.write(run.id, at * ID_BYTES, ID_BYTES, "latin1");
     const settled = run.settledAt ?? run.admittedAt;
     const granted = run.grantedAt ?? settled;
@@ -59,14 +116,11 @@ export class EndedRuns {
     this.#callers[at] = run.caller;
   }
 
-  /** An ended run. Looks at all of them: this is for people, not for the hot path. */
   get(id: string): KnownRun | undefined {
-    if (!/^[0-9a-f]{32}$/.test(id)) return undefined;
     for (let back = 1; back <= this.#count; back++) {
-      const at = (this.#next - back + this.#size) % this.#size;
-      if (this.#ids.toString("latin1", at * ID_BYTES, (at + 1) * ID_BYTES) === id) {
-        return { record: this.#record(id, at), task: this.#tasks[at] as Task, caller: this.#callers[at] as Caller };
-      }
+      const at = (this.#next - back + this.size) % this.size;
+      if (this.#ids.toString("latin1", at * ID_BYTES, (at + 1) * ID_BYTES) !== id) continue;
+      return { record: this.#record(id, at), task: this.#tasks[at] as Task, caller: this.#callers[at] as Caller };
     }
     return undefined;
   }

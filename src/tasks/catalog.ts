@@ -66,18 +66,21 @@ interface TaskRow {
 const TASKS = table<TaskRow>("tasks");
 const VERSIONS = table<VersionRecord>("versions");
 const ALIASES = table<AliasRecord>("aliases");
-const META = table<number>("tasks-meta");
-const REVISION = "revision";
+/** By tenant: the last revision that was given to something of it. */
+const REVISIONS = table<number>("tasks-revisions");
 
 export class Catalog {
   readonly #wall: () => number;
   readonly #tenants = new Map<string, Map<string, StoredTask>>();
-  /** One counter for all tasks, so that a task of the same name later has no revision that one had before. */
-  #revision: number;
+  /**
+   * One counter for all tasks of a tenant, so that a task of the same name later has no revision that one had before.
+   * Not one for all tenants: everybody would see in it how busy the others are.
+   */
+  readonly #revisions: Map<string, number>;
 
   constructor(store: StateStore, wall: () => number) {
     this.#wall = wall;
-    this.#revision = store.get(META, REVISION) ?? 0;
+    this.#revisions = new Map(store.list(REVISIONS).map(({ key, value }) => [key, value]));
     for (const { key, value } of store.list(TASKS)) {
       const [tenant, name] = key.split("/") as [string, string];
       const below = { prefix: `${key}/` };
@@ -123,10 +126,10 @@ export class Catalog {
   /** A change of one task, which is made by it when there is none of that name. */
   edit(tenant: string, name: string, edit: TaskEdit): Plan<StoredTask> & { readonly task: StoredTask } {
     const now = new Date(this.#wall()).toISOString();
-    const revision = ++this.#revision;
+    const revision = this.#nextRevision(tenant);
     const before = this.get(tenant, name) ?? empty(tenant, name, now);
     const key = taskKey(tenant, name);
-    const changes: Change[] = [put(META, REVISION, revision)];
+    const changes: Change[] = [put(REVISIONS, tenant, revision)];
     const versions = new Map(before.versions);
     const aliases = new Map(before.aliases);
     let { lastVersion } = before;
@@ -170,7 +173,7 @@ export class Catalog {
         remove(TASKS, key),
         ...[...task.versions.values()].map(({ number }) => remove(VERSIONS, versionKey(key, number))),
         ...[...task.aliases.keys()].map((alias) => remove(ALIASES, `${key}/${alias}`)),
-        put(META, REVISION, ++this.#revision),
+        put(REVISIONS, task.tenant, this.#nextRevision(task.tenant)),
       ],
       apply: () => {
         const tasks = this.#tenants.get(task.tenant);
@@ -178,6 +181,12 @@ export class Catalog {
         if (tasks?.size === 0) this.#tenants.delete(task.tenant);
       },
     };
+  }
+
+  #nextRevision(tenant: string): number {
+    const revision = (this.#revisions.get(tenant) ?? 0) + 1;
+    this.#revisions.set(tenant, revision);
+    return revision;
   }
 
   #show(task: StoredTask): void {

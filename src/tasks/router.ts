@@ -1,8 +1,8 @@
 /**
  * Which version answers a host and a path.
  *
- * A host that the operator granted leads to its tenant alone. Every other host is shared: there the default tenant
- * has `/…` and each other tenant `/~<tenant>/…`; the longest route wins within one tenant, and no tenant's routes are
+ * A host that the operator granted leads to its tenant alone. Every other host, or those that the operator names, are
+ * shared: there the default tenant has `/…` and each other tenant `/~<tenant>/…`; the longest route wins within one tenant, and no tenant's routes are
  * ever compared with another's. Nothing is decoded, and what a guest sees is the path as it came.
  */
 import { ProblemError } from "../base/problem.js";
@@ -51,12 +51,21 @@ const NOBODY: TenantRoutes = { live: new Map(), hosts: [], tables: { shared: new
 export class Router {
   readonly #tenants = new Map<string, TenantRoutes>();
   readonly #ofHost = new Map<string, RouteTable<Target>>();
+  /** The hosts that are shared; undefined: all that are nobody's. */
+  readonly #shared: ReadonlySet<string> | undefined;
+
+  /** `shared`: on every host that is neither one of these nor a tenant's, there is nothing. */
+  constructor(shared?: readonly string[]) {
+    this.#shared = shared && new Set(shared.map((host) => normalHost(host)));
+  }
 
   /** Of a `Host` field or authority, and a path without query. */
   match(authority: string, path: string): Target | undefined {
-    if (this.#ofHost.size > 0) {
-      const table = this.#ofHost.get(hostOf(authority));
+    if (this.#ofHost.size > 0 || this.#shared !== undefined) {
+      const host = hostOf(authority);
+      const table = this.#ofHost.get(host);
       if (table !== undefined) return table.match(path);
+      if (this.#shared?.has(host) === false) return undefined;
     }
     if (path.charCodeAt(1) !== TILDE) return this.#tenants.get(DEFAULT_TENANT)?.tables.shared.match(path);
     const end = path.indexOf("/", 2);

@@ -4,7 +4,7 @@
  * An entry is committed together with what it tells of, so there is neither without the other. Entries are only ever
  * added; nothing here changes or removes one, and all are kept.
  */
-import { put, table, type Change, type Plan, type StateStore } from "../state/store.js";
+import { put, table, type Plan, type StateStore } from "../state/store.js";
 import type { HighWaterClock } from "./high-water.js";
 import { invalid } from "./refusals.js";
 import type { AuditEntry } from "./tenant.js";
@@ -24,8 +24,11 @@ export interface AuditQuery {
 
 /** By sequence, padded to be in order. */
 const AUDIT = table<AuditEntry>("audit");
-/** `tenant/sequence`, for the entries that are about a tenant. */
-const BY_TENANT = table<true>("audit-tenants");
+/**
+ * `tenant/number` to sequence, for the entries that are about a tenant. A tenant is shown the numbers, which count its
+ * own entries alone: in the sequence it would see how busy the others are.
+ */
+const BY_TENANT = table<number>("audit-tenants");
 
 /** As many as 2^53 needs. */
 const DIGITS = 16;
@@ -33,13 +36,14 @@ const CURSOR = /^\d{1,16}$/;
 
 /** The text of a key, wherever it stands. */
 const KEY_TEXT = /pl_[A-Za-z0-9_-]{43}/g;
-/** All that an entry about a secret may hold of it. */
-const OF_SECRETS = new Set(["name", "updatedAt", "revision"]);
+/** All that an entry about a secret may hold of it. Not its revision, which counts the changes of all tenants' secrets. */
+const OF_SECRETS = new Set(["name", "updatedAt"]);
 
 export class Audit {
   readonly #store: StateStore;
   readonly #clock: HighWaterClock;
   #sequence: number;
+  readonly #numbers = new Map<string, number>();
 
   constructor(store: StateStore, clock: HighWaterClock) {
     this.#store = store;
@@ -64,7 +68,18 @@ export class Audit {
       before: shown(input.before),
       after: shown(input.after),
     };
-    return { changes: [...changesOf(entry), ...this.#clock.changes()], entry, apply: () => entry };
+    const changes = [put(AUDIT, digits(sequence), entry)];
+    if (entry.tenant !== undefined) changes.push(put(BY_TENANT, `${entry.tenant}/${digits(this.#nextNumber(entry.tenant))}`, sequence));
+    return { changes: [...changes, ...this.#clock.changes()], entry, apply: () => entry };
+  }
+
+  #nextNumber(tenant: string): number {
+    const prefix = `${tenant}/`;
+    const last =
+      this.#numbers.get(tenant) ??
+      Number(this.#store.list(BY_TENANT, { prefix, reverse: true, limit: 1 })[0]?.key.slice(prefix.length) ?? 0);
+    this.#numbers.set(tenant, last + 1);
+    return last + 1;
   }
 
   /** The newest first. Throws `request/invalid` for a cursor that no page gave. */
@@ -84,16 +99,13 @@ export class Audit {
     const after = cursor === undefined ? {} : { after: prefix + cursor.padStart(DIGITS, "0") };
     const range = { prefix, reverse: true, limit, ...after };
     if (tenant === undefined) return this.#store.list(AUDIT, range).map(({ value }) => value);
-    const keys = this.#store.list(BY_TENANT, range).map(({ key }) => key.slice(prefix.length));
-    return keys.map((key) => this.#store.get(AUDIT, key) as AuditEntry);
+    const numbered = (key: string, entry: AuditEntry): AuditEntry => ({ ...entry, sequence: Number(key.slice(prefix.length)) });
+    return this.#store.list(BY_TENANT, range).map(({ key, value }) => numbered(key, this.#store.get(AUDIT, digits(value)) as AuditEntry));
   }
 }
 
-function changesOf(entry: AuditEntry): Change[] {
-  const key = String(entry.sequence).padStart(DIGITS, "0");
-  const changes = [put(AUDIT, key, entry)];
-  if (entry.tenant !== undefined) changes.push(put(BY_TENANT, `${entry.tenant}/${key}`, true));
-  return changes;
+function digits(number: number): string {
+  return String(number).padStart(DIGITS, "0");
 }
 
 /** A copy as plain data, without key texts, whatever whoever appends believed it to be. */

@@ -5,7 +5,7 @@
  * that a sealed value moved to another name does not open. Everything is opened at the start: a wrong key is found
  * then, and not by a request. Values leave by `reveal` alone; private fields keep them out of JSON and of `inspect`.
  */
-import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
+import { createCipheriv, createDecipheriv, createHmac, randomBytes } from "node:crypto";
 import { UserError } from "../base/errors.js";
 import { put, remove, table, type Change, type Plan, type StateStore } from "../state/store.js";
 import { Mask } from "./mask.js";
@@ -145,6 +145,11 @@ export class Secrets {
         return names.length;
       },
     };
+  }
+
+  /** A key for something else of this node; the same as long as the key file is. */
+  derived(purpose: string): Uint8Array {
+    return createHmac("sha256", this.#key).update(purpose).digest();
   }
 
   /** The text without values of this tenant's secrets; the same string when there are none in it. See mask.ts. */

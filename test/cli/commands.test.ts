@@ -359,7 +359,7 @@ describe("stores", () => {
     const node = await fakeNode({ [`PUT ${entry}`]: { status: 204, headers: { etag: '"13"' } } }, "acme");
     const options = { env: node.env, cwd: tempDir(cwd ?? {}), ...(input === undefined ? {} : { input }) };
     const ran = await cli(["stores", "put", "default", "users/ada l", ...args, "--new"], options);
-    expect(ran).toEqual({ exit: 0, stdout: "", stderr: "put 5B as users/ada l into default, revision 13\n" });
+    expect(ran).toEqual({ exit: 0, stdout: "", stderr: "put 5B as users/ada l into default\n" });
     expect(node.asked.at(-1)).toMatchObject({ body: Buffer.from("hallo"), headers: { "if-none-match": "*" } });
   });
 

@@ -33,6 +33,7 @@ describe("what flags and file mean together", () => {
       sync: "group",
       uploadBytes: 100 * 2 ** 20,
       insecureAdmin: false,
+      hosts: undefined,
     });
   });
 
@@ -45,10 +46,11 @@ describe("what flags and file mean together", () => {
       threads: 2,
       drainMs: 1500,
     });
-    expect(config({ kv: { sync: "always" }, upload: "5MiB", insecureAdmin: true })).toMatchObject({
+    expect(config({ kv: { sync: "always" }, upload: "5MiB", insecureAdmin: true, hosts: ["edge.example"] })).toMatchObject({
       sync: "always",
       uploadBytes: 5 * 2 ** 20,
       insecureAdmin: true,
+      hosts: ["edge.example"],
     });
   });
 

@@ -24,6 +24,7 @@ describe("a configuration", () => {
       data: "/var/lib/pilotlight",
       log: "warn",
       insecureAdmin: true,
+      hosts: ["edge.example", "[::1]"],
       upload: "5MiB",
       kv: { sync: "always" },
       node: { instances: 20_000, threads: 8, drain: "10s" },
@@ -39,6 +40,7 @@ describe("a configuration", () => {
       data: "",
       log: "loud",
       node: { instances: 0, threads: 1.5, drain: 3, workers: 2 },
+      hosts: ["a.example", "b.example:80"],
       upload: "much",
       kv: { sync: "never" },
       adr: "127.0.0.1:1",
@@ -49,6 +51,7 @@ describe("a configuration", () => {
         addr: expected HOST:PORT, such as "127.0.0.1:8700"
         admin: ports go up to 65535
         data: Too small: expected string to have >=1 characters
+        hosts[1]: expected a host such as "edge.example.com", without port
         upload: expected a size such as "64MiB", "1.5GB" or "512B"
         kv.sync: expected "group" (an answered write survives the process) or "always" (power loss too)
         log: expected one of trace, debug, info, warn, error, fatal, silent

@@ -59,6 +59,19 @@ describe("the runs that have ended", () => {
     for (const id of [...ids.slice(5, 8), ...ids.slice(-3)]) expect(runs.get(id)?.record.id).toBe(id);
   });
 
+  it("are each tenant's own: how many others run changes nothing, and they go with their tenant", () => {
+    const runs = new EndedRuns(100);
+    const mine = ended();
+    runs.add(mine);
+    const others = Object.assign(ended(), { task: { ...task, tenant: "globex" } });
+    const ids = Array.from({ length: 250 }, newRunId);
+    for (const id of ids) runs.add(Object.assign(others, { id }));
+    expect(runs.get(mine.id)?.record.id).toBe(mine.id);
+    expect(ids.map((id) => runs.get(id) !== undefined)).toEqual(ids.map((_, at) => at >= 150));
+    runs.forget("globex");
+    expect([runs.get(ids.at(-1) as string), runs.get(mine.id)?.task]).toEqual([undefined, task]);
+  });
+
   it("keep nothing of a run alive: not its request, not its listener", () => {
     const runs = new EndedRuns();
     const run = ended();

@@ -81,6 +81,19 @@ describe("a host that is a tenant's", () => {
   });
 });
 
+describe("shared hosts that are named", () => {
+  it("have the shared paths, and a host of nobody has nothing, as a tenant's has nothing of others", () => {
+    const router = new Router(["edge.example", "[0:0::1]"]);
+    router.planHosts("globex", ["globex.example"])();
+    router.plan("acme", [live("acme", "a", ["/*"])])();
+    router.plan("default", [live("default", "d", ["/*"])])();
+    expect([at(router, "edge.example:80", "/~acme/x"), at(router, "[::1]", "/x")]).toEqual(["acme/a", "default/d"]);
+    for (const host of ["globex.example", "nobody.example", ""]) {
+      expect([at(router, host, "/~acme/x"), at(router, host, "/x")], host).toEqual([undefined, undefined]);
+    }
+  });
+});
+
 describe("a change of routes", () => {
   it("happens at once when its function is called, and not before", () => {
     const router = routerOf([live("acme", "a", ["/old"])]);

@@ -130,8 +130,8 @@ describe("reading it", () => {
       await append(state, audit, 1, { tenant: "acme-2" });
       await append(state, audit, 1, { tenant: undefined });
     }
-    expect(pages(audit, { tenant: "acme", limit: 2 })).toEqual([[7, 4], [1]]);
-    expect(pages(audit, { tenant: "acme-2" })).toEqual([[8, 5, 2]]);
+    expect(pages(audit, { tenant: "acme", limit: 2 })).toEqual([[3, 2], [1]]);
+    expect(pages(audit, { tenant: "acme-2" })).toEqual([[3, 2, 1]]);
     expect(pages(audit, { tenant: "acm" })).toEqual([[]]);
     expect(pages(audit, {})).toEqual([[9, 8, 7, 6, 5, 4, 3, 2, 1]]);
   });
@@ -164,7 +164,7 @@ describe("what never gets into it", () => {
     const audit = auditOf(state);
     await state.run(audit.append(deed({ action: "secret.put", subject: "secret TOKEN", before: "hunter2", after: secret })));
     const { before, after } = audit.list({}).items[0] as { before: unknown; after: unknown };
-    expect([before, after]).toEqual([undefined, { name: "TOKEN", revision: 3, updatedAt: "2030-01-01T12:00:00.000Z" }]);
+    expect([before, after]).toEqual([undefined, { name: "TOKEN", updatedAt: "2030-01-01T12:00:00.000Z" }]);
     expect(stored(state.store, "audit", "audit-tenants")).not.toContain("hunter2");
   });
 

@@ -83,7 +83,7 @@ function putCommand(terminal: Terminal): Command {
     const value = await valueOf(terminal, text, flags.file);
     const revision = await client.putEntry(await tenant(), store, key, value, condition);
     if (flags.json === true) return printJson(terminal, { key, revision, bytes: value.length });
-    remark(terminal, `put ${size(value.length)} as ${key} into ${store}, revision ${revision}`);
+    remark(terminal, `put ${size(value.length)} as ${key} into ${store}`);
   });
 }
 

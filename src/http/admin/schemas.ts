@@ -222,7 +222,8 @@ export const secret = z.object({ name: z.string(), updatedAt: instant, usedBy: s
 
 export const store = z.object({ name: z.string(), keys: z.number().int(), bytes: z.number().int() }).openapi("Store");
 export const bytes = z.string().openapi({ format: "binary" });
-export const entry = z.object({ key: z.string(), revision, bytes: z.number().int() }).openapi("Entry");
+const opaque = z.number().int().openapi({ description: "Another one after each change, not a count; the ETag is made of it" });
+export const entry = z.object({ key: z.string(), revision: opaque, bytes: z.number().int() }).openapi("Entry");
 
 export const auditEntry = z
   .object({
