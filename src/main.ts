@@ -1,5 +1,5 @@
 /** The process: starts a runtime, listens, says where, and drains on SIGINT and SIGTERM. */
-import { basename, extname } from "node:path";
+import { basename, extname, relative } from "node:path";
 import { UserError } from "./base/errors.js";
 import type { Address, NodeConfig } from "./config/resolve.js";
 import { ListenError, type Front, type Listening } from "./http/front.js";
@@ -48,7 +48,7 @@ export async function serveNode(config: NodeConfig, started: (node: StartedNode)
     // Before the address is out: whoever waits for it may send a signal at once.
     const drained = drainOnSignal(runtime, config.drainMs);
     process.stderr.write(`data plane ${data.url}\nadmin plane ${admin.url}\n`);
-    if (key.path !== undefined) process.stderr.write(`admin key in ${key.path}\n`);
+    if (key.path !== undefined) process.stderr.write(`admin key in ${fromHere(key.path)}\n`);
     started({ adminUrl: admin.url, data: config.data, key: key.text });
     return await drained;
   } catch (error) {
@@ -65,6 +65,12 @@ function openRuntime(config: NodeConfig): Runtime {
     if (error instanceof StateError) throw new UserError(error.message, { cause: error });
     throw error;
   }
+}
+
+/** A path as it is shortest to type. */
+function fromHere(path: string): string {
+  const way = relative(process.cwd(), path);
+  return way.startsWith("..") ? path : way;
 }
 
 /** True when nobody but this machine can reach the address. */

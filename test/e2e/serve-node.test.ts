@@ -37,7 +37,7 @@ it("build makes a component of a JavaScript file, and what that says of its run 
 
 describe("a node", () => {
   it("says in its first two lines on stderr where it listens", () => {
-    expect(node.program.stderr).toMatch(/^data plane \S+\nadmin plane \S+\nadmin key in \S+\/state\/admin\.key\n$/);
+    expect(node.program.stderr).toMatch(/^data plane \S+\nadmin plane \S+\nadmin key in state\/admin\.key\n$/);
     expect(node.program.stderr.split("\n").slice(0, 2)).toEqual([`data plane ${node.origin}/`, `admin plane ${admin}/`]);
   });
 
