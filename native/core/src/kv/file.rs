@@ -100,12 +100,15 @@ fn open_env(path: &Path, settings: &Settings, temporary: bool) -> Result<(Env<Wi
     let length = fs::metadata(&data).map_or(0, |data| data.len());
     let mut options = EnvOpenOptions::new();
     options.map_size(settings.map_for(length)).max_readers(READERS).max_dbs(Tables::COUNT);
-    // Sound: the one other user of the file would be another process, and that is locked out. Without NO_SYNC every
-    // commit waits for the disk; with it the writes are the system's at once, so that a killed process loses none.
+    // Sound: the one other user of the file would be another process, and that is locked out. With NO_META_SYNC a commit's
+    // pages are on the disk before the page that makes them current is written, so that a power cut may undo the last
+    // commits but never leaves half of one; the writer's second thread has that page follow soon.
     let env = unsafe {
         let mut flags = EnvFlags::NO_READ_AHEAD;
-        if temporary || settings.sync == Sync::Group {
+        if temporary {
             flags |= EnvFlags::NO_SYNC;
+        } else if settings.sync == Sync::Group {
+            flags |= EnvFlags::NO_META_SYNC;
         }
         options.flags(flags);
         options.open(path)
