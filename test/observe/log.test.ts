@@ -141,7 +141,9 @@ describe("a line of a guest", () => {
     const captured = new Captured();
     const run = ended({ kind: "ok", exit: 0 });
     logGuestLine(captured.log, guestLine({}), run);
-    expect(captured.lines()).toEqual([{ level: "info", msg: "guest", run: run.id, task: "thumbs", origin: "stdout", text: "hello" }]);
+    expect(captured.lines()).toEqual([
+      { level: "info", msg: "guest", tenant: "default", run: run.id, task: "thumbs", origin: "stdout", text: "hello" },
+    ]);
   });
 
   it("of nobody's in particular has no run", () => {

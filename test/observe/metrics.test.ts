@@ -134,7 +134,7 @@ describe("the metrics", () => {
     made.settled(ended("a", { kind: "ok", exit: 0 }, { rung: "own/ready" }));
     const all = await samples(made);
     expect(all.filter(({ name }) => name === "faas_coldstarts_total")).toEqual([
-      { name: "faas_coldstarts_total", labels: { task: "a", rung: "own/linked" }, value: 1 },
+      { name: "faas_coldstarts_total", labels: { tenant: "default", task: "a", rung: "own/linked" }, value: 1 },
     ]);
     expect(valueOf(all, "faas_init_duration_seconds_count", { rung: "own/linked" })).toBe(1);
     expect(valueOf(all, "faas_init_duration_seconds_sum", { rung: "own/linked" })).toBeCloseTo(0.002);
