@@ -13,7 +13,7 @@ import { announceNode } from "./nodes-file.js";
 import { remark } from "./output.js";
 import type { Terminal } from "./terminal.js";
 import { userCache } from "./user-cache.js";
-import { version } from "./version.js";
+import { VERSION } from "../base/version.js";
 
 interface FileFlags {
   readonly data?: string;
@@ -32,7 +32,7 @@ type ServeFlags = FileFlags & NodeFlags & { readonly log?: LogLevel };
 /** Builds the command tree. `status.code` is what the process ends with. */
 export function createProgram(status: { code: number }, terminal: Terminal): Command {
   const program = newCommand(terminal, ROOT, "Runs WebAssembly components as functions: a clean instance for every request.")
-    .version(version())
+    .version(VERSION)
     .addCommand(serveCommand(status, terminal))
     .addCommand(runCommand(status, terminal));
   for (const command of clientCommands(terminal)) program.addCommand(command);

@@ -1,5 +1,0 @@
-import { VERSION } from "../base/version.js";
-
-export function version(): string {
-  return VERSION;
-}
