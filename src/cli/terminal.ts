@@ -5,6 +5,7 @@
  */
 import type { Readable } from "node:stream";
 import { StringDecoder } from "node:string_decoder";
+import { isatty } from "node:tty";
 
 export interface Sink {
   /** True where a person watches: colours and progress are for them alone. */
@@ -31,15 +32,22 @@ export class Interrupted extends Error {
   override readonly name = "Interrupted";
 }
 
-/** The process's own. A second Ctrl-C ends it at once. */
+/**
+ * The process's own. A second Ctrl-C ends it at once.
+ *
+ * Node's streams are made when somebody uses them and not before: making them changes the descriptors for whoever else has
+ * them (a read that would wait says so instead), and a guest of `pilotlight run` has this process's own.
+ */
 export function processTerminal(): Terminal {
   let controller: AbortController | undefined;
   return {
     cwd: process.cwd(),
     env: process.env,
-    stdout: sink(process.stdout),
-    stderr: sink(process.stderr),
-    stdin: process.stdin,
+    stdout: sink(1, () => process.stdout),
+    stderr: sink(2, () => process.stderr),
+    get stdin() {
+      return process.stdin;
+    },
     interruption() {
       if (controller === undefined) {
         const made = (controller = new AbortController());
@@ -59,8 +67,8 @@ function onBrokenPipe(error: NodeJS.ErrnoException): void {
   process.exit(error.code === "EPIPE" ? 0 : 1);
 }
 
-function sink(stream: NodeJS.WriteStream): Sink {
-  return { isTTY: stream.isTTY, write: (chunk) => void stream.write(chunk) };
+function sink(descriptor: number, stream: () => NodeJS.WriteStream): Sink {
+  return { isTTY: isatty(descriptor), write: (chunk) => void stream().write(chunk) };
 }
 
 /** Everything on stdin, as bytes. */
