@@ -4,6 +4,8 @@
  * What they print is kept, at most its end, for the message when something goes wrong.
  */
 import { spawn, type ChildProcess, type StdioOptions } from "node:child_process";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { BenchError } from "./bench-error.js";
@@ -52,7 +54,9 @@ export async function startServer(server: ServerCommand): Promise<RunningServer>
     "pipe",
     ...(server.control === true ? (["pipe"] as const) : []),
   ];
-  const child = spawn(command, args, { cwd: ROOT, stdio });
+  // A node writes itself into its user's list of nodes; what is measured is none of the user's.
+  const env = { ...process.env, XDG_CONFIG_HOME: join(tmpdir(), "pilotlight-bench") };
+  const child = spawn(command, args, { cwd: ROOT, stdio, env });
   running.add(child);
   let ended: string | undefined;
   let output = "";
