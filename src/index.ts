@@ -17,7 +17,8 @@ export { ComponentError, type Provided, type ScriptImports } from "./imports/imp
 export { CallError } from "./invoke/call.js";
 export type { RunRecord } from "./invoke/run.js";
 export type { ManifestInput } from "./tasks/manifest.js";
-export type { DeployedTask, Deployment, RuntimeOptions, RuntimeStats } from "./runtime.js";
+export type { DeployedTask, Deployment } from "./deployment.js";
+export type { RuntimeOptions, RuntimeStats } from "./runtime.js";
 export type { Runtime } from "./runtime.js";
 
 /** Starts a runtime. Rejects with an error that names what is wrong when the addon or the data folder cannot be used. */

@@ -4,7 +4,6 @@ import { availableParallelism } from "node:os";
 import type { DestinationStream, Logger } from "pino";
 import { systemClock, systemWallClock } from "./base/clock.js";
 import { UserError, messageOf } from "./base/errors.js";
-import { ProblemError } from "./base/problem.js";
 import { VERSION } from "./base/version.js";
 import { DEFAULT_INSTANCES } from "./config/resolve.js";
 import type { Control } from "./control/control.js";
@@ -16,6 +15,7 @@ import { canonical } from "./control/checks.js";
 import type { EngineStats, Engine, GuestLine } from "./engine/engine.js";
 import { startEngine } from "./engine/native.js";
 import type { ComponentInfo } from "./engine/program.js";
+import { described, told, type DeployedTask, type Deployment } from "./deployment.js";
 import { openHome, type Home } from "./home.js";
 import { fetchFront, type Fetch } from "./http/fetch-front.js";
 import type { Front } from "./http/front.js";
@@ -23,7 +23,7 @@ import { nodeFront } from "./http/node-front.js";
 import { adminPlane, dataPlane, type HealthPort } from "./http/planes.js";
 import { withImports } from "./imports/engine.js";
 import { readImports, type ScriptImports } from "./imports/imports.js";
-import { execute } from "./invoke/call.js";
+import { execute, toJson } from "./invoke/call.js";
 import { Executor } from "./invoke/executor.js";
 import { createInvoke } from "./invoke/pipeline.js";
 import type { KnownRun, Run, RunRecord } from "./invoke/run.js";
@@ -34,9 +34,8 @@ import { Metrics } from "./observe/metrics.js";
 import { Pool, type PoolCounts } from "./pool/pool.js";
 import { put, table } from "./state/store.js";
 import { Catalog } from "./tasks/catalog.js";
-import { MAX_HEADERS, readManifest, type ManifestInput } from "./tasks/manifest.js";
-import { Router, patternsOf } from "./tasks/router.js";
-import type { OwnGrants } from "./tasks/spec.js";
+import { MAX_HEADERS, readManifest } from "./tasks/manifest.js";
+import { Router } from "./tasks/router.js";
 import type { Task } from "./tasks/task.js";
 import { mayDebug } from "./tenants/access.js";
 import { Audit } from "./tenants/audit.js";
@@ -75,24 +74,6 @@ export interface RuntimeOptions {
   readonly hosts?: readonly string[] | undefined;
   /** Milliseconds since 1970; for tests. */
   readonly wall?: () => number;
-}
-
-/** What `deploy` takes: a manifest, and the component's bytes. */
-export interface Deployment {
-  readonly manifest: Omit<ManifestInput, "component"> & { readonly component?: string };
-  readonly component: Uint8Array;
-  /** Names the component in messages. */
-  readonly source?: string;
-  /** Grants of the user's own machine; not for code of others. */
-  readonly own?: Partial<OwnGrants>;
-}
-
-export interface DeployedTask {
-  readonly name: string;
-  readonly version: string;
-  readonly routes: readonly string[];
-  /** Undefined for a task that was deployed before the last start and has had no run since. */
-  readonly component: ComponentInfo | undefined;
 }
 
 export interface RuntimeStats {
@@ -477,34 +458,6 @@ export class Runtime implements AsyncDisposable {
   }
 }
 
-/** Problems for people: the same words, as the embedding program or the command line says them. */
-async function told<T>(where: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (!(error instanceof ProblemError)) throw error;
-    const { errors } = error.problem;
-    if (errors === undefined) throw new UserError(error.message, { cause: error });
-    const lines = errors.map(({ field, message }) => `  ${field.replace(/^manifest\./, "")}: ${message}`);
-    throw new UserError(`${where} is not a valid manifest:\n${lines.join("\n")}`, { cause: error });
-  }
-}
-
 function isLoopback(peer: string): boolean {
   return peer === "127.0.0.1" || peer === "::1" || peer.startsWith("127.") || peer.startsWith("::ffff:127.");
-}
-
-function described(task: Task): DeployedTask {
-  const { label, info } = task.version;
-  return { name: task.name, version: label, routes: patternsOf(task), component: info };
-}
-
-/** JSON with bigints as decimal strings and bytes as base64, which is how the engine reads them. */
-function toJson(value: unknown): string {
-  return JSON.stringify(value, function (this: Record<string, unknown>, key, part: unknown) {
-    // The holder has the value as it was; `part` has been through the value's own `toJSON`, which a Buffer has.
-    const original = this[key];
-    if (original instanceof Uint8Array) return Buffer.from(original.buffer, original.byteOffset, original.byteLength).toString("base64");
-    return typeof part === "bigint" ? part.toString() : part;
-  });
 }

@@ -55,3 +55,13 @@ export function execute(
     );
   });
 }
+
+/** JSON with bigints as decimal strings and bytes as base64, which is how the engine reads them. */
+export function toJson(value: unknown): string {
+  return JSON.stringify(value, function (this: Record<string, unknown>, key, part: unknown) {
+    // The holder has the value as it was; `part` has been through the value's own `toJSON`, which a Buffer has.
+    const original = this[key];
+    if (original instanceof Uint8Array) return Buffer.from(original.buffer, original.byteOffset, original.byteLength).toString("base64");
+    return typeof part === "bigint" ? part.toString() : part;
+  });
+}

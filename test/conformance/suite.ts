@@ -7,7 +7,8 @@
 import { createHash, randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, it } from "vitest";
-import type { Deployment, Runtime } from "../../src/runtime.js";
+import type { Deployment } from "../../src/deployment.js";
+import type { Runtime } from "../../src/runtime.js";
 import { guestPath, type Wasi } from "../support/guests.js";
 import type { LogCapture } from "../support/log.js";
 import { problemOf, runOf } from "../support/runtime.js";

@@ -1,7 +1,7 @@
 /** The committed guests, as bytes, as files and as deployments. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Deployment } from "../../src/runtime.js";
+import type { Deployment } from "../../src/deployment.js";
 import { ROOT } from "./files.js";
 
 /** The versions of WASI that most guests come in. */

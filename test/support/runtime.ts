@@ -1,6 +1,7 @@
 /** A runtime with its Node front on a free port, as `pilotlight serve` has one; it ends with the test, and leaves nothing behind. */
 import { expect } from "vitest";
-import { Runtime, type Deployment, type RuntimeOptions } from "../../src/runtime.js";
+import type { Deployment } from "../../src/deployment.js";
+import { Runtime, type RuntimeOptions } from "../../src/runtime.js";
 import { atEnd } from "./cleanup.js";
 import { LogCapture } from "./log.js";
 import { until } from "./until.js";

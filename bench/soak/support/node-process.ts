@@ -5,7 +5,8 @@
  * asked, and ends when told. One runtime for each entry, so that guests of both versions can have the same paths.
  */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
-import { Runtime, type Deployment, type RuntimeStats } from "../../../src/runtime.js";
+import type { Deployment } from "../../../src/deployment.js";
+import { Runtime, type RuntimeStats } from "../../../src/runtime.js";
 import { collectGarbage } from "../../support/memory.js";
 import { guestFile } from "../../support/paths.js";
 
