@@ -34,6 +34,8 @@ Reflect.set(EndedRuns.prototype, "add", function (this: EndedRuns, run: Run): vo
 });
 
 function note(run: Run): void {
+  // The client leaves at the end of a burst, whatever is on its way then.
+  if (run.outcome?.kind === "cancelled") return;
   if (run.outcome?.kind !== "ok" || run.grantedAt === undefined) throw new Error(`a run ended as ${JSON.stringify(run.outcome)}`);
   waits[ended++] = run.grantedAt - run.admittedAt + run.usage.waitNanoseconds / 1e6;
   if (run.rung === "own/ready") found++;
