@@ -462,7 +462,11 @@ impl Task {
 
     /// Sends what guests have written; true when anything went out, which the guest's side may be waiting for.
     fn flush(&mut self) -> bool {
-        self.actives.iter_mut().fold(false, |sent, active| active.flush() || sent)
+        let mut sent = false;
+        for active in &mut self.actives {
+            sent |= active.flush();
+        }
+        sent
     }
 
     /// Wakes the task at the next deadline. Most runs end before they need a timer at all.

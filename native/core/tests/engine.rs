@@ -237,7 +237,8 @@ fn whatever_a_guest_does_ends_with_the_right_blame() {
     for guest in ["behave-p2", "behave-p3"] {
         let mut owner = Owner::start();
         let program = owner.program(guest);
-        let expected: [(&str, fn(&Outcome) -> bool); 6] = [
+        type Expected = (&'static str, fn(&Outcome) -> bool);
+        let expected: [Expected; 6] = [
             ("/trap", |outcome| matches!(outcome, Outcome::Trap { .. })),
             ("/loop", |outcome| matches!(outcome, Outcome::Limit { limit: Limit::Cpu, .. })),
             ("/memory", |outcome| matches!(outcome, Outcome::Limit { limit: Limit::Memory, allowed: 16_777_216, .. })),

@@ -86,6 +86,9 @@ pub struct Found {
     pub revision: u64,
 }
 
+/// What a look at a key that may not be there finds: its revision, and the value where there is one.
+pub type Looked = (u64, Option<Vec<u8>>);
+
 /// A key in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
@@ -225,7 +228,7 @@ impl Kv {
 
     /// Values of several keys as of one moment, in order: revision, and the value where there is one. Refuses when they
     /// are more than `limit` bytes in all.
-    pub fn look_many(&self, place: &Place, keys: &[String], limit: u64) -> Result<Vec<(u64, Option<Vec<u8>>)>, KvError> {
+    pub fn look_many(&self, place: &Place, keys: &[String], limit: u64) -> Result<Vec<Looked>, KvError> {
         keys.iter().try_for_each(|key| check_key(key))?;
         self.reading(|tables, txn| {
             let floor = tables.floor(txn, place)?;
