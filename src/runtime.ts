@@ -213,7 +213,7 @@ export class Runtime implements AsyncDisposable {
     if (home.durable) {
       this.#housekeeper = setInterval(() => {
         void this.#keepTime();
-        this.#control.live.lower(systemClock.now(), (program) => this.#pool.granted(program));
+        void this.#control.live.lower(systemClock.now(), (program) => this.#pool.granted(program));
       }, HOUSEKEEPING_MS);
       this.#housekeeper.unref();
     }

@@ -3,7 +3,7 @@ import { realpathSync, statSync } from "node:fs";
 import { isAbsolute, relative, resolve, sep } from "node:path";
 import { ProblemError, type FieldError } from "../base/problem.js";
 import { targetsOf, type AliasRecord, type AliasTargets, type StoredTask, type VersionRecord } from "../tasks/catalog.js";
-import type { Manifest } from "../tasks/manifest.js";
+import { checkManifest, type Manifest } from "../tasks/manifest.js";
 import { versionNumber } from "../tasks/task.js";
 import { invalid, noSuch } from "../tenants/refusals.js";
 import { normalHost } from "../tenants/settings.js";
@@ -38,11 +38,22 @@ export function checkGranted(tenant: Tenant, manifest: Manifest, anyFolder: bool
     if (!hasSecret(secret)) {
       errors.push({
         field: `manifest.secrets[${i}]`,
-        message: `there is no secret ${secret}; set it first: pilotlight secrets set ${secret}`,
+        message: secretMissing(secret),
       });
     }
   }
   if (errors.length > 0) throw invalid(errors);
+}
+
+/** A document as a manifest; what is wrong is said of fields below `where`. Throws `request/invalid`. */
+export function needManifest(document: unknown, where: string): Manifest {
+  const checked = checkManifest(document);
+  if (!("errors" in checked)) return checked.manifest;
+  throw invalid(checked.errors.map(({ field, message }) => ({ field: `${where}.${field}`, message })));
+}
+
+export function secretMissing(name: string): string {
+  return `there is no secret ${name}; set it first: pilotlight secrets set ${name}`;
 }
 
 /** The version that these bytes and this manifest are already. */

@@ -5,14 +5,14 @@
  * to its compiled form. The router always has a task for every live version, linked or not.
  */
 import type { VersionRecord, Catalog, StoredTask } from "../tasks/catalog.js";
-import { checkManifest, type Manifest } from "../tasks/manifest.js";
+import type { Manifest } from "../tasks/manifest.js";
 import type { Choice, LiveTask, Router } from "../tasks/router.js";
 import { NO_GRANTS, type OwnGrants } from "../tasks/spec.js";
 import { UNLINKED, taskKey, versionLabel, versionNumber, type Task } from "../tasks/task.js";
 import { invalid, noSuch } from "../tenants/refusals.js";
 import type { Secrets } from "../tenants/secrets.js";
 import type { Tenants } from "../tenants/tenants.js";
-import { LIVE, needAlias, needVersion } from "./checks.js";
+import { LIVE, needAlias, needManifest, needVersion, secretMissing } from "./checks.js";
 import type { Ledger } from "./ledger.js";
 import { taskOf, unlinked, type Prepared, type Programs } from "./programs.js";
 
@@ -249,9 +249,13 @@ export class Live {
   /**
    * Lets go of the programs that had no run for `QUIET_MS` and keep no instances ready; the next run links them again.
    * `granted` says how many leases a program's runs ever had; `now` is milliseconds of a monotonic clock. Asked from time
-   * to time.
+   * to time. In a turn: a change that is being committed leads to programs that must not go meanwhile.
    */
-  lower(now: number, granted: (program: number) => number | undefined): void {
+  lower(now: number, granted: (program: number) => number | undefined): Promise<void> {
+    return this.#ports.ledger.turn(async () => this.#lower(now, granted));
+  }
+
+  #lower(now: number, granted: (program: number) => number | undefined): void {
     for (const [key, task] of this.#linked) {
       const { program, manifest, label } = task.version;
       if (program === UNLINKED || manifest.capacity.ready > 0) continue;
@@ -271,7 +275,6 @@ export class Live {
   async withSecret(tenant: string, secret: string, value: string): Promise<{ readonly apply: () => void; readonly discard: () => void }> {
     const { router, programs } = this.#ports;
     const fresh = new Map<string, Task>();
-    const tasks = new Set<StoredTask>();
     const discard = (): void => {
       for (const task of fresh.values()) programs.retire(task.version.program);
     };
@@ -282,24 +285,18 @@ export class Live {
         const task = this.#need(tenant, linked.name);
         const prepared = await this.#prepare(task, needVersion(task, linked.version.label), new Map([[secret, value]]));
         fresh.set(key, taskOf(tenant, linked.name, linked.version.label, prepared));
-        tasks.add(task);
       }
     } catch (error) {
       discard();
       throw error;
     }
-    const swap = router.plan(
-      tenant,
-      [...tasks].map((task) => this.#live(task, fresh) as LiveTask),
-    );
     return {
       discard,
       apply: () => {
-        if (fresh.size === 0) return;
-        swap();
         for (const [key, task] of fresh) {
           const before = this.#linked.get(key) as Task;
           this.#linked.set(key, task);
+          router.relink(before, task);
           programs.retire(before.version.program);
         }
       },
@@ -336,8 +333,7 @@ export class Live {
   secretsFor(tenant: string, manifest: Manifest): [string, string][] {
     return manifest.secrets.map((name) => {
       const value = this.#ports.secrets.reveal(tenant, name);
-      if (value === undefined)
-        throw invalid([{ field: "manifest.secrets", message: `there is no secret ${name}; set it first: pilotlight secrets set ${name}` }]);
+      if (value === undefined) throw invalid([{ field: "manifest.secrets", message: secretMissing(name) }]);
       return [name, value];
     });
   }
@@ -350,9 +346,7 @@ export class Live {
 
 /** The manifest of a stored version, read again; one that an older Pilotlight took and this one does not is refused. */
 function manifestOf(label: string, { manifest }: VersionRecord): Manifest {
-  const checked = checkManifest(manifest);
-  if (!("errors" in checked)) return checked.manifest;
-  throw invalid(checked.errors.map(({ field, message }) => ({ field: `${label}.manifest.${field}`, message })));
+  return needManifest(manifest, `${label}.manifest`);
 }
 
 /** `tenant/task/v7`. */

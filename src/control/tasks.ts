@@ -6,8 +6,7 @@
  * committed with its audit entry, and the router goes over to it in one step. Runs that go on end on the version
  * that they began with.
  */
-import { createHash } from "node:crypto";
-import type { ComponentStore } from "../artefacts/components.js";
+import { digestOf, type ComponentStore } from "../artefacts/components.js";
 import { ProblemError } from "../base/problem.js";
 import {
   NEW_VERSION,
@@ -19,21 +18,32 @@ import {
   type TaskEdit,
   type VersionRecord,
 } from "../tasks/catalog.js";
-import { checkManifest, type Manifest, type ManifestInput } from "../tasks/manifest.js";
+import type { Manifest, ManifestInput } from "../tasks/manifest.js";
 import { NO_GRANTS, type OwnGrants } from "../tasks/spec.js";
 import { versionLabel, type Task } from "../tasks/task.js";
 import { require as requireScope, whoIs } from "../tenants/access.js";
 import { requireRoom } from "../tenants/quotas.js";
-import { invalid, noSuch } from "../tenants/refusals.js";
+import { noSuch } from "../tenants/refusals.js";
 import type { Secrets } from "../tenants/secrets.js";
 import type { Caller, Tenant } from "../tenants/tenant.js";
 import type { Tenants } from "../tenants/tenants.js";
-import { LIVE, checkAlias, checkGranted, checkRevision, checkTargets, findSame, leadsOnlyTo, needAlias, needVersion } from "./checks.js";
+import {
+  LIVE,
+  checkAlias,
+  checkGranted,
+  checkRevision,
+  checkTargets,
+  findSame,
+  leadsOnlyTo,
+  needAlias,
+  needManifest,
+  needVersion,
+} from "./checks.js";
 import type { AliasSettings, AliasView, DeployInput, Deployed, Page, Paged, TaskView, VersionView } from "./control.js";
 import { storing, type Deed, type Ledger } from "./ledger.js";
 import { versionKeyOf, type Live } from "./live.js";
 import { paged } from "./paging.js";
-import { taskOf, type Programs } from "./programs.js";
+import { taskOf, type Prepared, type Programs } from "./programs.js";
 import { aliasTargets, aliasView, aliasesTo, deployedView, taskView, versionView } from "./views.js";
 
 export interface TaskPorts {
@@ -96,13 +106,11 @@ export class TaskDesk {
 
   async deploy(caller: Caller, tenant: string, input: DeployInput, extras: DeployExtras = {}): Promise<Deployed> {
     this.#allow(caller, tenant, "deploy");
-    const checked = checkManifest(input.manifest);
-    if ("errors" in checked) throw invalid(checked.errors.map(({ field, message }) => ({ field: `manifest.${field}`, message })));
-    const { manifest } = checked;
+    const manifest = needManifest(input.manifest, "manifest");
     const alias = input.alias === undefined ? LIVE : input.alias;
     if (alias !== null) checkAlias(alias);
     this.#checkGranted(caller, tenant, manifest);
-    const digest = createHash("sha256").update(input.component).digest("hex");
+    const digest = digestOf(input.component);
     const record = {
       digest,
       componentBytes: input.component.byteLength,
@@ -128,7 +136,7 @@ export class TaskDesk {
     alias: string | null,
     extras: DeployExtras,
   ): Promise<Deployed> {
-    const { catalog, programs, ledger } = this.#ports;
+    const { catalog, programs, ledger, live } = this.#ports;
     const { name } = manifest;
     const source = extras.source ?? "the component";
     const own = { ...NO_GRANTS, ...extras.own };
@@ -139,15 +147,10 @@ export class TaskDesk {
       if (alias === null || leadsOnlyTo(task.aliases.get(alias), versionLabel(same.number)))
         return deployedView(task, same, false, alias, this.#ports.dataUrl());
     }
-    const at = this.#ports.live.secretsAt(tenant, manifest);
-    let prepared = await programs.prepare({
-      tenant,
-      manifest,
-      digest: record.digest,
-      secrets: this.#ports.live.secretsFor(tenant, manifest),
-      own,
-      source,
-    });
+    const prepare = (): Promise<Prepared> =>
+      programs.prepare({ tenant, manifest, digest: record.digest, secrets: live.secretsFor(tenant, manifest), own, source });
+    const at = live.secretsAt(tenant, manifest);
+    let prepared = await prepare();
     let taken = false;
     try {
       await programs.try(prepared, source);
@@ -155,15 +158,8 @@ export class TaskDesk {
         this.#allow(caller, tenant, "deploy");
         this.#checkGranted(caller, tenant, manifest);
         this.#checkRoom(tenant, name, record);
-        if (this.#ports.live.secretsAt(tenant, manifest) !== at) {
-          const fresh = await programs.prepare({
-            tenant,
-            manifest,
-            digest: record.digest,
-            secrets: this.#ports.live.secretsFor(tenant, manifest),
-            own,
-            source,
-          });
+        if (live.secretsAt(tenant, manifest) !== at) {
+          const fresh = await prepare();
           programs.retire(prepared.program);
           prepared = fresh;
         }
@@ -181,7 +177,7 @@ export class TaskDesk {
           before: before && aliasTargets(before),
           after: { version: label, digest: record.digest, alias },
         };
-        if (extras.own !== undefined) this.#ports.live.grant(tenant, name, label, own);
+        if (extras.own !== undefined) live.grant(tenant, name, label, own);
         const task = taskOf(tenant, name, label, prepared);
         const key = versionKeyOf(tenant, name, label);
         // Where it is live already it goes on as it is, unless the process grants something else.

@@ -6,7 +6,7 @@
  * ever compared with another's. Nothing is decoded, and what a guest sees is the path as it came.
  */
 import { ProblemError } from "../base/problem.js";
-import { normalHost } from "../tenants/settings.js";
+import { hostOf, normalHost } from "../tenants/settings.js";
 import { DEFAULT_TENANT } from "../tenants/tenant.js";
 import { RouteConflict, RouteTable, type Route } from "./routes.js";
 import type { Task } from "./task.js";
@@ -126,12 +126,6 @@ export function pick(target: Target, header: (name: string) => string | undefine
     if (at < 0) return task;
   }
   return (choices.at(-1) as Choice).task;
-}
-
-/** The host of an authority in the form that tenants' hosts have, without its port. */
-export function hostOf(authority: string): string {
-  const colon = authority.lastIndexOf(":");
-  return normalHost(colon < 0 || authority.indexOf("]", colon) >= 0 ? authority : authority.slice(0, colon));
 }
 
 /** The routes of a manifest; without any, a task answers on `/<task>/*`. */

@@ -43,6 +43,12 @@ export function normalHost(host: string): string {
   return lower.endsWith(".") ? lower.slice(0, -1) : lower;
 }
 
+/** The host of an authority in the form that tenants' hosts have, without its port. */
+export function hostOf(authority: string): string {
+  const colon = authority.lastIndexOf(":");
+  return normalHost(colon < 0 || authority.indexOf("]", colon) >= 0 ? authority : authority.slice(0, colon));
+}
+
 /** An IPv6 address in brackets. One with a zone (`%eth0`) is none that a URL can have. */
 function isAddress(host: string): boolean {
   return host.startsWith("[") && host.endsWith("]") && isIPv6(host.slice(1, -1)) && URL.canParse(`http://${host}`);

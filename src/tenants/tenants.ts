@@ -7,7 +7,7 @@
 import { ProblemError } from "../base/problem.js";
 import { put, remove, table, type Plan, type StateStore } from "../state/store.js";
 import { Faults, noSuch } from "./refusals.js";
-import { checkFolders, checkHosts, checkName, checkQuotas, normalHost } from "./settings.js";
+import { checkFolders, checkHosts, checkName, checkQuotas, hostOf } from "./settings.js";
 import { DEFAULT_TENANT, type Tenant, type TenantSettings } from "./tenant.js";
 
 const TENANTS = table<Tenant>("tenants");
@@ -59,7 +59,7 @@ export class Tenants {
   /** Whose host this is, as it comes in a request: in any case, with or without a port. */
   ofHost(host: string): Tenant | undefined {
     if (this.#ofHost.size === 0) return undefined;
-    return this.#ofHost.get(normalHost(withoutPort(host)));
+    return this.#ofHost.get(hostOf(host));
   }
 
   /** Throws `request/invalid` with every wrong field, `request/conflict` when the name or a host is taken. */
@@ -132,10 +132,4 @@ export class Tenants {
   #fresh(name: string): Tenant {
     return { name, hosts: [], folders: [], quotas: {}, createdAt: new Date(this.#wall()).toISOString(), revision: 1 };
   }
-}
-
-/** An IPv6 address keeps its brackets, as in the settings. */
-function withoutPort(host: string): string {
-  const colon = host.lastIndexOf(":");
-  return colon < 0 || host.indexOf("]", colon) >= 0 ? host : host.slice(0, colon);
 }

@@ -435,16 +435,16 @@ describe("a task that nobody calls", () => {
     const { live } = b.runtime.control as unknown as { live: Live };
     let granted = 0;
     const busy = live.of("acme", "busy")?.version.program;
-    const look = (now: number): void => live.lower(now, (program) => (program === busy ? ++granted : 0));
-    look(0);
-    look(QUIET_MS - 1);
+    const look = (now: number): Promise<void> => live.lower(now, (program) => (program === busy ? ++granted : 0));
+    await look(0);
+    await look(QUIET_MS - 1);
     await expect.poll(() => b.runtime.stats().engine.programs).toBe(3);
-    look(QUIET_MS);
+    await look(QUIET_MS);
     await expect.poll(() => b.runtime.stats().engine.programs).toBe(2);
     expect((await b.get("/~acme/quiet")).status).toBe(200);
     await expect.poll(() => b.runtime.stats().engine.programs).toBe(3);
     // Linked anew, it is not quiet from the start.
-    look(2 * QUIET_MS);
+    await look(2 * QUIET_MS);
     await expect.poll(() => b.runtime.stats().engine.programs).toBe(3);
   });
 });

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { hostOf, pick, Router, type LiveTask, type Target } from "../../src/tasks/router.js";
+import { pick, Router, type LiveTask, type Target } from "../../src/tasks/router.js";
 import type { ManifestInput } from "../../src/tasks/manifest.js";
+import { hostOf } from "../../src/tenants/settings.js";
 import type { Task } from "../../src/tasks/task.js";
 import { fakeTask } from "./fake-task.js";
 
