@@ -21,14 +21,13 @@ export interface DeployedTask {
   readonly name: string;
   readonly version: string;
   readonly routes: readonly string[];
-  /** Undefined for a task that was deployed before the last start and has had no run since. */
+  /** Undefined while the task is not linked, as before its first run after a start. */
   readonly component: ComponentInfo | undefined;
 }
 
 /** A live task, as the embedding program sees it. */
-export function described(task: Task): DeployedTask {
-  const { label, info } = task.version;
-  return { name: task.name, version: label, routes: patternsOf(task), component: info };
+export function described(task: Task, component: ComponentInfo | undefined): DeployedTask {
+  return { name: task.name, version: task.version.label, routes: patternsOf(task), component };
 }
 
 /** Problems for people: the same words, as the embedding program or the command line says them. */

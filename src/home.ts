@@ -5,7 +5,7 @@
  * that secrets are sealed with; docs/state.md says which file is which.
  */
 import { join } from "node:path";
-import { collectCompiled } from "./artefacts/compiled.js";
+import { CompiledCache } from "./artefacts/compiled.js";
 import type { ComponentStore } from "./artefacts/components.js";
 import { folderComponents } from "./artefacts/folder.js";
 import { memoryComponents } from "./artefacts/memory.js";
@@ -25,6 +25,8 @@ export interface Home {
   readonly stores: string | null;
   /** Folder of compiled components; null: compiled anew in each process. */
   readonly compiled: string | null;
+  /** What is in that folder. */
+  readonly forms: CompiledCache;
   /** Removes compiled forms that belong to none of these components. */
   collectCompiled(digests: ReadonlySet<string>): Promise<void>;
 }
@@ -32,6 +34,7 @@ export interface Home {
 /** `data` with `durable` false keeps compiled components alone there. Throws a `StateError` or `UserError` that names the file. */
 export function openHome(data: string | undefined, durable: boolean, wall: () => number): Home {
   const compiled = data === undefined ? null : join(data, "compiled");
+  const forms = new CompiledCache(compiled);
   if (data === undefined || !durable) {
     const state = memoryState();
     const clock = new HighWaterClock(state, wall);
@@ -45,6 +48,7 @@ export function openHome(data: string | undefined, durable: boolean, wall: () =>
       clock,
       stores: null,
       compiled,
+      forms,
       collectCompiled: async () => {},
     };
   }
@@ -59,7 +63,8 @@ export function openHome(data: string | undefined, durable: boolean, wall: () =>
       clock,
       stores: join(data, "stores"),
       compiled,
-      collectCompiled: async (digests) => void (await collectCompiled(compiled as string, digests)),
+      forms,
+      collectCompiled: async (digests) => void (await forms.collect(digests)),
     };
   } catch (error) {
     void state.close();

@@ -1,7 +1,9 @@
 /** The process: starts a runtime, listens, says where, and drains on SIGINT and SIGTERM. */
 import { basename, extname, relative } from "node:path";
 import { UserError } from "./base/errors.js";
-import type { Address, NodeConfig } from "./config/resolve.js";
+import { parseSize } from "./base/units.js";
+import { wholeProcess } from "./config/capacity.js";
+import { DEFAULT_INSTANCES, type Address, type NodeConfig } from "./config/resolve.js";
 import { ListenError, type Front, type Listening } from "./http/front.js";
 import type { LogLevel } from "./observe/log.js";
 import type { Deployment } from "./deployment.js";
@@ -59,9 +61,9 @@ export async function serveNode(config: NodeConfig, started: (node: StartedNode)
 }
 
 function openRuntime(config: NodeConfig): Runtime {
-  const { data, instances, threads, log, sync, uploadBytes, hosts } = config;
+  const { data, instances, threads, log, sync, uploadBytes, hosts, capacity, prices, compiledBytes } = config;
   try {
-    return new Runtime({ data, durable: true, instances, threads, log, sync, uploadBytes, hosts });
+    return new Runtime({ data, durable: true, instances, threads, log, sync, uploadBytes, hosts, capacity, prices, compiledBytes });
   } catch (error) {
     if (error instanceof StateError) throw new UserError(error.message, { cause: error });
     throw error;
@@ -104,7 +106,8 @@ const FILE_DRAIN_MS = 10_000;
 /** Serves one component on every path. */
 export async function serveFile(path: string, options: ServeFileOptions): Promise<number> {
   const component = readComponentFile(path);
-  const runtime = new Runtime({ log: options.log, guestsOwnEverything: true, ...dataOf(options) });
+  const capacity = wholeProcess(DEFAULT_INSTANCES, memoryOf(options, SERVE_LIMITS));
+  const runtime = new Runtime({ log: options.log, guestsOwnEverything: true, capacity, ...dataOf(options) });
   try {
     const { component: info } = await runtime.deploy(deploymentOf(path, component, options, "capture", SERVE_LIMITS));
     if (info.runs.http === undefined) throw new UserError(`${path}: ${cannotServe(info.runs.command !== undefined)}`);
@@ -122,7 +125,8 @@ export async function serveFile(path: string, options: ServeFileOptions): Promis
 export async function runFile(path: string, options: FileOptions): Promise<number> {
   const component = readComponentFile(path);
   // One component of any shape rather than many instances: memory as it is needed.
-  const runtime = new Runtime({ instances: 16, onDemand: true, ...dataOf(options) });
+  const capacity = wholeProcess(16, memoryOf(options, RUN_LIMITS));
+  const runtime = new Runtime({ instances: 16, onDemand: true, capacity, ...dataOf(options) });
   const cancel = (signal: NodeJS.Signals): void => process.exit(signal === "SIGINT" ? 130 : 143);
   process.once("SIGINT", cancel).once("SIGTERM", cancel);
   try {
@@ -137,21 +141,26 @@ export async function runFile(path: string, options: FileOptions): Promise<numbe
   }
 }
 
+/** What an instance may grow to, in bytes. A size that is none is told of by the manifest's check. */
+function memoryOf({ limits }: FileOptions, usual: { readonly memory: string }): number {
+  return parseSize(limits?.memory ?? usual.memory) ?? (parseSize(usual.memory) as number);
+}
+
 function dataOf(options: FileOptions): { data?: string } {
   return options.data === undefined ? {} : { data: options.data };
 }
 
 /** The user's own component may do more than a task that others send requests to, though not without end. */
-const SERVE_LIMITS: ManifestInput["limits"] = {
+const SERVE_LIMITS = {
   memory: "1GiB",
   cpu: "30s",
   requestBody: "64GiB",
   responseBody: "64GiB",
   concurrency: 1000,
   duration: "1d",
-};
+} satisfies ManifestInput["limits"];
 const FOREVER = "36500d";
-const RUN_LIMITS: ManifestInput["limits"] = {
+const RUN_LIMITS = {
   memory: "4GiB",
   timeout: FOREVER,
   idle: FOREVER,
@@ -159,7 +168,7 @@ const RUN_LIMITS: ManifestInput["limits"] = {
   cpu: FOREVER,
   handles: 1_000_000,
   values: "64MiB",
-};
+} satisfies ManifestInput["limits"];
 
 function deploymentOf(
   path: string,

@@ -1,14 +1,18 @@
 /** The composition root: builds every concrete part and joins them. */
 import { createHash } from "node:crypto";
 import { availableParallelism } from "node:os";
-import type { DestinationStream, Logger } from "pino";
+import type { Logger } from "pino";
 import { systemClock, systemWallClock } from "./base/clock.js";
 import { UserError, messageOf } from "./base/errors.js";
 import { VERSION } from "./base/version.js";
-import { DEFAULT_INSTANCES } from "./config/resolve.js";
+import { capacityPort } from "./capacity-port.js";
+import { usualCapacity } from "./config/capacity.js";
+import { USUAL_PRICES, priceAt } from "./config/prices.js";
+import { DEFAULT_COMPILED, DEFAULT_INSTANCES } from "./config/resolve.js";
 import type { Control } from "./control/control.js";
 import { firstKey } from "./control/first-key.js";
 import { Ledger } from "./control/ledger.js";
+import { NodeCapacity } from "./control/node-capacity.js";
 import { ControlPlane } from "./control/plane.js";
 import { Programs } from "./control/programs.js";
 import { canonical } from "./control/checks.js";
@@ -16,23 +20,27 @@ import type { EngineStats, Engine, GuestLine } from "./engine/engine.js";
 import { startEngine } from "./engine/native.js";
 import type { ComponentInfo } from "./engine/program.js";
 import { described, told, type DeployedTask, type Deployment } from "./deployment.js";
+import { createForecast } from "./forecast/history.js";
 import { openHome, type Home } from "./home.js";
 import { fetchFront, type Fetch } from "./http/fetch-front.js";
 import type { Front } from "./http/front.js";
 import { nodeFront } from "./http/node-front.js";
 import { adminPlane, dataPlane, type HealthPort } from "./http/planes.js";
 import { withImports } from "./imports/engine.js";
-import { readImports, type ScriptImports } from "./imports/imports.js";
+import { readImports } from "./imports/imports.js";
 import { execute, toJson } from "./invoke/call.js";
 import { Executor } from "./invoke/executor.js";
 import { createInvoke } from "./invoke/pipeline.js";
 import type { KnownRun, Run, RunRecord } from "./invoke/run.js";
 import { EndedRuns } from "./invoke/runs.js";
 import { LogBook } from "./observe/log-book.js";
-import { createLogger, logGuestLine, logRefusal, logRun, type LogLevel } from "./observe/log.js";
+import { createLogger, logGuestLine, logRefusal, logRun } from "./observe/log.js";
 import { Metrics } from "./observe/metrics.js";
+import { UsageBook, usageOf, type UsageSources } from "./observe/usage.js";
 import { Pool, type PoolCounts } from "./pool/pool.js";
 import { put, table } from "./state/store.js";
+import type { RuntimeOptions } from "./runtime-options.js";
+import { effectiveCapacity } from "./tasks/capacity.js";
 import { Catalog } from "./tasks/catalog.js";
 import { MAX_HEADERS, readManifest } from "./tasks/manifest.js";
 import { Router } from "./tasks/router.js";
@@ -41,40 +49,13 @@ import { mayDebug } from "./tenants/access.js";
 import { Audit } from "./tenants/audit.js";
 import { Keys } from "./tenants/keys.js";
 import { TenantGates } from "./tenants/quotas.js";
-import { DEFAULT_TENANT, type Caller } from "./tenants/tenant.js";
+import { DEFAULT_TENANT, USUAL_TERMS, type Caller, type CapacityTerms } from "./tenants/tenant.js";
 import { Tenants } from "./tenants/tenants.js";
 
 /** What the configuration had of a task when it was last deployed from there. */
 const CONFIGURED = table<string>("configured");
 
-export interface RuntimeOptions {
-  /** Folder for compiled components; without it they are compiled anew in each process. */
-  readonly data?: string;
-  /** Keeps tasks, tenants, keys, secrets and stores in `data` too, so that they are there after a restart. */
-  readonly durable?: boolean;
-  /** `group`: an answered write survives the process; `always`: power loss too, at the price of slower writes of guests. */
-  readonly sync?: "group" | "always";
-  /** Most instances at once; 1000. */
-  readonly instances?: number;
-  /** Threads that run guests; one a core. */
-  readonly threads?: number;
-  /** `silent` for a library, `info` for a node. */
-  readonly log?: LogLevel;
-  /** Where log lines go; stdout. */
-  readonly logTo?: DestinationStream;
-  /** Satisfies imports that neither WASI nor Pilotlight provides; `docs/imports.md` has the rules. */
-  readonly imports?: ScriptImports;
-  /** Memory as it is needed instead of from a pool: for a component of any shape, at the price of slower instances. */
-  readonly onDemand?: boolean;
-  /** True when `/-/` belongs to guests too, as under `serve FILE`. */
-  readonly guestsOwnEverything?: boolean;
-  /** The largest component that the admin API takes, in bytes; 100 MiB. */
-  readonly uploadBytes?: number;
-  /** The hosts that tenants share; without it, every host that is no tenant's own. */
-  readonly hosts?: readonly string[] | undefined;
-  /** Milliseconds since 1970; for tests. */
-  readonly wall?: () => number;
-}
+export type { RuntimeOptions } from "./runtime-options.js";
 
 export interface RuntimeStats {
   readonly engine: EngineStats;
@@ -87,6 +68,7 @@ const CLOSE_MS = 10_000;
 /** How long a cancelled run may take to end; two ticks are usual. */
 const CANCELLED_MS = 1000;
 const KEEP_RESIDENT_BYTES = 2 * 2 ** 20;
+/** Runs of one tenant that may wait at once. */
 const QUEUE = 10_000;
 const ADMIN_CLOSE_MS = 1000;
 /** How often what nobody uses is let go; and how much of the time of day a restart may forget. */
@@ -101,7 +83,10 @@ export class Runtime implements AsyncDisposable {
   readonly #executor: Executor;
   readonly #pool: Pool;
   readonly #router: Router;
+  readonly #programs: Programs;
   readonly #control: ControlPlane;
+  readonly #usage: UsageBook;
+  readonly #compiledBytes: number;
   readonly #keys: Keys;
   readonly #tenants: Tenants;
   readonly #logs: LogBook;
@@ -114,7 +99,7 @@ export class Runtime implements AsyncDisposable {
   readonly #dataFronts: Front[] = [];
   readonly #adminFronts: Front[] = [];
   #dataUrl: string | undefined;
-  #housekeeper: NodeJS.Timeout | undefined;
+  readonly #housekeeper: NodeJS.Timeout;
   #draining = false;
   #closing: Promise<void> | undefined;
 
@@ -144,32 +129,64 @@ export class Runtime implements AsyncDisposable {
       void home.state.close();
       throw error;
     }
-    this.#pool = new Pool({ capacity: instances, parallelism: availableParallelism(), queue: QUEUE });
+    const settings = new NodeCapacity(home.state, options.capacity ?? usualCapacity(instances));
+    for (const { field, message } of settings.contradictions)
+      this.#log.error(
+        `what was set of the node's capacity does not go together with its configuration, which holds alone: ${field}: ${message}`,
+      );
+    const forecast = createForecast({ wall: (now) => now + performance.timeOrigin });
+    const parallelism = options.threads === undefined || options.threads === 0 ? availableParallelism() : options.threads;
+    this.#pool = new Pool({ slots: instances, parallelism, queue: QUEUE }, settings.current, forecast);
+    this.#compiledBytes = options.compiledBytes ?? DEFAULT_COMPILED;
     this.#metrics = new Metrics({
       engine: () => this.#engine.stats(),
       pool: () => this.#pool.counts(),
+      capacity: this.#pool,
       liveRuns: () => this.#executor.liveCount,
       connections: () => this.#dataFronts.reduce((sum, front) => sum + front.connections(), 0),
     });
     this.#logs = new LogBook(wall);
+    const terms = (tenant: string): CapacityTerms => this.#tenants.get(tenant)?.capacity ?? USUAL_TERMS;
+    this.#programs = new Programs({
+      engine: this.#engine,
+      executor: { tell: (event) => this.#executor.tell(event), try: (program, limitMs) => this.#executor.try(program, limitMs) },
+      components: home.components,
+      forms: home.forms,
+      terms,
+    });
+    this.#usage = new UsageBook(home.state, {
+      wall,
+      priceAt: (pool, time) => priceAt(options.prices ?? USUAL_PRICES, pool, time),
+      known: (tenant) => this.#tenants.get(tenant) !== undefined,
+    });
+    const used: UsageSources = {
+      overcommit: () => settings.current.overcommit,
+      poolOf: ({ tenant, version }) => effectiveCapacity(version.manifest.capacity, terms(tenant)).pool,
+      concurrent: ({ key }) => forecast.of(key).running,
+    };
     this.#executor = new Executor({
       engine: this.#engine,
       pool: this.#pool,
       clock: systemClock,
       ended: new EndedRuns(),
-      raise: (task) => this.#control.live.raise(task),
+      code: this.#programs,
       mask: (text, tenant) => home.secrets.mask(text, tenant),
       observer: {
         settled: (run) => {
           this.#metrics.settled(run);
           logRun(this.#log, run);
           this.#logs.settled(run);
+          this.#usage.settled(usageOf(run, used));
         },
         lines: (lines, runOf) => {
           for (const line of lines) this.#guestLine(line, line.run === undefined ? undefined : runOf(line.run));
         },
         prepared: (nanoseconds) => this.#metrics.prepared(nanoseconds),
         prepareFailed: (outcome) => this.#log.warn({ outcome }, "an instance could not be made ahead of demand"),
+        raiseFailed: (program, error) => {
+          const { tenant, source = `program ${program}` } = this.#programs.named(program) ?? {};
+          this.#log.error({ tenant, err: error }, `${source} cannot be linked: ${messageOf(error)}`);
+        },
       },
     });
     const audit = new Audit(home.state, home.clock);
@@ -185,7 +202,14 @@ export class Runtime implements AsyncDisposable {
       gates,
       catalog: new Catalog(home.state, wall),
       components: home.components,
-      programs: new Programs({ engine: this.#engine, executor: this.#executor, components: home.components }),
+      programs: this.#programs,
+      capacity: capacityPort(
+        this.#pool,
+        () => this.#executor,
+        () => this.#programs,
+      ),
+      settings,
+      usage: this.#usage,
       router: this.#router,
       stores: this.#engine.kv,
       revisionKey: home.secrets.derived("store revisions"),
@@ -210,13 +234,7 @@ export class Runtime implements AsyncDisposable {
       draining: () => this.#draining,
       refused: (incoming, run, problem) => logRefusal(this.#log, incoming, run, problem),
     });
-    if (home.durable) {
-      this.#housekeeper = setInterval(() => {
-        void this.#keepTime();
-        void this.#control.live.lower(systemClock.now(), (program) => this.#pool.granted(program));
-      }, HOUSEKEEPING_MS);
-      this.#housekeeper.unref();
-    }
+    this.#housekeeper = setInterval(() => void this.#keepHouse(), HOUSEKEEPING_MS).unref();
     this.#fetch = fetchFront({ plane: (guest) => this.#dataPlane(guest), invoke: this.#invoke, report: (error) => this.#report(error) });
   }
 
@@ -229,7 +247,8 @@ export class Runtime implements AsyncDisposable {
     const first = this.#tenants.ensured();
     if (first.changes.length > 0) await this.#home.state.commit(first.changes);
     first.apply();
-    await this.#control.live.restore(({ tenant, name }, error) =>
+    for (const fault of this.#control.restoreCapacity()) this.#log.error(fault);
+    this.#control.live.restore(({ tenant, name }, error) =>
       this.#log.error({ tenant, task: name, err: error }, `the task ${name} of tenant ${tenant} cannot be served: ${messageOf(error)}`),
     );
     await this.#control.settle();
@@ -261,8 +280,9 @@ export class Runtime implements AsyncDisposable {
     await told(where, () => desk.deploy(OPERATOR, DEFAULT_TENANT, { manifest: document, component: deployment.component }, extras));
     // Nobody can go back to a version here once the process ends, so those that were replaced need no room.
     if (!this.#home.durable) await desk.forgetUnused(OPERATOR, DEFAULT_TENANT, name);
-    const task = await live.raise(live.of(DEFAULT_TENANT, name) as Task);
-    return { ...described(task), component: task.version.info as ComponentInfo };
+    const task = live.of(DEFAULT_TENANT, name) as Task;
+    const component = await this.#programs.describe(task.version.program);
+    return { ...described(task, component), component };
   }
 
   /**
@@ -296,7 +316,7 @@ export class Runtime implements AsyncDisposable {
 
   /** The default tenant's tasks. */
   tasks(): DeployedTask[] {
-    return this.#control.live.all(DEFAULT_TENANT).map(described);
+    return this.#control.live.all(DEFAULT_TENANT).map((task) => described(task, this.#programs.info(task.version.program)));
   }
 
   /**
@@ -388,7 +408,7 @@ export class Runtime implements AsyncDisposable {
     await Promise.all(this.#adminFronts.map((front) => front.close(ADMIN_CLOSE_MS)));
     await this.#engine.close();
     clearInterval(this.#housekeeper);
-    if (this.#home.durable) await this.#keepTime();
+    await this.#keepHouse();
     await this.#home.state.close();
     this.#executor.stop();
     this.#metrics.stop();
@@ -413,9 +433,18 @@ export class Runtime implements AsyncDisposable {
     return { reasons: () => (this.#draining ? ["the node is shutting down"] : []) };
   }
 
-  /** So that a restart with the machine's clock set back brings no expired key to life. */
-  async #keepTime(): Promise<void> {
-    await this.#home.state.commit(this.#home.clock.changes()).catch((error: unknown) => this.#report(error));
+  /** What is to be done now and then, and at the end. */
+  async #keepHouse(): Promise<void> {
+    const { durable, state, clock, forms } = this.#home;
+    try {
+      await this.#usage.save();
+      if (!durable) return;
+      // So that a restart with the machine's clock set back brings no expired key to life.
+      await state.commit(clock.changes());
+      this.#programs.compiledGone(await forms.enforce(this.#compiledBytes, this.#programs.digestsInUse()));
+    } catch (error) {
+      this.#report(error);
+    }
   }
 
   #report(error: unknown): void {

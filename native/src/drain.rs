@@ -22,6 +22,7 @@
 //! | 13 linked | request, program?, text error? |
 //! | 14 closed | |
 //! | 15 kv-written | request, revision?, text error? (code, LF, message) |
+//! | 16 measured | request, bytes?, text error? |
 //! | -1 | the end |
 //! | -2 | the memory is full: drain again |
 //!
@@ -158,6 +159,10 @@ impl Writer<'_> {
                 self.body(result.as_ref().err().map(|error| error.as_bytes()))?;
             }
             Event::Closed => self.number(14.0),
+            Event::Measured { request, result } => {
+                self.all(&[16.0, *request as f64, result.as_ref().map_or(-1.0, |bytes| *bytes as f64)]);
+                self.body(result.as_ref().err().map(|error| error.as_bytes()))?;
+            }
             Event::KvWritten { request, result } => {
                 self.all(&[15.0, *request as f64, result.as_ref().map_or(-1.0, |revision| *revision as f64)]);
                 let error = result.as_ref().err().map(kv_error_text);
@@ -255,6 +260,7 @@ fn inline_bytes(event: &Event) -> usize {
         Event::KvWritten { result, .. } => optional(result.as_ref().err().map(|error| kv_error_text(error).len())),
         Event::Loaded { result, .. } => small(result.as_ref().map_or_else(String::len, String::len)),
         Event::Linked { result, .. } => optional(result.as_ref().err().map(String::len)),
+        Event::Measured { result, .. } => optional(result.as_ref().err().map(String::len)),
         _ => 0,
     }
 }

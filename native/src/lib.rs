@@ -13,7 +13,7 @@ use mimalloc::MiMalloc;
 use napi::bindgen_prelude::*;
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi_derive::napi;
-use pilotlight_core::engine::{Engine, InstanceId};
+use pilotlight_core::engine::{Engine, InstanceId, Place};
 use pilotlight_core::frame::{Deadlines, Frame, HttpFrame, headers_from};
 use pilotlight_core::program::ProgramSpec;
 use pilotlight_core::settings::Settings;
@@ -27,6 +27,10 @@ fn deadlines(head: f64, idle: f64, total: f64) -> Deadlines {
     // Infinity, and anything that would not fit an instant, is a hundred years.
     let of = |ms: f64| Duration::from_millis(if ms.is_finite() && ms < 3.2e12 { ms.max(0.0) as u64 } else { 3_200_000_000_000 });
     Deadlines { head: of(head), idle: of(idle), total: of(total) }
+}
+
+fn place(slot: u32, generation: u32, program: u32, cell: u32) -> Place {
+    Place { id: InstanceId { slot, generation }, program, cell }
 }
 
 #[napi]
@@ -75,17 +79,48 @@ impl NativeEngine {
         self.engine.unlink(program);
     }
 
+    /// `charge` is negative for none.
     #[napi(catch_unwind)]
-    pub fn prepare(&self, slot: u32, generation: u32, program: u32) {
-        self.engine.prepare(InstanceId { slot, generation }, program);
+    pub fn prepare(&self, slot: u32, generation: u32, program: u32, cell: u32, charge: f64) {
+        self.engine.prepare(place(slot, generation, program, cell), (charge >= 0.0).then_some(charge as u64));
     }
 
-    /// The frame is in the shared memory. Numbers: slot, generation, program, run, last, head, idle, total, more, then
+    #[napi(catch_unwind)]
+    pub fn cell(&self, cell: u32, bytes: f64) {
+        self.engine.set_cell(cell, bytes as u64);
+    }
+
+    #[napi(catch_unwind)]
+    pub fn close_cell(&self, cell: u32) {
+        self.engine.close_cell(cell);
+    }
+
+    /// What the cells hold, as JSON.
+    #[napi(catch_unwind)]
+    pub fn cells(&self) -> String {
+        let cells = self.engine.cells().into_iter().map(|usage| {
+            serde_json::json!({
+                "cell": usage.cell,
+                "limitBytes": usage.limit,
+                "heldBytes": usage.held,
+                "instances": usage.instances,
+                "refusals": usage.refusals,
+            })
+        });
+        serde_json::Value::from_iter(cells).to_string()
+    }
+
+    #[napi(catch_unwind)]
+    pub fn footprint(&self, request: f64, program: u32) {
+        self.engine.footprint(request as u64, program);
+    }
+
+    /// The frame is in the shared memory. Numbers: slot, generation, program, run, last, head, idle, total, more, cell, then
     /// the lengths of method, scheme, authority, target, headers and body (-1: none, -2: the argument).
     #[napi(catch_unwind)]
     pub fn run_http(&mut self, large_body: Option<&[u8]>) {
         let (numbers, bytes) = self.memory.input();
-        let &[slot, generation, program, run, last, head, idle, total, more, method, scheme, authority, target, headers, body, ..] =
+        let &[slot, generation, program, run, last, head, idle, total, more, cell, method, scheme, authority, target, headers, body, ..] =
             numbers
         else {
             return;
@@ -110,8 +145,8 @@ impl NativeEngine {
             },
             more: more != 0.0,
         };
-        let id = InstanceId { slot: slot as u32, generation: generation as u32 };
-        self.engine.run(id, program as u32, run as u64, Frame::Http(frame), deadlines(head, idle, total), last != 0.0);
+        let place = place(slot as u32, generation as u32, program as u32, cell as u32);
+        self.engine.run(place, run as u64, Frame::Http(frame), deadlines(head, idle, total), last != 0.0);
     }
 
     #[napi(catch_unwind)]
@@ -121,6 +156,7 @@ impl NativeEngine {
         slot: u32,
         generation: u32,
         program: u32,
+        cell: u32,
         run: f64,
         last: bool,
         head: f64,
@@ -130,13 +166,13 @@ impl NativeEngine {
         arguments: String,
     ) {
         let frame = Frame::Call { interface, function, arguments };
-        self.engine.run(InstanceId { slot, generation }, program, run as u64, frame, deadlines(head, total, total), last);
+        self.engine.run(place(slot, generation, program, cell), run as u64, frame, deadlines(head, total, total), last);
     }
 
     #[napi(catch_unwind)]
     #[allow(clippy::too_many_arguments, reason = "positional arguments are what crosses cheaply")]
-    pub fn run_command(&self, slot: u32, generation: u32, program: u32, run: f64, last: bool, head: f64, total: f64) {
-        self.engine.run(InstanceId { slot, generation }, program, run as u64, Frame::Command, deadlines(head, total, total), last);
+    pub fn run_command(&self, slot: u32, generation: u32, program: u32, cell: u32, run: f64, last: bool, head: f64, total: f64) {
+        self.engine.run(place(slot, generation, program, cell), run as u64, Frame::Command, deadlines(head, total, total), last);
     }
 
     #[napi(catch_unwind)]

@@ -42,9 +42,13 @@ export const PROBLEMS = {
   "quota/stored-bytes": { status: 429, title: "The tenant stores as much as it may" },
   // the node's
   "capacity/task-full": { status: 429, title: "The task runs as often at once as it may" },
+  "capacity/tenant-full": { status: 429, title: "The tenant's share of the node is in use" },
   "capacity/node-full": { status: 503, title: "The node has no capacity left" },
+  "capacity/overloaded": { status: 503, title: "The node has more to do than it can" },
+  "capacity/cell-full": { status: 503, title: "The tenant's instances have used up their memory" },
   "platform/draining": { status: 503, title: "The node is shutting down" },
   "platform/instance-lost": { status: 503, title: "The instance was lost to another run" },
+  "platform/lease-expired": { status: 504, title: "The run did not end in time, and the node gave it up" },
   "platform/storage": { status: 507, title: "The node cannot store this" },
   "platform/internal": { status: 500, title: "Pilotlight failed" },
 } as const satisfies Record<string, { status: number; title: string }>;

@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { aliasCommand, rollbackCommand } from "./commands/alias.js";
 import { auditCommand } from "./commands/audit.js";
 import { buildCommand } from "./commands/build.js";
+import { cellsCommand } from "./commands/cells.js";
 import { deployCommand } from "./commands/deploy.js";
 import { devCommand } from "./commands/dev.js";
 import { keysCommand } from "./commands/keys.js";
@@ -13,6 +14,7 @@ import { secretsCommand } from "./commands/secrets.js";
 import { storesCommand } from "./commands/stores.js";
 import { tasksCommand } from "./commands/tasks.js";
 import { tenantsCommand } from "./commands/tenants.js";
+import { usageCommand } from "./commands/usage.js";
 import type { Terminal } from "./terminal.js";
 
 /** In the order in which help lists them. */
@@ -27,10 +29,12 @@ export function clientCommands(terminal: Terminal): Command[] {
     aliasCommand,
     rollbackCommand,
     tenantsCommand,
+    cellsCommand,
     keysCommand,
     secretsCommand,
     storesCommand,
     auditCommand,
+    usageCommand,
     loginCommand,
     whoamiCommand,
   ].map((make) => make(terminal));

@@ -1,6 +1,7 @@
 /** What all commands share: how they are made, how they say which node and tenant, and how they are asked to end. */
 import { Command, InvalidArgumentError } from "commander";
 import { UserError } from "../base/errors.js";
+import { DURATION_HELP, SHARE_HELP, SIZE_HELP, parseDuration, parseShare, parseSize } from "../base/units.js";
 import { DEFAULT_TENANT } from "../tenants/tenant.js";
 import type { Whoami } from "../control/control.js";
 import { findNode, type FoundNode } from "./find-node.js";
@@ -104,4 +105,25 @@ export function positiveNumber(text: string): number {
   const value = wholeNumber(text);
   if (value === 0) throw new InvalidArgumentError("expected a whole number above zero.");
   return value;
+}
+
+/** Zero or more, with a fraction. */
+export function numberArgument(text: string): number {
+  if (!/^\d+(?:\.\d+)?$/.test(text)) throw new InvalidArgumentError("expected a number such as 2 or 0.5.");
+  return Number(text);
+}
+
+/** Bytes. */
+export const sizeArgument = readBy(parseSize, SIZE_HELP);
+/** Milliseconds. */
+export const durationArgument = readBy(parseDuration, DURATION_HELP);
+/** A share of 1. */
+export const shareArgument = readBy(parseShare, SHARE_HELP);
+
+function readBy(parse: (text: string) => number | undefined, help: string): (text: string) => number {
+  return (text) => {
+    const value = parse(text);
+    if (value === undefined) throw new InvalidArgumentError(`expected ${help}.`);
+    return value;
+  };
 }

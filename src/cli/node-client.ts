@@ -8,8 +8,11 @@ import { request as httpsRequest } from "node:https";
 import { createInterface } from "node:readline";
 import { UserError } from "../base/errors.js";
 import type {
+  AdviceView,
   AliasSettings,
   AliasView,
+  CapacityInfo,
+  CellInfo,
   Deployed,
   EntryView,
   IssuedKey,
@@ -20,9 +23,12 @@ import type {
   StoreView,
   TaskView,
   TenantView,
+  UsageQuery,
+  UsageView,
   VersionView,
   Whoami,
 } from "../control/control.js";
+import type { CapacityChange } from "../control/node-capacity.js";
 import type { AuditEntry, Key, TenantSettings } from "../tenants/tenant.js";
 import { refusal } from "./failure.js";
 import type { NodeAddress } from "./nodes-file.js";
@@ -98,7 +104,20 @@ export function createNodeClient(node: NodeAddress, signal?: AbortSignal) {
     deleteEntry: (t: string, store: string, key: string, condition?: Condition) =>
       nothing(wire, "DELETE", entry(t, store, key), { condition }),
 
+    cells: () => list<CellInfo>(wire, "v1/cells"),
+    drainCell: (id: string) => nothing(wire, "POST", `v1/${path("cells", id, "drain")}`),
+    capacity: () => json<CapacityInfo>(wire, "GET", "v1/capacity"),
+    setCapacity: (change: CapacityChange) => json<CapacityInfo>(wire, "PATCH", "v1/capacity", { body: change }),
+    resetCapacity: () => nothing(wire, "DELETE", "v1/capacity"),
+    drain: (owner: Owner) => nothing(wire, "POST", owner === undefined ? "v1/drain" : `${tenant(owner)}/drain`),
+    resume: (owner: Owner) => nothing(wire, "POST", owner === undefined ? "v1/resume" : `${tenant(owner)}/resume`),
+
     audit: (owner: Owner, limit: number) => list<AuditEntry>(wire, owner === undefined ? "v1/audit" : `${tenant(owner)}/audit`, {}, limit),
+    /** `owner` undefined: of the key's tenant; for a key of the node, of all. */
+    usage: (owner: Owner, query: UsageQuery) =>
+      list<UsageView>(wire, owner === undefined ? "v1/usage" : `${tenant(owner)}/usage`, { ...query }),
+    advice: async (t: string, query: Omit<UsageQuery, "by">) =>
+      (await json<{ readonly items: AdviceView[] }>(wire, "GET", withQuery(`${tenant(t)}/advice`, { ...query }))).items,
     /** The last lines, oldest first; with `follow` every line from then on, until the node hangs up. */
     logs: (t: string, query: LogQuery, follow: boolean) =>
       lines(wire, withQuery(`${tenant(t)}/logs`, { ...query, follow: follow ? 1 : undefined })),

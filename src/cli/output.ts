@@ -1,6 +1,8 @@
 /** How commands print: tables and JSON on stdout, progress on stderr where somebody watches. */
 import type { Sink, Terminal } from "./terminal.js";
 
+export { sizeText as size } from "../base/units.js";
+
 /** A JSON document of its own, indented. */
 export function printJson(terminal: Terminal, value: unknown): void {
   terminal.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
@@ -74,13 +76,4 @@ export async function progress<T>(terminal: Terminal, text: string, work: () => 
     clearInterval(timer);
     terminal.stderr.write("\r\u001B[K");
   }
-}
-
-const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
-
-/** Bytes as people read them, and as `parseSize` reads them: `1.8MiB`. */
-export function size(bytes: number): string {
-  const power = bytes < 1 ? 0 : Math.min(UNITS.length - 1, Math.floor(Math.log2(bytes) / 10));
-  const value = bytes / 2 ** (10 * power);
-  return `${Number.isInteger(value) ? value : value.toFixed(1)}${UNITS[power]}`;
 }

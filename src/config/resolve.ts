@@ -2,8 +2,13 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { UserError } from "../base/errors.js";
+import type { FieldError } from "../base/problem.js";
 import { DURATION_HELP, parseDuration, parseSize } from "../base/units.js";
 import type { LogLevel } from "../observe/log.js";
+import type { PoolSettings } from "../pool/types.js";
+import { resolveCapacity } from "./capacity.js";
+import { processMemory } from "./memory.js";
+import { resolvePrices, type Prices } from "./prices.js";
 import { readConfig, type ConfigFile } from "./schema.js";
 
 export interface Address {
@@ -30,6 +35,11 @@ export interface NodeConfig {
   readonly insecureAdmin: boolean;
   /** Undefined: every host that is no tenant's own is shared. */
   readonly hosts: readonly string[] | undefined;
+  /** What cells hold, how many there are, and when they go; a running node may have been told otherwise since. */
+  readonly capacity: PoolSettings;
+  readonly prices: Prices;
+  /** What compiled components may take on disk. */
+  readonly compiledBytes: number;
 }
 
 export interface NodeFlags {
@@ -44,27 +54,40 @@ export interface NodeFlags {
 const CONFIG_FILE = "pilotlight.config.json";
 const DEFAULT_DRAIN_MS = 30_000;
 const DEFAULT_UPLOAD = 100 * 2 ** 20;
+/** What compiled components may take on disk. */
+export const DEFAULT_COMPILED = 10 * 2 ** 30;
 export const DEFAULT_INSTANCES = 1000;
 
-/** Reads the config file that `--config` names, or the usual one in the working folder if there is one. */
-export function resolveConfig(flags: NodeFlags, cwd: string): NodeConfig {
+/**
+ * Reads the config file that `--config` names, or the usual one in the working folder if there is one. `memory`: what the
+ * process may use, in bytes.
+ */
+export function resolveConfig(flags: NodeFlags, cwd: string, memory: number = processMemory()): NodeConfig {
   const path = resolve(cwd, flags.config ?? CONFIG_FILE);
   const file = readFile(path, flags.config !== undefined);
   const base = dirname(path);
-  return {
+  const faults: FieldError[] = [];
+  const instances = file.node.instances ?? DEFAULT_INSTANCES;
+  const config: NodeConfig = {
     addr: parseAddress(flags.addr ?? file.addr ?? "127.0.0.1:8700", "--addr"),
     admin: parseAddress(flags.admin ?? file.admin ?? "127.0.0.1:8701", "--admin"),
     data: flags.data === undefined ? resolve(base, file.data ?? ".pilotlight") : resolve(cwd, flags.data),
     log: flags.log ?? file.log ?? "info",
     tasks: file.tasks.map((task) => resolve(base, task)),
-    instances: file.node.instances ?? DEFAULT_INSTANCES,
+    instances,
     threads: file.node.threads ?? 0,
-    drainMs: drain(file.node.drain, path),
+    drainMs: drain(file.node.drain, faults),
     sync: file.kv.sync ?? "group",
     uploadBytes: file.upload === undefined ? DEFAULT_UPLOAD : (parseSize(file.upload) as number),
     hosts: file.hosts,
     insecureAdmin: flags.insecureAdmin ?? file.insecureAdmin ?? false,
+    capacity: resolveCapacity(file, instances, memory, faults),
+    prices: resolvePrices(file.prices, faults),
+    compiledBytes: file.node.compiled === undefined ? DEFAULT_COMPILED : (parseSize(file.node.compiled) as number),
   };
+  if (faults.length === 0) return config;
+  const lines = faults.map(({ field, message }) => `  ${field}: ${message}`);
+  throw new UserError(`${path} is not a valid configuration:\n${lines.join("\n")}`);
 }
 
 /** `HOST:PORT`, or a UserError that names the flag. */
@@ -91,9 +114,9 @@ function readFile(path: string, asked: boolean): ConfigFile {
   return readConfig(text, path);
 }
 
-function drain(text: string | undefined, path: string): number {
+function drain(text: string | undefined, faults: FieldError[]): number {
   if (text === undefined) return DEFAULT_DRAIN_MS;
   const parsed = parseDuration(text);
-  if (parsed === undefined) throw new UserError(`${path} is not a valid configuration:\n  node.drain: expected ${DURATION_HELP}`);
-  return parsed;
+  if (parsed === undefined) faults.push({ field: "node.drain", message: `expected ${DURATION_HELP}` });
+  return parsed ?? DEFAULT_DRAIN_MS;
 }

@@ -2,13 +2,42 @@
 import { z } from "zod";
 import { UserError } from "../base/errors.js";
 import { describeIssues, parseJson } from "../base/json.js";
-import { SIZE_HELP, parseSize } from "../base/units.js";
+import { DURATION_HELP, SHARE_HELP, SIZE_HELP, parseDuration, parseShare, parseSize } from "../base/units.js";
 import { LOG_LEVELS } from "../observe/log.js";
 
 const address = z
   .string()
   .regex(/^(?:\[[0-9a-fA-F:.]+\]|[^\s:[\]]+):\d{1,5}$/, 'expected HOST:PORT, such as "127.0.0.1:8700"')
   .refine((text) => !(Number(text.slice(text.lastIndexOf(":") + 1)) > 65_535), "ports go up to 65535");
+
+const size = z
+  .string({ error: `expected ${SIZE_HELP}` })
+  .refine((text) => (parseSize(text) ?? 0) > 0, `expected ${SIZE_HELP}`)
+  .optional();
+const duration = z
+  .string({ error: `expected ${DURATION_HELP}` })
+  .refine((text) => (parseDuration(text) ?? 0) > 0, `expected ${DURATION_HELP}`)
+  .optional();
+const share = z
+  .string({ error: `expected ${SHARE_HELP}` })
+  .refine((text) => parseShare(text) !== undefined, `expected ${SHARE_HELP}`)
+  .optional();
+
+/** What of a sub-pool's cells may be said; whether it adds up is for `capacity.ts` to say. */
+const pool = {
+  cell: size,
+  slots: z.number().int().min(1).optional(),
+  warming: z.number().int().nonnegative().optional(),
+};
+const NO_WARMING = "dedicated cells always have a tenant, so there are none to keep without; leave it out";
+
+const time = z.string().regex(/^(?:[01]\d|2[0-3]):[0-5]\d$/, 'expected a local time of day such as "06:30"');
+const amount = z.number({ error: "expected a number" }).nonnegative("expected 0 or more");
+const price = z
+  .union([amount, z.array(z.strictObject({ from: time.optional(), to: time.optional(), price: amount }))], {
+    error: 'expected a number, or a list such as [{ "from": "22:00", "to": "06:00", "price": 0.5 }, { "price": 1 }]',
+  })
+  .optional();
 
 export const configSchema = z.strictObject({
   $schema: z.string().optional(),
@@ -24,10 +53,7 @@ export const configSchema = z.strictObject({
     .array(z.string().regex(/^(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])$/, 'expected a host such as "edge.example.com", without port'))
     .optional(),
   /** The largest component that the admin API takes. */
-  upload: z
-    .string()
-    .refine((text) => (parseSize(text) ?? 0) > 0, `expected ${SIZE_HELP}`)
-    .optional(),
+  upload: size,
   kv: z
     .strictObject({
       sync: z
@@ -43,8 +69,26 @@ export const configSchema = z.strictObject({
       instances: z.number().int().min(1).max(20_000).optional(),
       threads: z.number().int().min(1).max(256).optional(),
       drain: z.string().optional(),
+      /** Of cells and lobby together. */
+      memory: size,
+      lobby: size,
+      overcommit: z.number().min(1).optional(),
+      instanceIdle: duration,
+      cellIdle: duration,
+      programIdle: duration,
+      /** Compiled components on disk. */
+      compiled: size,
     })
     .prefault({}),
+  pools: z
+    .strictObject({
+      shared: z.strictObject(pool).optional(),
+      dedicated: z.strictObject({ ...pool, warming: z.literal(0, { error: NO_WARMING }).optional() }).optional(),
+      variable: z.strictObject({ ...pool, ceiling: share }).optional(),
+    })
+    .prefault({}),
+  /** The cost of a GiB-second by sub-pool. */
+  prices: z.strictObject({ shared: price, dedicated: price, variable: price }).prefault({}),
 });
 
 export type ConfigFile = z.output<typeof configSchema>;

@@ -16,9 +16,18 @@ const ALIAS = /^[a-z][a-z0-9-]{0,62}$/;
 const HEADER = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const MOST_WEIGHT = 1_000_000;
 
-/** What a manifest asks for and the tenant does not have, all of it. `anyFolder`: for the process itself. Throws `request/invalid`. */
-export function checkGranted(tenant: Tenant, manifest: Manifest, anyFolder: boolean, hasSecret: (name: string) => boolean): void {
-  const errors: FieldError[] = [];
+/**
+ * What a manifest asks for and the tenant does not have, all of it. `anyFolder`: for the process itself. `capacity`: what is
+ * wrong with what it picks of the tenant's terms. Throws `request/invalid`.
+ */
+export function checkGranted(
+  tenant: Tenant,
+  manifest: Manifest,
+  anyFolder: boolean,
+  hasSecret: (name: string) => boolean,
+  capacity: readonly FieldError[],
+): void {
+  const errors: FieldError[] = capacity.map(({ field, message }) => ({ field: `manifest.${field}`, message }));
   for (const [i, pattern] of (manifest.routes ?? []).entries()) {
     const host = pattern.slice(0, pattern.indexOf("/"));
     if (host !== "" && !tenant.hosts.includes(normalHost(host))) {

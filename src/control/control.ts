@@ -6,8 +6,11 @@
  * `revision` is what an ETag is made of; a method that takes `ifRevision` changes nothing when it is another by now
  * (`request/changed-meanwhile`).
  */
+import type { PoolSettings, SubPool, Term } from "../pool/types.js";
+import type { CellView, PoolTotals, PoolView } from "../pool/views.js";
 import type { ManifestInput } from "../tasks/manifest.js";
 import type { AuditEntry, Caller, Key, Scope, Tenant, TenantSettings } from "../tenants/tenant.js";
+import type { CapacityChange } from "./node-capacity.js";
 
 export interface Page {
   /** At most so many; 100 unless told, 1000 at most. */
@@ -140,6 +143,77 @@ export interface LogQuery {
   readonly limit?: number | undefined;
 }
 
+/** How what was used is summed: by hour or day (of UTC), or over the whole time by task or tenant. */
+export const USAGE_BY = ["hour", "day", "task", "tenant"] as const;
+export type UsageBy = (typeof USAGE_BY)[number];
+
+/** Which usage is asked for. Times are ISO 8601; hours that overlap the time between count whole. */
+export interface UsageQuery {
+  readonly task?: string | undefined;
+  /** A day before `to` unless told. */
+  readonly from?: string | undefined;
+  /** Now. */
+  readonly to?: string | undefined;
+  /** `hour` unless told. */
+  readonly by?: UsageBy | undefined;
+}
+
+/** What the runs of a time came to that had task, sub-pool, term and price in common. Seconds and bytes. */
+export interface UsageView {
+  /** Whole hours: from the first on, until before the second. */
+  readonly from: string;
+  readonly to: string;
+  readonly tenant: string;
+  /** Undefined: all of the tenant's. */
+  readonly task: string | undefined;
+  /** Of the cell that the runs got; of those that got none, the one that the manifest names. */
+  readonly pool: SubPool;
+  /** How they got their place; `none`: they got none. */
+  readonly term: Term | "none";
+  /** Of a GiB-second. */
+  readonly price: number;
+  /** Those that got a place, that were refused one, and that were given up while they waited. */
+  readonly runs: number;
+  readonly refused: number;
+  readonly abandoned: number;
+  /** Refused, by reason. */
+  readonly refusals: Readonly<Record<string, number>>;
+  readonly runSeconds: number;
+  readonly cpuSeconds: number;
+  /** Memory that was charged, times the time that it was used. */
+  readonly gibSeconds: number;
+  /** GiB-seconds times their price. */
+  readonly cost: number;
+  readonly waitSeconds: number;
+  readonly maxWaitSeconds: number;
+  readonly maxRunSeconds: number;
+  /** Until the slowest answer began. */
+  readonly maxHeadSeconds: number;
+  /** Runs by how far their code was. */
+  readonly rungs: { readonly ready: number; readonly linked: number; readonly compiled: number; readonly stored: number };
+  /** What at most 5 % of the runs went over (to a fifth), and what none did. */
+  readonly memory: { readonly p95Bytes: number; readonly maxBytes: number };
+  /** Runs of one task at once. */
+  readonly peakConcurrency: number;
+  readonly requestBytes: number;
+  readonly responseBytes: number;
+}
+
+/** What a setting is, set against what was used. Nothing is changed by it. */
+export interface AdviceView {
+  /** Undefined: about the tenant. */
+  readonly task: string | undefined;
+  /** In the manifest (`limits.memory`), or of the tenant's terms (`dedicated`). */
+  readonly field: string;
+  /** `unknown`: too few runs to tell. */
+  readonly change: "lower" | "raise" | "other" | "keep" | "unknown";
+  /** As one would write them; nothing is suggested where nothing is to be changed. */
+  readonly set: string | number;
+  readonly suggested: string | number | undefined;
+  /** The figures that speak for it. */
+  readonly why: string;
+}
+
 export interface Whoami {
   readonly key: Key | undefined;
   readonly version: string;
@@ -150,6 +224,27 @@ export interface Whoami {
 /** A tenant and what it has used of its quotas. */
 export interface TenantView extends Tenant {
   readonly used: { readonly tasks: number; readonly storedBytes: number; readonly concurrency: number; readonly memory: number };
+}
+
+/** A cell. A tenant's key sees its own cells alone, numbered from 1 on. */
+export interface CellInfo extends Omit<CellView, "programs"> {
+  /** Whose programs are linked in it. */
+  readonly tasks: readonly string[];
+}
+
+/** The node's capacity: what is wanted, and what is. */
+export interface CapacityInfo {
+  /** What holds. */
+  readonly settings: PoolSettings;
+  /** Of that, what was set on the running node and wins over its configuration. */
+  readonly set: CapacityChange;
+  readonly now: Omit<PoolView, "runLimit"> & {
+    /** Undefined: the processors are not the limit. */
+    readonly runLimit: number | undefined;
+  };
+  readonly totals: PoolTotals;
+  /** Tenants that take no runs until they are resumed. */
+  readonly drained: readonly string[];
 }
 
 export interface Control {
@@ -207,8 +302,25 @@ export interface Control {
   putEntry(caller: Caller, tenant: string, store: string, key: string, value: Uint8Array, ifRevision: number | undefined): Promise<number>;
   deleteEntry(caller: Caller, tenant: string, store: string, key: string, ifRevision: number | undefined): Promise<void>;
 
+  /** A node's key sees all cells, a tenant's key its own. */
+  cells(caller: Caller, page: Page): Paged<CellInfo>;
+  capacity(caller: Caller): CapacityInfo;
+  /** Outlives a restart, and wins over the configuration. Refused when it does not add up, or takes what live tasks need. */
+  setCapacity(caller: Caller, change: CapacityChange): Promise<CapacityInfo>;
+  /** Back to the configuration. */
+  resetCapacity(caller: Caller): Promise<CapacityInfo>;
+  /** It takes no more runs and is replaced. */
+  drainCell(caller: Caller, id: string): Promise<void>;
+  /** Takes no more runs until it is resumed or the node starts again; those that go on finish. `tenant` undefined: the node. */
+  drain(caller: Caller, tenant: string | undefined): Promise<void>;
+  resume(caller: Caller, tenant: string | undefined): Promise<void>;
+
   /** The newest first. `tenant` undefined: everything on the node. */
   audit(caller: Caller, tenant: string | undefined, page: Page): Paged<AuditEntry>;
+  /** In the order of time, tenant and task. `tenant` undefined: of the key's tenant; for a key of the node, of all. */
+  usage(caller: Caller, tenant: string | undefined, query: UsageQuery, page: Page): Promise<Paged<UsageView>>;
+  /** What is set against what was used; of one task, or of all. */
+  advice(caller: Caller, tenant: string, query: Omit<UsageQuery, "by">): Promise<readonly AdviceView[]>;
   /** The last lines, oldest first. */
   logs(caller: Caller, tenant: string, query: LogQuery): readonly LogEntry[];
   /** Calls `listener` with each line from now on, until the returned function is called. */

@@ -1,20 +1,20 @@
 /**
- * The versions that requests reach: which of them are linked, and where the `live` aliases lead.
+ * The versions that requests reach: which program each of them is, and where the `live` aliases lead.
  *
- * A task is linked before an alias moves to it, and after a start by its first run; one that nobody asks for goes back
- * to its compiled form. The router always has a task for every live version, linked or not.
+ * A version is linked and tried before an alias moves to it; whether it stays linked is the pool's to decide. A new secret
+ * makes new programs of those that have the old one.
  */
 import type { VersionRecord, Catalog, StoredTask } from "../tasks/catalog.js";
 import type { Manifest } from "../tasks/manifest.js";
 import type { Choice, LiveTask, Router } from "../tasks/router.js";
 import { NO_GRANTS, type OwnGrants } from "../tasks/spec.js";
-import { UNLINKED, taskKey, versionLabel, versionNumber, type Task } from "../tasks/task.js";
+import { taskKey, versionLabel, versionNumber, type Task } from "../tasks/task.js";
 import { invalid, noSuch } from "../tenants/refusals.js";
 import type { Secrets } from "../tenants/secrets.js";
 import type { Tenants } from "../tenants/tenants.js";
 import { LIVE, needAlias, needManifest, needVersion, secretMissing } from "./checks.js";
 import type { Ledger } from "./ledger.js";
-import { taskOf, unlinked, type Prepared, type Programs } from "./programs.js";
+import { taskOf, type Prepared, type ProgramRequest, type Programs } from "./programs.js";
 
 export interface LivePorts {
   readonly ledger: Ledger;
@@ -25,19 +25,10 @@ export interface LivePorts {
   readonly router: Router;
 }
 
-/** A program that nobody has asked for this long goes back to its compiled form. */
-export const QUIET_MS = 10 * 60_000;
-/** Linked at once while a node starts. */
-const AT_ONCE = 8;
-
 export class Live {
   readonly #ports: LivePorts;
   /** The versions that the `live` alias of some task leads to, by `tenant/task/v7`. */
-  readonly #linked = new Map<string, Task>();
-  /** How many leases a task's runs had when `lower` looked last, and since when they are so many. */
-  readonly #seen = new WeakMap<Task, { readonly count: number; readonly at: number }>();
-  /** Links that runs wait for. */
-  readonly #raising = new Map<string, Promise<Task>>();
+  readonly #tasks = new Map<string, Task>();
   /** What the process granted to a version of its own, which no manifest says. */
   readonly #own = new Map<string, OwnGrants>();
 
@@ -69,7 +60,7 @@ export class Live {
     return this.#ports.catalog.list(tenant).flatMap(({ name }) => this.of(tenant, name) ?? []);
   }
 
-  /** Links those of the versions that are not live, and tries one instance of each if asked to. */
+  /** Links those of the versions that are not live, and tries one instance of each if asked to; `have` are done already. */
   async link(
     task: StoredTask,
     labels: readonly string[],
@@ -81,7 +72,7 @@ export class Live {
     try {
       for (const label of labels) {
         const key = versionKeyOf(tenant, name, label);
-        if (this.#linked.has(key) || have.has(key)) continue;
+        if (this.#tasks.has(key) || have.has(key)) continue;
         const prepared = await this.#prepare(task, needVersion(task, label));
         made.set(key, taskOf(tenant, name, label, prepared));
         if (attempt) await this.#ports.programs.try(prepared, `version ${label}`);
@@ -93,36 +84,44 @@ export class Live {
     }
   }
 
-  /** Links a stored version; `secrets` are those to give it instead of the present ones. */
+  /** Links a stored version; `secrets` are those to give it instead of the present ones, while there are any. */
   async #prepare(task: StoredTask, version: VersionRecord, secrets?: ReadonlyMap<string, string>): Promise<Prepared> {
-    const { tenant, name } = task;
+    return this.#ports.programs.prepare(this.#requestFor(task, version, secrets));
+  }
+
+  #requestFor({ tenant, name }: StoredTask, version: VersionRecord, secrets?: ReadonlyMap<string, string>): ProgramRequest {
     const label = versionLabel(version.number);
     const manifest = manifestOf(label, version);
-    const own = this.#own.get(versionKeyOf(tenant, name, label)) ?? NO_GRANTS;
-    const values = this.secretsFor(tenant, manifest).map(([secret, value]) => [secret, secrets?.get(secret) ?? value] as const);
-    return this.#ports.programs.prepare({ tenant, manifest, digest: version.digest, secrets: values, own, source: `${name} ${label}` });
+    return {
+      tenant,
+      manifest,
+      digest: version.digest,
+      secrets: () => this.secretsFor(tenant, manifest).map(([secret, value]) => [secret, secrets?.get(secret) ?? value]),
+      own: this.#own.get(versionKeyOf(tenant, name, label)) ?? NO_GRANTS,
+      source: `${name} ${label}`,
+    };
   }
 
   /**
-   * The change of routes for a task as it will be; `fresh` has the tasks for versions that become live and are not linked
-   * yet, or anew. Throws `request/conflict` for a route that another task has. The returned function goes over to it, and
-   * lets go of every program that nothing leads to then.
+   * The change of routes for a task as it will be; `fresh` has the tasks for versions that become live, or are made anew.
+   * Throws `request/conflict` for a route that another task has. The returned function goes over to it, and lets go of every
+   * program that nothing leads to then.
    */
   plan(task: StoredTask, fresh: ReadonlyMap<string, Task>): () => void {
     const { tenant, name } = task;
     const live = this.#live(task, fresh);
     const swap = this.#ports.router.plan(tenant, live === undefined ? [] : [live]);
     return () => {
-      const before = new Map(this.#linked);
+      const before = new Map(this.#tasks);
       const keys = new Set<string>();
       for (const choice of live?.choices ?? []) {
         const key = versionKeyOf(tenant, name, choice.task.version.label);
-        this.#linked.set(key, choice.task);
+        this.#tasks.set(key, choice.task);
         keys.add(key);
       }
       swap();
       for (const [key, other] of fresh) {
-        const gone = this.#linked.get(key) === other ? before.get(key) : other;
+        const gone = this.#tasks.get(key) === other ? before.get(key) : other;
         if (gone !== undefined) this.#ports.programs.retire(gone.version.program);
       }
       this.#drop(tenant, name, keys);
@@ -138,16 +137,16 @@ export class Live {
     };
   }
 
-  /** Where the live alias of a task leads; undefined when a version of it is not linked. */
+  /** Where the live alias of a task leads; undefined when it has none. */
   #live(task: StoredTask, fresh: ReadonlyMap<string, Task>): LiveTask | undefined {
     const alias = task.aliases.get(LIVE);
     if (alias === undefined) return undefined;
     const choices: Choice[] = [];
     for (const [label, weight] of Object.entries(alias.targets)) {
       const key = versionKeyOf(task.tenant, task.name, label);
-      const linked = fresh.get(key) ?? this.#linked.get(key);
-      if (linked === undefined) throw new Error(`version ${key} is not linked`);
-      choices.push({ task: linked, weight });
+      const live = fresh.get(key) ?? this.#tasks.get(key);
+      if (live === undefined) throw new Error(`version ${key} is not live`);
+      choices.push({ task: live, weight });
     }
     choices.sort((a, b) => (versionNumber(a.task.version.label) as number) - (versionNumber(b.task.version.label) as number));
     return { tenant: task.tenant, name: task.name, choices, sticky: alias.sticky?.toLowerCase() };
@@ -156,135 +155,66 @@ export class Live {
   /** Lets go of a task's programs that are not among those kept. */
   #drop(tenant: string, name: string, keep: ReadonlySet<string>): void {
     const prefix = `${taskKey(tenant, name)}/`;
-    for (const [key, task] of this.#linked) {
+    for (const [key, task] of this.#tasks) {
       if (!key.startsWith(prefix) || keep.has(key)) continue;
-      this.#linked.delete(key);
+      this.#tasks.delete(key);
       this.#ports.programs.retire(task.version.program);
     }
   }
 
   /**
-   * Routes to everything that is live, as after a start. Versions that want instances ready are linked at once, several
-   * at a time; the others by their first run. Those that cannot be served any more are left out and told of; the rest
-   * of the node goes on.
+   * Routes to everything that is live, as after a start. Nothing is linked here: the pool links what it wants to have ready,
+   * and the rest for its first runs. Those that cannot be served any more are left out and told of; the rest of the node
+   * goes on.
    */
-  async restore(failed: (task: StoredTask, error: unknown) => void): Promise<void> {
+  restore(failed: (task: StoredTask, error: unknown) => void): void {
     const { catalog, router, tenants } = this.#ports;
     for (const { name, hosts } of tenants.list()) if (hosts.length > 0) router.planHosts(name, hosts)();
-    const waiting = catalog.all().filter(({ aliases }) => aliases.has(LIVE));
     const lives = new Map<string, LiveTask[]>();
-    const next = async (): Promise<void> => {
-      for (let task = waiting.pop(); task !== undefined; task = waiting.pop()) {
-        try {
-          const live = await this.#restored(task);
-          const others = lives.get(task.tenant);
-          if (others === undefined) lives.set(task.tenant, [live]);
-          else others.push(live);
-        } catch (error) {
-          failed(task, error);
-        }
+    for (const task of catalog.all()) {
+      if (!task.aliases.has(LIVE)) continue;
+      try {
+        const live = this.#restored(task);
+        const others = lives.get(task.tenant);
+        if (others === undefined) lives.set(task.tenant, [live]);
+        else others.push(live);
+      } catch (error) {
+        failed(task, error);
       }
-    };
-    await Promise.all(Array.from({ length: AT_ONCE }, next));
+    }
     for (const [tenant, live] of lives) router.plan(tenant, live)();
   }
 
-  async #restored(task: StoredTask): Promise<LiveTask> {
+  #restored(task: StoredTask): LiveTask {
     const { tenant, name } = task;
-    const labels = Object.keys(needAlias(task, LIVE).targets);
-    const eager: string[] = [];
-    for (const label of labels) {
-      const manifest = manifestOf(label, needVersion(task, label));
-      if (manifest.capacity.ready > 0) eager.push(label);
-      else this.#linked.set(versionKeyOf(tenant, name, label), unlinked(tenant, name, label, manifest));
+    // All of them are looked at before the first gets a number.
+    const requests = Object.keys(needAlias(task, LIVE).targets).map(
+      (label) => [label, this.#requestFor(task, needVersion(task, label))] as const,
+    );
+    for (const [label, request] of requests) {
+      const prepared = { manifest: request.manifest, program: this.#ports.programs.register(request) };
+      this.#tasks.set(versionKeyOf(tenant, name, label), taskOf(tenant, name, label, prepared));
     }
-    for (const [key, linked] of await this.link(task, eager, false)) this.#linked.set(key, linked);
     return this.#live(task, new Map()) as LiveTask;
   }
 
-  /** The task linked, for a run of it that is not. Many at once cause one link. Rejects with what is wrong. */
-  raise(task: Task): Promise<Task> {
-    const key = versionKeyOf(task.tenant, task.name, task.version.label);
-    const current = this.#linked.get(key);
-    if (current !== undefined && current.version.program !== UNLINKED) return Promise.resolve(current);
-    let raising = this.#raising.get(key);
-    if (raising === undefined) {
-      raising = this.#raise(task, key).finally(() => this.#raising.delete(key));
-      this.#raising.set(key, raising);
-    }
-    return raising;
-  }
-
-  async #raise(stub: Task, key: string): Promise<Task> {
-    const { tenant, name, version } = stub;
-    for (;;) {
-      const stored = this.#need(tenant, name);
-      const at = this.secretsAt(tenant, version.manifest);
-      const task = taskOf(tenant, name, version.label, await this.#prepare(stored, needVersion(stored, version.label)));
-      const raised = await this.#ports.ledger.turn(async () =>
-        this.#raised(stub, key, task, this.secretsAt(tenant, version.manifest) === at),
-      );
-      if (raised !== undefined) return raised;
-    }
-  }
-
-  /** Puts a task that was linked for a run where the unlinked one was; undefined when it has to be linked anew. Inside a turn. */
-  #raised(stub: Task, key: string, task: Task, fresh: boolean): Task | undefined {
-    const { programs, router } = this.#ports;
-    const current = this.#linked.get(key);
-    if (current === stub && fresh) {
-      this.#linked.set(key, task);
-      router.relink(stub, task);
-      return task;
-    }
-    if (current === undefined) {
-      // Nothing leads there any more. The runs that wait for it are served, and it goes with them.
-      setImmediate(() => programs.retire(task.version.program));
-      return task;
-    }
-    programs.retire(task.version.program);
-    return current === stub ? undefined : current;
-  }
-
   /**
-   * Lets go of the programs that had no run for `QUIET_MS` and keep no instances ready; the next run links them again.
-   * `granted` says how many leases a program's runs ever had; `now` is milliseconds of a monotonic clock. Asked from time
-   * to time. In a turn: a change that is being committed leads to programs that must not go meanwhile.
+   * Gives those live versions that name the secret its new value. Returns what to do once the secret is stored, or when that
+   * failed. Inside a turn. What is linked is linked anew beforehand; what is not takes the value when it is.
    */
-  lower(now: number, granted: (program: number) => number | undefined): Promise<void> {
-    return this.#ports.ledger.turn(async () => this.#lower(now, granted));
-  }
-
-  #lower(now: number, granted: (program: number) => number | undefined): void {
-    for (const [key, task] of this.#linked) {
-      const { program, manifest, label } = task.version;
-      if (program === UNLINKED || manifest.capacity.ready > 0) continue;
-      const count = granted(program) ?? 0;
-      const seen = this.#seen.get(task);
-      if (seen === undefined || seen.count !== count) this.#seen.set(task, { count, at: now });
-      else if (now - seen.at >= QUIET_MS) {
-        const stub = unlinked(task.tenant, task.name, label, manifest);
-        this.#linked.set(key, stub);
-        this.#ports.router.relink(task, stub);
-        this.#ports.programs.retire(program);
-      }
-    }
-  }
-
-  /** Gives those live versions that name the secret its new value. Returns what to do once the secret is stored, or when that failed. Inside a turn. */
   async withSecret(tenant: string, secret: string, value: string): Promise<{ readonly apply: () => void; readonly discard: () => void }> {
-    const { router, programs } = this.#ports;
+    const { programs } = this.#ports;
+    const coming = new Map([[secret, value]]);
     const fresh = new Map<string, Task>();
     const discard = (): void => {
       for (const task of fresh.values()) programs.retire(task.version.program);
     };
     try {
-      for (const [key, linked] of this.#linked) {
-        // What is not linked gets it when it is.
-        if (linked.tenant !== tenant || linked.version.program === UNLINKED || !linked.version.manifest.secrets.includes(secret)) continue;
-        const task = this.#need(tenant, linked.name);
-        const prepared = await this.#prepare(task, needVersion(task, linked.version.label), new Map([[secret, value]]));
-        fresh.set(key, taskOf(tenant, linked.name, linked.version.label, prepared));
+      for (const [key, live] of this.#using(tenant, secret)) {
+        if (!programs.isLinked(live.version.program)) continue;
+        const task = this.#need(tenant, live.name);
+        const prepared = await this.#prepare(task, needVersion(task, live.version.label), coming);
+        fresh.set(key, taskOf(tenant, live.name, live.version.label, prepared));
       }
     } catch (error) {
       discard();
@@ -293,14 +223,31 @@ export class Live {
     return {
       discard,
       apply: () => {
-        for (const [key, task] of fresh) {
-          const before = this.#linked.get(key) as Task;
-          this.#linked.set(key, task);
-          router.relink(before, task);
-          programs.retire(before.version.program);
-        }
+        // From here on the stored value is the new one, until there is a newer one.
+        coming.clear();
+        for (const [key, live] of this.#using(tenant, secret)) this.#replace(key, live, fresh.get(key) ?? this.#afresh(live));
       },
     };
+  }
+
+  /** The live versions that name the secret. */
+  #using(tenant: string, secret: string): [string, Task][] {
+    return [...this.#tasks].filter(([, task]) => task.tenant === tenant && task.version.manifest.secrets.includes(secret));
+  }
+
+  /** Another program of the task if the present one has taken its secrets meanwhile, or is about to. */
+  #afresh({ tenant, name, version }: Task): Task | undefined {
+    const { programs } = this.#ports;
+    const { label, manifest, program } = version;
+    return programs.isRaised(program) ? taskOf(tenant, name, label, { manifest, program: programs.again(program) }) : undefined;
+  }
+
+  /** Puts a task where another program of the same version was. */
+  #replace(key: string, before: Task, after: Task | undefined): void {
+    if (after === undefined) return;
+    this.#tasks.set(key, after);
+    this.#ports.router.relink(before, after);
+    this.#ports.programs.retire(before.version.program);
   }
 
   /** Names of the tasks with a version that an alias leads to and that asks for the secret. */

@@ -3,17 +3,28 @@ import { callerOf, require as requireScope } from "../tenants/access.js";
 import type { Audit } from "../tenants/audit.js";
 import type { AuditEntry, Caller } from "../tenants/tenant.js";
 import type { LogBook } from "../observe/log-book.js";
-import type { AliasSettings, Control, DeployInput, KeyInput, LogEntry, LogQuery, Page, Paged, Whoami } from "./control.js";
+import type { UsageBook } from "../observe/usage.js";
+import { CapacityDesk, type CapacityPorts } from "./capacity.js";
+import type { AliasSettings, Control, DeployInput, KeyInput, LogEntry, LogQuery, Page, Paged, UsageQuery, Whoami } from "./control.js";
 import { Live } from "./live.js";
+import type { CapacityChange } from "./node-capacity.js";
 import { SecretDesk } from "./secrets.js";
 import { StoreDesk, type StorePorts } from "./stores.js";
 import { TaskDesk, type TaskPorts } from "./tasks.js";
 import { KeyDesk, TenantDesk, type KeyPorts, type TenantPorts } from "./tenants.js";
 import type { TenantSettings } from "../tenants/tenant.js";
+import { UsageDesk, type UsagePorts } from "./usage.js";
 
-export interface ControlPorts extends Omit<TaskPorts, "live" | "storedBytes" | "resized">, Omit<TenantPorts, "gone">, KeyPorts, StorePorts {
+export interface ControlPorts
+  extends
+    Omit<TaskPorts, "live" | "storedBytes" | "resized" | "capacityDesk">,
+    Omit<TenantPorts, "gone" | "capacityDesk">,
+    KeyPorts,
+    StorePorts,
+    CapacityPorts {
   readonly audit: Audit;
   readonly logs: LogBook;
+  readonly usage: UsagePorts["usage"] & Pick<UsageBook, "forget">;
   /** Of Pilotlight. */
   readonly version: string;
   /** Ends the runs of a tenant that has gone. */
@@ -32,14 +43,18 @@ export class ControlPlane implements Control {
   readonly #keys: KeyDesk;
   readonly #secrets: SecretDesk;
   readonly #stores: StoreDesk;
+  readonly #capacity: CapacityDesk;
+  readonly #usage: UsageDesk;
 
   constructor(ports: ControlPorts) {
     this.#ports = ports;
-    this.#tenants = new TenantDesk({ ...ports, gone: (tenant) => this.#gone(tenant) });
+    this.#capacity = new CapacityDesk(ports);
+    this.#tenants = new TenantDesk({ ...ports, capacityDesk: this.#capacity, gone: (tenant) => this.#gone(tenant) });
     this.live = new Live(ports);
     this.desk = new TaskDesk({
       ...ports,
       live: this.live,
+      capacityDesk: this.#capacity,
       dataUrl: () => ports.dataUrl(),
       storedBytes: (tenant) => ports.stores.usage(tenant),
       // What was deployed or deleted is; a quota that lags behind is brought along with the next change.
@@ -48,6 +63,7 @@ export class ControlPlane implements Control {
     this.#keys = new KeyDesk(ports);
     this.#secrets = new SecretDesk({ ...ports, live: this.live });
     this.#stores = new StoreDesk(ports);
+    this.#usage = new UsageDesk({ ...ports, live: this.live });
   }
 
   /** Brings the stores' quotas to where the state is, after a start. */
@@ -55,10 +71,17 @@ export class ControlPlane implements Control {
     for (const { name } of this.#ports.tenants.list()) await this.#tenants.resized(name);
   }
 
+  /** Gives the pool the tenants' terms, after a start and before programs; returns what does not add up, in words. */
+  restoreCapacity(): string[] {
+    return this.#capacity.restore();
+  }
+
   #gone(tenant: string): void {
     this.live.forget(tenant);
     this.#ports.logs.forget(tenant);
     this.#ports.endRuns(tenant);
+    // After the runs, which are usage of it as they end.
+    this.#ports.usage.forget(tenant);
   }
 
   identify(text: string): Caller | undefined {
@@ -109,6 +132,17 @@ export class ControlPlane implements Control {
     this.#stores.put(caller, tenant, store, key, value, ifRevision);
   deleteEntry = (caller: Caller, tenant: string, store: string, key: string, ifRevision: number | undefined) =>
     this.#stores.delete(caller, tenant, store, key, ifRevision);
+
+  cells = (caller: Caller, page: Page) => this.#capacity.cells(caller, page);
+  capacity = (caller: Caller) => this.#capacity.capacity(caller);
+  setCapacity = (caller: Caller, change: CapacityChange) => this.#capacity.setCapacity(caller, change);
+  resetCapacity = (caller: Caller) => this.#capacity.resetCapacity(caller);
+  drainCell = (caller: Caller, id: string) => this.#capacity.drainCell(caller, id);
+  drain = (caller: Caller, tenant: string | undefined) => this.#capacity.drain(caller, tenant);
+  resume = (caller: Caller, tenant: string | undefined) => this.#capacity.resume(caller, tenant);
+
+  usage = (caller: Caller, tenant: string | undefined, query: UsageQuery, page: Page) => this.#usage.list(caller, tenant, query, page);
+  advice = (caller: Caller, tenant: string, query: Omit<UsageQuery, "by">) => this.#usage.advice(caller, tenant, query);
 
   audit(caller: Caller, tenant: string | undefined, page: Page): Paged<AuditEntry> {
     requireScope(caller, tenant, "read");

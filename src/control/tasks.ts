@@ -39,6 +39,7 @@ import {
   needManifest,
   needVersion,
 } from "./checks.js";
+import type { CapacityDesk } from "./capacity.js";
 import type { AliasSettings, AliasView, DeployInput, Deployed, Page, Paged, TaskView, VersionView } from "./control.js";
 import { storing, type Deed, type Ledger } from "./ledger.js";
 import { versionKeyOf, type Live } from "./live.js";
@@ -54,6 +55,7 @@ export interface TaskPorts {
   readonly components: ComponentStore;
   readonly programs: Programs;
   readonly live: Live;
+  readonly capacityDesk: Pick<CapacityDesk, "faultsOf">;
   /** `http://HOST:PORT/` of the data plane; undefined while it does not listen. */
   dataUrl(): string | undefined;
   /** Bytes in the stores of a tenant. */
@@ -109,7 +111,7 @@ export class TaskDesk {
     const manifest = needManifest(input.manifest, "manifest");
     const alias = input.alias === undefined ? LIVE : input.alias;
     if (alias !== null) checkAlias(alias);
-    this.#checkGranted(caller, tenant, manifest);
+    this.#checkGranted(caller, tenant, manifest, extras);
     const digest = digestOf(input.component);
     const record = {
       digest,
@@ -148,7 +150,7 @@ export class TaskDesk {
         return deployedView(task, same, false, alias, this.#ports.dataUrl());
     }
     const prepare = (): Promise<Prepared> =>
-      programs.prepare({ tenant, manifest, digest: record.digest, secrets: live.secretsFor(tenant, manifest), own, source });
+      programs.prepare({ tenant, manifest, digest: record.digest, secrets: () => live.secretsFor(tenant, manifest), own, source });
     const at = live.secretsAt(tenant, manifest);
     let prepared = await prepare();
     let taken = false;
@@ -156,7 +158,7 @@ export class TaskDesk {
       await programs.try(prepared, source);
       return await ledger.turn(async () => {
         this.#allow(caller, tenant, "deploy");
-        this.#checkGranted(caller, tenant, manifest);
+        this.#checkGranted(caller, tenant, manifest, extras);
         this.#checkRoom(tenant, name, record);
         if (live.secretsAt(tenant, manifest) !== at) {
           const fresh = await prepare();
@@ -298,7 +300,10 @@ export class TaskDesk {
         const task = this.#need(tenant, name);
         checkRevision(task.aliases.get(alias)?.revision ?? 0, ifRevision);
         const to = targetOf(task);
-        for (const label of Object.keys(to.targets)) needVersion(task, label);
+        for (const label of Object.keys(to.targets)) {
+          const version = needVersion(task, label);
+          if (alias === LIVE) this.#checkTerms(tenant, label, version);
+        }
         const record = task.aliases.get(alias);
         if (record !== undefined && sameTargets(record, to)) return aliasView(alias, record);
         if (alias === LIVE)
@@ -377,9 +382,20 @@ export class TaskDesk {
     return task;
   }
 
-  #checkGranted(caller: Caller, name: string, manifest: Manifest): void {
-    const { tenants, secrets } = this.#ports;
-    checkGranted(tenants.need(name), manifest, caller.kind === "operator", (secret) => secrets.info(name, secret) !== undefined);
+  #checkGranted(caller: Caller, name: string, manifest: Manifest, { own }: DeployExtras): void {
+    const { tenants, secrets, capacityDesk } = this.#ports;
+    const tenant = tenants.need(name);
+    // What somebody runs here and now may have all that there is, if it does not suffice either.
+    const capacity = own === undefined ? capacityDesk.faultsOf(tenant, manifest) : [];
+    checkGranted(tenant, manifest, caller.kind === "operator", (secret) => secrets.info(name, secret) !== undefined, capacity);
+  }
+
+  /** Terms may have changed since a version was deployed. Throws `request/conflict`. */
+  #checkTerms(name: string, label: string, { manifest }: VersionRecord): void {
+    const faults = this.#ports.capacityDesk.faultsOf(this.#ports.tenants.need(name), needManifest(manifest, `${label}.manifest`));
+    if (faults.length === 0) return;
+    const said = faults.map(({ field, message }) => `${field}: ${message}`).join("; ");
+    throw new ProblemError("request/conflict", `${label} picks what there is not: ${said}.`);
   }
 
   #checkRoom(name: string, task: string, { digest, componentBytes }: Pick<VersionRecord, "digest" | "componentBytes">): void {

@@ -8,6 +8,7 @@ import type { TenantGates } from "../tenants/quotas.js";
 import type { Secrets } from "../tenants/secrets.js";
 import type { Caller, Key, Tenant, TenantSettings } from "../tenants/tenant.js";
 import type { Tenants } from "../tenants/tenants.js";
+import type { CapacityDesk } from "./capacity.js";
 import type { IssuedKey, KeyInput, Page, Paged, TenantView } from "./control.js";
 import type { Ledger } from "./ledger.js";
 import { paged } from "./paging.js";
@@ -22,6 +23,7 @@ export interface TenantPorts {
   readonly catalog: Catalog;
   readonly router: Router;
   readonly stores: KeyValue;
+  readonly capacityDesk: Pick<CapacityDesk, "checkTerms" | "termsSet" | "forget">;
   /** Told when a tenant has gone from the state: what else it had goes with it. */
   gone(tenant: string): void;
 }
@@ -50,35 +52,37 @@ export class TenantDesk {
   create(caller: Caller, name: string, settings: TenantSettings): Promise<TenantView> {
     requireScope(caller, undefined, "admin");
     return this.#ports.ledger.turn(async () => {
-      const { tenants, ledger, stores } = this.#ports;
+      const { tenants, ledger, stores, capacityDesk } = this.#ports;
       const plan = tenants.create(name, settings);
+      if (settings.capacity !== undefined) capacityDesk.checkTerms(plan.tenant);
       // What a tenant of this name had before it was deleted, if a crash came between.
       if (stores.stores(name).length > 0) await stores.removeTenant(name);
-      let tenant: Tenant | undefined;
-      const kept = { changes: plan.changes, apply: () => (tenant = plan.apply()) };
       await ledger.commit(
         caller,
         { tenant: name, action: "tenant.create", subject: `tenant ${name}`, before: undefined, after: settings },
-        [kept],
+        [plan],
       );
-      await this.#settled(tenant as unknown as Tenant);
-      return this.#view(tenant as unknown as Tenant);
+      if (settings.capacity !== undefined) capacityDesk.termsSet(plan.tenant);
+      await this.#settled(plan.tenant);
+      return this.#view(plan.tenant);
     });
   }
 
   update(caller: Caller, name: string, settings: TenantSettings, ifRevision: number | undefined): Promise<TenantView> {
     requireScope(caller, undefined, "admin");
     return this.#ports.ledger.turn(async () => {
-      const { tenants, ledger } = this.#ports;
+      const { tenants, ledger, capacityDesk } = this.#ports;
       const before = tenants.need(name);
       checkRevision(before.revision, ifRevision);
       const plan = tenants.update(name, settings);
+      if (settings.capacity !== undefined) capacityDesk.checkTerms(plan.tenant);
       await ledger.commit(
         caller,
         { tenant: name, action: "tenant.update", subject: `tenant ${name}`, before: termsOf(before), after: settings },
         [plan],
       );
       const after = tenants.need(name);
+      if (settings.capacity !== undefined) capacityDesk.termsSet(after);
       await this.#settled(after);
       return this.#view(after);
     });
@@ -88,7 +92,7 @@ export class TenantDesk {
   delete(caller: Caller, name: string, ifRevision: number | undefined): Promise<void> {
     requireScope(caller, undefined, "admin");
     return this.#ports.ledger.turn(async () => {
-      const { tenants, keys, secrets, catalog, ledger, stores, gates } = this.#ports;
+      const { tenants, keys, secrets, catalog, ledger, stores, gates, capacityDesk } = this.#ports;
       const before = tenants.need(name);
       checkRevision(before.revision, ifRevision);
       const tasks = catalog.list(name);
@@ -98,6 +102,7 @@ export class TenantDesk {
       const letGo = { changes: [], apply: () => this.#ports.gone(name) };
       await ledger.commit(caller, deed, [letGo, ...plans, ...tasks.map((task) => catalog.remove(task))]);
       gates.forget(name);
+      capacityDesk.forget(name);
       await stores.removeTenant(name);
     });
   }
@@ -131,8 +136,8 @@ export class TenantDesk {
   }
 }
 
-function termsOf({ hosts, folders, quotas }: Tenant): TenantSettings {
-  return { hosts, folders, quotas };
+function termsOf({ hosts, folders, quotas, capacity }: Tenant): TenantSettings {
+  return { hosts, folders, quotas, capacity };
 }
 
 export interface KeyPorts {

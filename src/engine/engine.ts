@@ -57,7 +57,16 @@ export type Frame = HttpFrame | CallFrame | CommandFrame;
 
 export type Command =
   /** Makes an instance of `program` in an unused slot. Answered by `ready` or `failed`. */
-  | { readonly kind: "prepare"; readonly slot: number; readonly generation: number; readonly program: ProgramId }
+  | {
+      readonly kind: "prepare";
+      readonly slot: number;
+      readonly generation: number;
+      readonly program: ProgramId;
+      /** The cell that it counts in; none when left out. */
+      readonly cell?: number;
+      /** Bytes that it counts there until its first run; what its memories have when left out. */
+      readonly charge?: number;
+    }
   /**
    * Runs a frame on the instance (slot, generation); one that was not prepared is made on the way.
    * `deadlines` are milliseconds from now: `head` until the answer begins, `idle` the longest silence of
@@ -68,6 +77,8 @@ export type Command =
       readonly slot: number;
       readonly generation: number;
       readonly program: ProgramId;
+      /** The cell of an instance that is made on the way; none when left out. */
+      readonly cell?: number;
       readonly run: RunHandle;
       readonly frame: Frame;
       readonly deadlines: { readonly head: number; readonly idle: number; readonly total: number };
@@ -81,7 +92,14 @@ export type Command =
   /** Answers an `ask`: the JSON array of results, or an error that traps the caller. */
   | { readonly kind: "answer"; readonly ask: number; readonly ok: string | undefined; readonly error: string | undefined }
   | { readonly kind: "cancel"; readonly run: RunHandle }
-  | { readonly kind: "retire"; readonly slot: number; readonly generation: number };
+  | { readonly kind: "retire"; readonly slot: number; readonly generation: number }
+  /**
+   * A share of the node's memory: growth of instances in it past `bytes`, all together, fails in the guest that grows.
+   * The same number again sets the bytes anew.
+   */
+  | { readonly kind: "cell"; readonly cell: number; readonly bytes: number }
+  /** Forgets a cell; instances that are left in it count there until they go. */
+  | { readonly kind: "close-cell"; readonly cell: number };
 
 export type EngineEvent =
   | { readonly kind: "ready"; readonly slot: number; readonly generation: number; readonly nanoseconds: number }
@@ -163,6 +181,17 @@ export interface EngineStats {
   readonly allocator: string;
 }
 
+/** What a cell really holds. */
+export interface CellUsage {
+  readonly cell: number;
+  readonly limitBytes: number;
+  /** Memories and tables of its instances that run or ran, and the charge of those that wait for their first run. */
+  readonly heldBytes: number;
+  readonly instances: number;
+  /** Growths that the cell refused, ever. */
+  readonly refusals: number;
+}
+
 export interface Engine {
   /**
    * Compiles a component, or maps its compiled form from the cache, and describes it. Off the request path.
@@ -179,6 +208,12 @@ export interface Engine {
   /** Sets the one listener; it is called with a batch, on the JavaScript thread. */
   listen(listener: (events: readonly EngineEvent[]) => void): void;
   stats(): EngineStats;
+  cells(): readonly CellUsage[];
+  /**
+   * What an unused instance of a linked program adds to this process's resident memory, in bytes, as measured over a few
+   * that are made and let go. Rejects with an `EngineError` when none can be made.
+   */
+  footprint(program: ProgramId): Promise<number>;
   /** Key-value data of tenants, the same that guests see. */
   readonly kv: KeyValue;
   /** Ends every instance and gives everything back. Runs that are still going settle as `platform`. */

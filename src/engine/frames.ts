@@ -19,12 +19,13 @@ export function splitHeaders(block: string): HeaderList {
   return block === "" ? [] : block.split("\n");
 }
 
-/** What becomes of answers to `load`, `link` and `close`, which are not events of the port. */
+/** What becomes of answers to `load`, `link`, `footprint`, writes and `close`, which are not events of the port. */
 export interface Replies {
   loaded(request: number, json: string | undefined, error: string | undefined): void;
   linked(request: number, program: number | undefined, error: string | undefined): void;
   closed(): void;
   written(request: number, revision: number | undefined, error: string | undefined): void;
+  measured(request: number, bytes: number | undefined, error: string | undefined): void;
 }
 
 const ORIGINS = ["stdout", "stderr", "wasi:logging"] as const;
@@ -115,6 +116,9 @@ export class EventReader {
           break;
         case 15:
           replies.written(this.#number(), this.#optionalNumber(), this.#optionalText());
+          break;
+        case 16:
+          replies.measured(this.#number(), this.#optionalNumber(), this.#optionalText());
           break;
         case -1:
           return false;

@@ -8,7 +8,7 @@ import { createRequire } from "node:module";
 import { addonCandidates } from "./addon.js";
 import { EventReader, FrameWriter, joinHeaders } from "./frames.js";
 import { keyValue, kvError, type KeyValueSettings, type NativeKv } from "./kv.js";
-import type { Command, Engine, EngineEvent, EngineStats, ProgramId } from "./engine.js";
+import type { CellUsage, Command, Engine, EngineEvent, EngineStats, ProgramId } from "./engine.js";
 import type { ComponentInfo, LinkReport, ProgramSpec } from "./program.js";
 
 /** What `new NativeEngine` takes, as JSON. See `native/core/src/settings.rs`. */
@@ -38,12 +38,13 @@ interface NativeEngine extends NativeKv {
   check(digest: string, scripts: readonly string[]): string;
   link(request: number, spec: string): void;
   unlink(program: number): void;
-  prepare(slot: number, generation: number, program: number): void;
+  prepare(slot: number, generation: number, program: number, cell: number, charge: number): void;
   runHttp(largeBody: Uint8Array | undefined): void;
   runCall(
     slot: number,
     generation: number,
     program: number,
+    cell: number,
     run: number,
     last: boolean,
     head: number,
@@ -52,13 +53,26 @@ interface NativeEngine extends NativeKv {
     func: string,
     args: string,
   ): void;
-  runCommand(slot: number, generation: number, program: number, run: number, last: boolean, head: number, total: number): void;
+  runCommand(
+    slot: number,
+    generation: number,
+    program: number,
+    cell: number,
+    run: number,
+    last: boolean,
+    head: number,
+    total: number,
+  ): void;
   chunk(run: number, bytes: Uint8Array): void;
   end(run: number, trailers: string | undefined): void;
   credit(run: number, bytes: number): void;
   answer(ask: number, ok: string | undefined, error: string | undefined): void;
   cancel(run: number): void;
   retire(slot: number, generation: number): void;
+  cell(cell: number, bytes: number): void;
+  closeCell(cell: number): void;
+  cells(): string;
+  footprint(request: number, program: number): void;
   drain(): Buffer[] | undefined;
   stats(): string;
   close(): void;
@@ -124,6 +138,7 @@ export function startEngine(settings: EngineSettings): Engine {
     linked: (request: number, program: number | undefined, error: string | undefined) => settle(request, program, failure(error)),
     written: (request: number, revision: number | undefined, error: string | undefined) =>
       settle(request, revision, error === undefined ? undefined : kvError(error)),
+    measured: (request: number, bytes: number | undefined, error: string | undefined) => settle(request, bytes, failure(error)),
     closed: () => closed?.(),
   };
   const wake = (): void => {
@@ -160,6 +175,8 @@ export function startEngine(settings: EngineSettings): Engine {
     },
     kv: keyValue(native, request),
     stats: () => JSON.parse(native.stats()) as EngineStats,
+    cells: () => JSON.parse(native.cells()) as CellUsage[],
+    footprint: (program) => request<number>((id) => native.footprint(id, program)),
     close: () =>
       (closing ??= new Promise<void>((resolve) => {
         closed = () => {
@@ -179,12 +196,17 @@ function guard<T>(work: () => T): T {
   }
 }
 
+/** What crosses for an instance that counts in no cell. */
+const NO_CELL = 0;
+/** What crosses for one that counts what its memories have. */
+const NO_CHARGE = -1;
+
 function send(native: NativeEngine, command: Command, numbers: Float64Array, writer: FrameWriter): void {
   switch (command.kind) {
     case "run":
       return sendRun(native, command, numbers, writer);
     case "prepare":
-      return native.prepare(command.slot, command.generation, command.program);
+      return native.prepare(command.slot, command.generation, command.program, command.cell ?? NO_CELL, command.charge ?? NO_CHARGE);
     case "chunk":
       return native.chunk(command.run, command.bytes);
     case "end":
@@ -197,11 +219,16 @@ function send(native: NativeEngine, command: Command, numbers: Float64Array, wri
       return native.cancel(command.run);
     case "retire":
       return native.retire(command.slot, command.generation);
+    case "cell":
+      if (command.cell === NO_CELL) throw new EngineError("cell 0 stands for no cell; a cell's number is 1 or more");
+      return native.cell(command.cell, command.bytes);
+    case "close-cell":
+      return native.closeCell(command.cell);
   }
 }
 
 function sendRun(native: NativeEngine, command: Command & { kind: "run" }, numbers: Float64Array, writer: FrameWriter): void {
-  const { slot, generation, program, run, last, frame, deadlines } = command;
+  const { slot, generation, program, cell = NO_CELL, run, last, frame, deadlines } = command;
   switch (frame.kind) {
     case "http": {
       numbers[0] = slot;
@@ -213,7 +240,8 @@ function sendRun(native: NativeEngine, command: Command & { kind: "run" }, numbe
       numbers[6] = deadlines.idle;
       numbers[7] = deadlines.total;
       numbers[8] = frame.more ? 1 : 0;
-      const written = writer.write(9, [frame.method, frame.scheme, frame.authority, frame.target, joinHeaders(frame.headers)], frame.body);
+      numbers[9] = cell;
+      const written = writer.write(10, [frame.method, frame.scheme, frame.authority, frame.target, joinHeaders(frame.headers)], frame.body);
       if (written === undefined) throw new EngineError(`a request head of this size cannot cross; at most ${BYTES} bytes can`);
       return native.runHttp(written.large);
     }
@@ -222,6 +250,7 @@ function sendRun(native: NativeEngine, command: Command & { kind: "run" }, numbe
         slot,
         generation,
         program,
+        cell,
         run,
         last,
         deadlines.head,
@@ -231,6 +260,6 @@ function sendRun(native: NativeEngine, command: Command & { kind: "run" }, numbe
         frame.arguments,
       );
     case "command":
-      return native.runCommand(slot, generation, program, run, last, deadlines.head, deadlines.total);
+      return native.runCommand(slot, generation, program, cell, run, last, deadlines.head, deadlines.total);
   }
 }

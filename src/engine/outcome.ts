@@ -7,12 +7,20 @@ export type Outcome =
   | { readonly kind: "limit"; readonly limit: Limit; readonly used: number; readonly allowed: number }
   | { readonly kind: "cancelled" }
   /** The frame did not fit, or the engine had no room. */
-  | { readonly kind: "refused"; readonly code: RefusalCode; readonly message: string }
-  | { readonly kind: "platform"; readonly code: "internal" | "instance-lost" | "closing"; readonly message: string };
+  | {
+      readonly kind: "refused";
+      readonly code: RefusalCode;
+      readonly message: string;
+      /** Seconds after which it may work. */
+      readonly retryAfter?: number;
+    }
+  | { readonly kind: "platform"; readonly code: "internal" | "instance-lost" | "lease-expired" | "closing"; readonly message: string };
 
 /** Bytes for memory, bodies, headers and values; milliseconds for cpu and the times; a count for handles. */
 export type Limit =
   | "memory"
+  /** The cell's bytes, which all instances in it share. */
+  | "cell-memory"
   | "cpu"
   | "head-time"
   | "idle-time"
@@ -23,7 +31,17 @@ export type Limit =
   | "handles"
   | "values";
 
-export type RefusalCode = "node-full" | "task-full" | "malformed" | "not-http" | "not-command" | "no-function" | "invalid-argument";
+export type RefusalCode =
+  | "node-full"
+  | "task-full"
+  | "tenant-full"
+  | "overloaded"
+  | "draining"
+  | "malformed"
+  | "not-http"
+  | "not-command"
+  | "no-function"
+  | "invalid-argument";
 
 export type OutcomeKind = Outcome["kind"];
 

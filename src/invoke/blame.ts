@@ -29,6 +29,7 @@ export function problemOf(outcome: Outcome, debug: boolean): Problem {
 
 const LIMIT_CODES = {
   memory: "guest/memory",
+  "cell-memory": "capacity/cell-full",
   cpu: "guest/cpu",
   "head-time": "guest/timeout",
   "idle-time": "guest/timeout",
@@ -51,12 +52,15 @@ const LIMIT_FIELDS = {
   "response-headers": "limits.headers",
   handles: "limits.handles",
   values: "limits.values",
-} as const satisfies Record<Limit, string>;
+} as const satisfies Record<Exclude<Limit, "cell-memory">, string>;
 
 const MILLISECONDS: ReadonlySet<Limit> = new Set(["cpu", "head-time", "idle-time", "total-time"]);
 
 /** Names the limit, what was used and what was allowed. */
 function limitDetail({ limit, used, allowed }: Extract<Outcome, { kind: "limit" }>): string {
+  if (limit === "cell-memory") {
+    return `The cell of the tenant allows ${allowed} bytes; with what this run asked for it would hold ${used} bytes.`;
+  }
   const unit = MILLISECONDS.has(limit) ? " ms" : limit === "handles" ? "" : " bytes";
   return `${LIMIT_FIELDS[limit]} allows ${allowed}${unit}; this run came to ${used}${unit}.`;
 }
@@ -64,9 +68,12 @@ function limitDetail({ limit, used, allowed }: Extract<Outcome, { kind: "limit" 
 function refused(outcome: Extract<Outcome, { kind: "refused" }>): Problem {
   switch (outcome.code) {
     case "task-full":
-      return { code: "capacity/task-full", detail: undefined };
+    case "tenant-full":
     case "node-full":
-      return { code: "capacity/node-full", detail: undefined };
+    case "overloaded":
+      return later(`capacity/${outcome.code}`, undefined, outcome.retryAfter);
+    case "draining":
+      return later("platform/draining", sentence(outcome.message), outcome.retryAfter);
     case "malformed":
       return { code: "request/malformed", detail: sentence(outcome.message) };
     case "invalid-argument":
@@ -78,10 +85,16 @@ function refused(outcome: Extract<Outcome, { kind: "refused" }>): Problem {
   }
 }
 
+function later(code: Problem["code"], detail: string | undefined, retryAfter: number | undefined): Problem {
+  return retryAfter === undefined ? { code, detail } : { code, detail, retryAfter };
+}
+
 function platform(outcome: Extract<Outcome, { kind: "platform" }>, debug: boolean): Problem {
   switch (outcome.code) {
     case "instance-lost":
       return { code: "platform/instance-lost", detail: "Another run on the same instance ended it; the request may be sent again." };
+    case "lease-expired":
+      return { code: "platform/lease-expired", detail: sentence(outcome.message) };
     case "closing":
       return { code: "platform/draining", detail: undefined };
     case "internal":

@@ -2,14 +2,15 @@
  * Drives the pool and the engine for runs: leases on the way in, events on the way out.
  *
  * The pool decides and knows no timers; the one timer it needs is here. The engine's events are given to the
- * pool and to the run they concern, in the order in which they came.
+ * pool and to the run they concern, in the order in which they came. Programs have the pool's numbers up here;
+ * what is linked behind a number the code port knows.
  */
 import type { Clock } from "../base/clock.js";
 import { messageOf } from "../base/errors.js";
-import type { Engine, EngineEvent, GuestLine, RunHandle } from "../engine/engine.js";
+import type { Engine, EngineEvent, GuestLine, ProgramId, RunHandle } from "../engine/engine.js";
 import { NO_USAGE, type Outcome, type Usage } from "../engine/outcome.js";
-import type { Pool, PoolCommand, PoolEvent, PoolProgram } from "../pool/pool.js";
-import { UNLINKED, type Task } from "../tasks/task.js";
+import { LOBBY, type Grant, type PoolCommand, type PoolEvent, type RefusalReason } from "../pool/types.js";
+import { Lease } from "./lease.js";
 import { liveRecord, type KnownRun, type Run } from "./run.js";
 import type { EndedRuns } from "./runs.js";
 
@@ -20,33 +21,71 @@ export interface RunObserver {
   lines(lines: readonly GuestLine[], runOf: (handle: RunHandle) => Run | undefined): void;
   prepared(nanoseconds: number): void;
   prepareFailed(outcome: Outcome): void;
+  /** A program could not be linked. The runs that wait for it are refused. */
+  raiseFailed(program: number, error: unknown): void;
+}
+
+/** The code behind the pool's numbers. */
+export interface CodePort {
+  /** Links the program. Resolves with the bytes that it holds then; rejects with what is wrong. */
+  raise(program: number): Promise<{ readonly bytes: number }>;
+  /** Lets the linked form go. */
+  lower(program: number): void;
+  /** The pool will not name the program again. */
+  forget(program: number): void;
+  /** What is linked; undefined while nothing is. */
+  engineProgram(program: number): ProgramId | undefined;
+  /** An instance of the program is made ahead of its run. */
+  prepares(program: number): void;
+}
+
+/** The pool, as src/pool/pool.ts has it. */
+export interface PoolPort {
+  step(now: number, event: PoolEvent): PoolCommand[];
+  /** Milliseconds on the clock; Infinity: never. */
+  nextWake(): number;
+  /** The timer was so many milliseconds late. */
+  lag?(now: number, milliseconds: number): void;
 }
 
 export interface ExecutorPorts {
   readonly engine: Engine;
-  readonly pool: Pool;
+  readonly pool: PoolPort;
+  readonly code: CodePort;
   readonly clock: Clock;
   readonly ended: EndedRuns;
   readonly observer: RunObserver;
   /** Takes a tenant's secrets out of a text that a guest may have written. */
   mask(text: string, tenant: string): string;
-  /** The task linked, for a run of one that is not. */
-  raise(task: Task): Promise<Task>;
 }
 
-/** The pool's timer never sleeps longer, so that it need not be moved when something earlier comes up. */
+/** While runs are alive the timer is never further away: how late it is tells how busy the event loop is. */
 const LONGEST_SLEEP_MS = 50;
+/** The same while none is. It is moved when something earlier comes up. */
+const LONGEST_REST_MS = 1000;
+/** The longest a run waits for capacity, whatever its own deadline. */
+const LONGEST_WAIT_MS = 10_000;
+/** The engine ends a run by itself when its time is up, and is given so long to do it. */
+const LEASE_GRACE_MS = 5000;
 
 export class Executor {
   readonly #ports: ExecutorPorts;
   readonly #runs = new Map<RunHandle, Run>();
   #nextHandle = 1;
   #timer: NodeJS.Timeout | undefined;
-  /** Set while `warm` asks the pool: whom the next `prepare` is for. */
-  #warming: ((outcome: Outcome | undefined) => void) | undefined;
+  /** When the timer is due. */
+  #due = Number.POSITIVE_INFINITY;
+  /** Events that came up while commands were being obeyed: they are for after those. */
+  readonly #later: PoolEvent[] = [];
+  #obeying = false;
+  /** Set while `try` asks the pool: whom the next `prepare` is for. */
+  #trying: ((outcome: Outcome | undefined) => void) | undefined;
   /** By slot: who waits for the instance that is being made there. */
   readonly #awaited = new Map<number, (outcome: Outcome | undefined) => void>();
+  /** Why programs could not be linked when that was tried last. */
+  readonly #unlinkable = new Map<number, string>();
   #whenEmpty: (() => void)[] = [];
+  #stopped = false;
 
   constructor(ports: ExecutorPorts) {
     this.#ports = ports;
@@ -57,57 +96,39 @@ export class Executor {
     return this.#nextHandle++;
   }
 
-  addProgram(program: PoolProgram): void {
-    this.#step({ kind: "add", program });
+  /** Tells the pool what does not come from runs, and obeys what follows: programs, terms, settings, drains. */
+  tell(event: PoolEvent): void {
+    this.#step(event);
   }
 
   /**
-   * Makes an instance ahead of the first run. Resolves with undefined once it is ready, or when there is no room for
+   * Makes an instance to see whether that works. Resolves with undefined once it is ready, or when there is no room for
    * it or it takes longer than `limitMs`: nothing is wrong then; and with the outcome when it cannot be made.
    */
-  warm(program: number, limitMs: number): Promise<Outcome | undefined> {
+  try(program: number, limitMs: number): Promise<Outcome | undefined> {
     return new Promise((resolve) => {
-      this.#warming = resolve;
-      this.#step({ kind: "warm", program });
+      this.#trying = resolve;
+      this.#step({ kind: "try", program });
       // Nobody took it up: there is no room.
-      if (this.#warming !== undefined) resolve(undefined);
-      this.#warming = undefined;
+      if (this.#trying !== undefined) resolve(undefined);
+      this.#trying = undefined;
       setTimeout(() => resolve(undefined), limitMs).unref();
     });
   }
 
-  removeProgram(program: number): void {
-    this.#step({ kind: "remove", program });
-  }
-
   /** Takes an admitted run on; from here on its listener hears of it. */
   submit(run: Run): void {
+    const { program, manifest } = run.task.version;
+    const { timeout, duration } = manifest.limits;
     this.#runs.set(run.handle, run);
     run.state = "waiting";
-    if (run.task.version.program === UNLINKED) void this.#raise(run);
-    else this.#demand(run);
-  }
-
-  /** Links the task first. The run may be cancelled meanwhile. */
-  async #raise(run: Run): Promise<void> {
-    try {
-      const task = await this.#ports.raise(run.task);
-      if (!this.#runs.has(run.handle)) return;
-      run.task = task;
-      run.raised = true;
-      this.#demand(run);
-    } catch (error) {
-      if (this.#runs.has(run.handle)) this.#settle(run, { kind: "platform", code: "internal", message: messageOf(error) }, NO_USAGE);
-    }
-  }
-
-  #demand(run: Run): void {
-    const { limits } = run.task.version.manifest;
     this.#step({
       kind: "demand",
       run: run.handle,
-      program: run.task.version.program,
-      deadline: run.admittedAt + Math.min(limits.timeout, LONGEST_WAIT_MS),
+      program,
+      deadline: run.admittedAt + Math.min(timeout, LONGEST_WAIT_MS),
+      lease: duration + LEASE_GRACE_MS,
+      priority: run.priority,
     });
   }
 
@@ -161,6 +182,7 @@ export class Executor {
   }
 
   stop(): void {
+    this.#stopped = true;
     clearTimeout(this.#timer);
   }
 
@@ -176,7 +198,7 @@ export class Executor {
         case "ready":
           this.#ports.observer.prepared(event.nanoseconds);
           this.#made(event.slot, undefined);
-          this.#step({ kind: "ready", slot: event.slot, generation: event.generation });
+          this.#step(event);
           break;
         case "failed":
           this.#ports.observer.prepareFailed(event.outcome);
@@ -198,16 +220,22 @@ export class Executor {
     }
   }
 
+  /** A run that is not known any more has outlived its lease: whatever comes of it now changes nothing. */
   #settled(handle: RunHandle, outcome: Outcome, usage: Usage): void {
     const run = this.#runs.get(handle);
-    if (run !== undefined) this.#settle(run, asLimited(outcome, run, this.#ports.clock.now()), usage);
-    // Only an instance whose run ended well, or by the guest's own word, is used again.
-    const sound = outcome.kind === "ok" || (outcome.kind === "guest-error" && outcome.code === "error-code");
-    this.#step({ kind: "settled", run: handle, sound, memoryBytes: usage.memoryBytes });
+    if (run === undefined) return;
+    const { lease } = run;
+    lease?.over(outcome, usage);
+    try {
+      this.#settle(run, asLimited(outcome, run, this.#ports.clock.now()), usage);
+    } finally {
+      lease?.[Symbol.dispose]();
+    }
   }
 
   #settle(run: Run, outcome: Outcome, usage: Usage): void {
     run.state = "settled";
+    run.lease = undefined;
     const ended: Outcome = run.badAnswer === undefined ? outcome : { kind: "guest-error", code: "bad-answer", message: run.badAnswer };
     run.outcome = "message" in ended ? { ...ended, message: this.#ports.mask(ended.message, run.task.tenant) } : ended;
     run.usage = usage;
@@ -222,7 +250,10 @@ export class Executor {
   /** The instance ended between the grant and the command; nothing of the run has begun, so it may ask again. */
   #leaseRefused(handle: RunHandle): void {
     const run = this.#runs.get(handle);
-    if (run === undefined) return this.#step({ kind: "settled", run: handle, sound: false, memoryBytes: 0 });
+    if (run === undefined) return;
+    // The pool ends the lease with what it is told here.
+    run.lease?.drop();
+    run.lease = undefined;
     run.state = "waiting";
     this.#step({ kind: "lease-refused", run: handle, deadline: run.admittedAt + run.task.version.manifest.limits.timeout });
   }
@@ -235,75 +266,177 @@ export class Executor {
   }
 
   #step(event: PoolEvent): void {
+    if (this.#obeying) {
+      this.#later.push(event);
+      return;
+    }
     const { pool, clock } = this.#ports;
-    for (const command of pool.step(clock.now(), event)) this.#obey(command);
-    if (this.#timer === undefined) this.#arm();
+    const failures: unknown[] = [];
+    this.#obeying = true;
+    for (let next: PoolEvent | undefined = event; next !== undefined; next = this.#later.shift()) {
+      for (const command of pool.step(clock.now(), next)) {
+        // Whoever throws when told of a run does not keep others from what the pool has given them.
+        try {
+          this.#obey(command);
+        } catch (error) {
+          failures.push(error);
+        }
+      }
+    }
+    this.#obeying = false;
+    this.#arm();
+    if (failures.length > 0) throw failures[0];
   }
 
   #obey(command: PoolCommand): void {
+    const { engine, code } = this.#ports;
     switch (command.kind) {
       case "grant":
-        this.#start(command);
-        break;
-      case "refuse": {
-        const run = this.#runs.get(command.run);
-        if (run !== undefined) this.#settle(run, { kind: "refused", code: command.reason, message: REFUSED[command.reason] }, NO_USAGE);
-        break;
-      }
+        return this.#start(command);
+      case "refuse":
+        return this.#refuse(command);
       case "prepare":
-        // The first one that follows from `warm`: refilling comes after it.
-        if (this.#warming !== undefined) {
-          this.#awaited.set(command.slot, this.#warming);
-          this.#warming = undefined;
-        }
-        this.#ports.engine.send(command);
-        break;
-      case "retire":
-        this.#ports.engine.send(command);
-        break;
+        return this.#prepare(command);
+      case "expire":
+        return this.#expire(command);
+      case "raise":
+        return void this.#raise(command.program);
+      case "lower":
+        return code.lower(command.program);
       case "forget":
-        this.#ports.engine.unlink(command.program);
-        break;
+        this.#unlinkable.delete(command.program);
+        return code.forget(command.program);
+      case "retire":
+      case "cell":
+      case "close-cell":
+        return engine.send(command);
     }
   }
 
-  #start(grant: Extract<PoolCommand, { kind: "grant" }>): void {
+  #start(grant: Grant): void {
     const run = this.#runs.get(grant.run);
-    if (run === undefined) {
-      // Cancelled while the grant was on its way: give the lease back unused. An instance that was to be made
-      // for it was never asked for, so the engine will not say that it is gone.
-      if (grant.rung === "own/linked") this.#step({ kind: "retired", slot: grant.slot, generation: grant.generation });
-      this.#step({ kind: "settled", run: grant.run, sound: false, memoryBytes: 0 });
-      return;
-    }
     const now = this.#ports.clock.now();
-    const { limits } = run.task.version.manifest;
+    const limits = run?.task.version.manifest.limits;
+    const lease = new Lease(grant, now + (limits?.duration ?? 0) + LEASE_GRACE_MS, (event) => this.#step(event));
+    // Cancelled while the grant was on its way.
+    if (run === undefined || limits === undefined) return this.#giveBackUnused(grant, lease);
     run.state = "running";
-    run.rung = run.raised ? "own/compiled" : grant.rung;
+    run.lease = lease;
+    run.rung = grant.rung;
+    run.why = grant.why;
+    run.pool = grant.pool;
+    run.term = grant.term;
+    run.cell = grant.cell;
     run.grantedAt = now;
+    const program = this.#ports.code.engineProgram(grant.program);
+    if (program === undefined) return this.#stillborn(run, grant, lease, "its program is not linked");
     const waited = now - run.admittedAt;
-    this.#ports.engine.send({
-      kind: "run",
-      slot: grant.slot,
-      generation: grant.generation,
-      program: run.task.version.program,
-      run: run.handle,
-      frame: run.frame(),
-      deadlines: { head: Math.max(0, limits.timeout - waited), idle: limits.idle, total: Math.max(0, limits.duration - waited) },
-      last: grant.last,
-    });
+    try {
+      this.#ports.engine.send({
+        kind: "run",
+        slot: grant.slot,
+        generation: grant.generation,
+        program,
+        cell: grant.cell,
+        run: run.handle,
+        frame: run.frame(),
+        deadlines: { head: Math.max(0, limits.timeout - waited), idle: limits.idle, total: Math.max(0, limits.duration - waited) },
+        last: grant.last,
+      });
+    } catch (error) {
+      this.#stillborn(run, grant, lease, messageOf(error));
+    }
   }
 
+  /** A run that cannot even be sent. */
+  #stillborn(run: Run, grant: Grant, lease: Lease, message: string): void {
+    try {
+      this.#settle(run, { kind: "platform", code: "internal", message }, NO_USAGE);
+    } finally {
+      this.#giveBackUnused(grant, lease);
+    }
+  }
+
+  /** An instance that was to be made for the run was never asked for, so the engine will not say that it is gone. */
+  #giveBackUnused({ fresh, slot, generation }: Grant, lease: Lease): void {
+    if (fresh) this.#step({ kind: "retired", slot, generation });
+    lease[Symbol.dispose]();
+  }
+
+  #refuse({ run: handle, reason, retryAfter }: Extract<PoolCommand, { kind: "refuse" }>): void {
+    const run = this.#runs.get(handle);
+    if (run === undefined) return;
+    this.#settle(run, reason === "no-code" ? this.#noCode(run) : refused(reason, retryAfter), NO_USAGE);
+  }
+
+  #noCode(run: Run): Outcome {
+    const message = this.#unlinkable.get(run.task.version.program) ?? "its program could not be linked";
+    return { kind: "platform", code: "internal", message };
+  }
+
+  #prepare({ slot, generation, program: number, cell, charge }: Extract<PoolCommand, { kind: "prepare" }>): void {
+    // The first one that follows from `try`: refilling comes after it.
+    if (this.#trying !== undefined) {
+      this.#awaited.set(slot, this.#trying);
+      this.#trying = undefined;
+    }
+    const program = this.#ports.code.engineProgram(number);
+    if (program === undefined) {
+      this.#made(slot, undefined);
+      return this.#step({ kind: "failed", slot, generation });
+    }
+    this.#ports.engine.send({ kind: "prepare", slot, generation, program, ...(cell === LOBBY ? {} : { cell, charge }) });
+    this.#ports.code.prepares(number);
+  }
+
+  /** The pool has ended the lease, and retires the instance when nothing else runs on it. */
+  #expire({ run: handle }: Extract<PoolCommand, { kind: "expire" }>): void {
+    const run = this.#runs.get(handle);
+    if (run === undefined) return;
+    run.lease?.drop();
+    this.#ports.engine.send({ kind: "cancel", run: handle });
+    this.#settle(run, { kind: "platform", code: "lease-expired", message: EXPIRED }, NO_USAGE);
+  }
+
+  async #raise(program: number): Promise<void> {
+    const { clock, observer } = this.#ports;
+    const began = clock.now();
+    const bytes = await this.#linked(program).catch((error: unknown) => {
+      this.#unlinkable.set(program, messageOf(error));
+      observer.raiseFailed(program, error);
+    });
+    if (bytes === undefined) return this.#step({ kind: "raise-failed", program });
+    this.#unlinkable.delete(program);
+    this.#step({ kind: "raised", program, bytes, milliseconds: clock.now() - began });
+  }
+
+  async #linked(program: number): Promise<number> {
+    return (await this.#ports.code.raise(program)).bytes;
+  }
+
+  /** Sets the timer, or moves it where something earlier has come up. */
   #arm(): void {
-    const { pool, clock } = this.#ports;
-    const next = pool.nextWake();
-    if (next === Number.POSITIVE_INFINITY) return;
-    const delay = Math.min(LONGEST_SLEEP_MS, Math.max(1, next - clock.now()));
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined;
-      this.#step({ kind: "tick" });
-    }, delay);
+    const now = this.#ports.clock.now();
+    const lives = this.#runs.size > 0;
+    const isSet = this.#timer !== undefined;
+    // Asked after every step, so the usual case costs nothing: it is set, and soon.
+    if (this.#stopped || (lives && isSet && this.#due <= now + LONGEST_SLEEP_MS)) return;
+    const wake = this.#ports.pool.nextWake();
+    if (!lives && wake === Number.POSITIVE_INFINITY) return;
+    const at = Math.max(now + 1, Math.min(wake, now + (lives ? LONGEST_SLEEP_MS : LONGEST_REST_MS)));
+    if (isSet && this.#due <= at) return;
+    clearTimeout(this.#timer);
+    this.#due = at;
+    this.#timer = setTimeout(() => this.#tick(), at - now);
     this.#timer.unref();
+  }
+
+  #tick(): void {
+    const { pool, clock } = this.#ports;
+    const now = clock.now();
+    this.#timer = undefined;
+    if (this.#runs.size > 0) pool.lag?.(now, Math.max(0, now - this.#due));
+    this.#step({ kind: "tick" });
   }
 }
 
@@ -317,10 +450,16 @@ function asLimited(outcome: Outcome, run: Run, now: number): Outcome {
   return outcome;
 }
 
-/** The longest a run waits for capacity, whatever its own deadline. */
-const LONGEST_WAIT_MS = 10_000;
+function refused(code: Exclude<RefusalReason, "no-code">, retryAfterMs: number): Outcome {
+  return { kind: "refused", code, message: REFUSED[code], retryAfter: Math.max(1, Math.ceil(retryAfterMs / 1000)) };
+}
 
 const REFUSED = {
   "task-full": "the task runs as often at once as its limits allow",
-  "node-full": "every instance of the node is in use",
-} as const;
+  "tenant-full": "what the tenant has of the node is in use",
+  "node-full": "the node has no room for one more instance",
+  overloaded: "the node has more to do than its processors can",
+  draining: "the node, or this tenant on it, takes no runs at the moment",
+} as const satisfies Record<Exclude<RefusalReason, "no-code">, string>;
+
+const EXPIRED = "the run outlived its lease, and the engine did not end it";

@@ -80,6 +80,7 @@ function ourHeaders(run: string, problem: Problem): HeaderList {
 const RETRIABLE: ReadonlySet<Problem["code"]> = new Set([
   "capacity/task-full",
   "capacity/node-full",
+  "capacity/cell-full",
   "platform/draining",
   "platform/instance-lost",
 ]);

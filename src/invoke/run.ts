@@ -1,9 +1,10 @@
 /** One execution as the pipeline sees it, from admission until it has settled, whatever started it. */
 import type { EngineEvent, Frame, RunHandle } from "../engine/engine.js";
 import { NO_USAGE, type Outcome, type Usage } from "../engine/outcome.js";
-import type { Rung } from "../pool/pool.js";
+import type { Priority, Rung, SubPool, Term } from "../pool/types.js";
 import type { Task } from "../tasks/task.js";
 import type { Caller } from "../tenants/tenant.js";
+import type { Lease } from "./lease.js";
 
 export type RunState = "admitted" | "waiting" | "running" | "settled";
 
@@ -25,19 +26,26 @@ export interface Origin {
   readonly traceparent: string | undefined;
 }
 
-/** How a run came by its instance: as the pool has it, or after its task was linked for it. */
-export type RunRung = Rung | "own/compiled";
+/** The usual case: nothing nearer was passed over. */
+export const NO_REASONS: readonly string[] = Object.freeze([]);
 
 export class Run {
   state: RunState = "admitted";
+  priority: Priority = "interactive";
   /** Milliseconds on the pipeline's clock. */
   readonly admittedAt: number;
   grantedAt: number | undefined;
   headAt: number | undefined;
   settledAt: number | undefined;
-  rung: RunRung | undefined;
-  /** Its task was linked for it. */
-  raised = false;
+  /** While it runs. */
+  lease: Lease | undefined;
+  /** How it came by its instance, and why by nothing nearer. */
+  rung: Rung | undefined;
+  why: readonly string[] = NO_REASONS;
+  /** Where it runs or ran: the sub-pool and the cell, and the term that led there. */
+  pool: SubPool | undefined;
+  term: Term | undefined;
+  cell: number | undefined;
   /** Making the instance, when it was made for this run. */
   startNanoseconds = 0;
   status: number | undefined;
@@ -51,8 +59,7 @@ export class Run {
     /** The public id. */
     readonly id: string,
     readonly handle: RunHandle,
-    /** Another of the same version once that is linked. */
-    public task: Task,
+    readonly task: Task,
     readonly origin: Origin,
     readonly frame: () => Frame,
     readonly listener: RunListener,
@@ -81,7 +88,13 @@ export interface RunRecord {
   readonly startedAt: string;
   readonly outcome: string | undefined;
   readonly status: number | undefined;
-  readonly capacity: RunRung | undefined;
+  /** How it came by its instance. */
+  readonly capacity: Rung | undefined;
+  readonly pool: SubPool | undefined;
+  readonly term: Term | undefined;
+  readonly cell: number | undefined;
+  /** Why each nearer way was not possible, the nearest first. */
+  readonly why: readonly string[];
   readonly queueMs: number | undefined;
   readonly runMs: number | undefined;
   readonly cpuMs: number | undefined;
@@ -100,6 +113,10 @@ export function liveRecord(run: Run): RunRecord {
     outcome: undefined,
     status: run.status,
     capacity: run.rung,
+    pool: run.pool,
+    term: run.term,
+    cell: run.cell,
+    why: run.why,
     queueMs: run.grantedAt === undefined ? undefined : run.grantedAt - run.admittedAt,
     runMs: undefined,
     cpuMs: undefined,

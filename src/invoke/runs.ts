@@ -8,13 +8,13 @@
 import type { OutcomeKind } from "../engine/outcome.js";
 import type { Task } from "../tasks/task.js";
 import type { Caller } from "../tenants/tenant.js";
-import type { KnownRun, Run, RunRecord } from "./run.js";
+import { NO_REASONS, type KnownRun, type Run, type RunRecord } from "./run.js";
 
 /** Ended runs that are remembered of each tenant. */
 export const ENDED_RUNS = 10_000;
 
 const ID_BYTES = 32;
-const NUMBERS = 7;
+const NUMBERS = 8;
 
 /** A tenant's first runs find room for so many. */
 const FIRST_SIZE = 64;
@@ -58,7 +58,11 @@ class Ring {
   readonly #numbers: Float64Array;
   readonly #tasks: (Task | undefined)[];
   readonly #outcomes: (OutcomeKind | undefined)[];
-  readonly #rungs: (Run["rung"] | undefined)[];
+  readonly #rungs: Run["rung"][];
+  readonly #pools: Run["pool"][];
+  readonly #terms: Run["term"][];
+  /** Few lists are there in all: runs that found the same things on their way share them. */
+  readonly #whys: (readonly string[] | undefined)[];
   readonly #callers: (Caller | undefined)[];
   #next = 0;
   #count = 0;
@@ -70,6 +74,9 @@ class Ring {
     this.#tasks = Array.from({ length: size });
     this.#outcomes = Array.from({ length: size });
     this.#rungs = Array.from({ length: size });
+    this.#pools = Array.from({ length: size });
+    this.#terms = Array.from({ length: size });
+    this.#whys = Array.from({ length: size });
     this.#callers = Array.from({ length: size });
   }
 
@@ -87,6 +94,9 @@ class Ring {
       ring.#tasks[at] = this.#tasks[at];
       ring.#outcomes[at] = this.#outcomes[at];
       ring.#rungs[at] = this.#rungs[at];
+      ring.#pools[at] = this.#pools[at];
+      ring.#terms[at] = this.#terms[at];
+      ring.#whys[at] = this.#whys[at];
       ring.#callers[at] = this.#callers[at];
     }
     ring.#next = this.size;
@@ -110,9 +120,13 @@ class Ring {
     numbers[base + 4] = run.usage.cpuNanoseconds;
     numbers[base + 5] = run.usage.memoryBytes;
     numbers[base + 6] = run.grantedAt === undefined ? 0 : 1;
+    numbers[base + 7] = run.cell ?? 0;
     this.#tasks[at] = run.task;
     this.#outcomes[at] = run.outcome?.kind;
     this.#rungs[at] = run.rung;
+    this.#pools[at] = run.pool;
+    this.#terms[at] = run.term;
+    this.#whys[at] = run.why;
     this.#callers[at] = run.caller;
   }
 
@@ -127,10 +141,10 @@ class Ring {
 
   #record(id: string, at: number): RunRecord {
     const task = this.#tasks[at] as Task;
-    const [startedAt, status, queueMs, runMs, cpu, memoryBytes, granted] = this.#numbers.subarray(
+    const [startedAt, status, queueMs, runMs, cpu, memoryBytes, granted, cell] = this.#numbers.subarray(
       at * NUMBERS,
       (at + 1) * NUMBERS,
-    ) as unknown as [number, number, number, number, number, number, number];
+    ) as unknown as [number, number, number, number, number, number, number, number];
     return {
       id,
       task: task.name,
@@ -141,6 +155,10 @@ class Ring {
       outcome: this.#outcomes[at],
       status: status === 0 ? undefined : status,
       capacity: this.#rungs[at],
+      pool: this.#pools[at],
+      term: this.#terms[at],
+      cell: cell === 0 ? undefined : cell,
+      why: this.#whys[at] ?? NO_REASONS,
       queueMs,
       runMs: granted === 1 ? runMs : undefined,
       cpuMs: cpu / 1e6,

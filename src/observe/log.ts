@@ -50,7 +50,9 @@ function writeOk(log: Logger, run: Run): void {
   if (origin.method !== undefined) line += `,"method":${quote(origin.method)}`;
   if (origin.path !== undefined) line += `,"path":${quote(origin.path)}`;
   if (run.status !== undefined) line += `,"status":${run.status}`;
-  line += `,"outcome":"ok","capacity":"${run.rung}","queueMs":${round(granted - run.admittedAt)}`;
+  line += `,"outcome":"ok","capacity":"${run.rung}"`;
+  if (!isUsual(run)) line += `,"pool":"${run.pool}","why":${JSON.stringify(run.why)}`;
+  line += `,"queueMs":${round(granted - run.admittedAt)}`;
   if (usage.startNanoseconds !== 0) line += `,"startMs":${round(usage.startNanoseconds / 1e6)}`;
   line += `,"runMs":${round((run.settledAt ?? granted) - granted)},"cpuMs":${round(usage.cpuNanoseconds / 1e6)},"memory":${usage.memoryBytes}`;
   if (usage.requestBytes !== 0) line += `,"bytesIn":${usage.requestBytes}`;
@@ -86,6 +88,8 @@ function writeOther(log: Logger, run: Run, level: LogLevel & keyof Logger, outco
       outcome: outcome.kind,
       cause: causeOf(run),
       capacity: run.rung,
+      pool: isUsual(run) ? undefined : run.pool,
+      why: isUsual(run) ? undefined : run.why,
       queueMs: round(granted - run.admittedAt),
       startMs: run.usage.startNanoseconds === 0 ? undefined : round(run.usage.startNanoseconds / 1e6),
       runMs: round((run.settledAt ?? granted) - granted),
@@ -99,6 +103,11 @@ function writeOther(log: Logger, run: Run, level: LogLevel & keyof Logger, outco
     },
     "run",
   );
+}
+
+/** Where nearly every run finds its place; only of the others it is told why. */
+function isUsual({ rung }: Run): boolean {
+  return rung === "own/ready" || rung === "own/linked" || rung === undefined;
 }
 
 /** What is the same for every run of a task is serialised once. */

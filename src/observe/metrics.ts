@@ -7,6 +7,7 @@ import { Counter, Gauge, Registry, collectDefaultMetrics } from "prom-client";
 import type { EngineStats } from "../engine/engine.js";
 import type { Run } from "../invoke/run.js";
 import type { PoolCounts } from "../pool/pool.js";
+import { registerCapacity, type CapacitySources } from "./capacity-metrics.js";
 import { Histogram } from "./histogram.js";
 
 /** From 1 µs to 1 minute. */
@@ -15,6 +16,7 @@ const SECONDS = [1e-6, 5e-6, 1e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3,
 export interface MetricSources {
   engine(): EngineStats;
   pool(): PoolCounts;
+  readonly capacity: CapacitySources;
   liveRuns(): number;
   connections(): number;
 }
@@ -68,6 +70,7 @@ export class Metrics {
     });
     this.#delay.enable();
     this.#gauges(sources);
+    registerCapacity(this.#registry, sources.capacity);
   }
 
   settled(run: Run): void {

@@ -1,124 +1,50 @@
 /**
- * Which instance serves which run: a synchronous state machine over the engine's protocol.
+ * Which instance serves which run, in which cell: a synchronous state machine over the engine's protocol.
  *
- * `step(now, event)` returns commands; there are no promises, timers or clocks inside, so the runtime, a
- * property test and a simulator drive the same code. An instance is named by its slot and the slot's
- * generation; a lease is the right to one run on it. This first policy is small and fixed: reuse a ready
- * instance, share a busy one where its program allows that and enough of them exist, make one where there is
- * room or where another program's instance lies idle, else wait in line. Who has waited longest is served
- * first, whatever its program.
+ * `step(now, event)` returns commands; there are no promises, timers or clocks inside, so the runtime, a property test
+ * and the simulator drive the same code. This file has the runs: they find a place on the ladder or wait in line, hold
+ * a lease while they go on, and give it back. Places are found in `ladder.ts`, cells are kept in `cells.ts`, what is
+ * done ahead of demand is in `upkeep.ts`.
  */
+import type { Forecast } from "../forecast/forecast.js";
+import { Agenda } from "./agenda.js";
+import { Cells } from "./cells.js";
+import { Instances, expiry, runCharge } from "./instances.js";
+import { Ladder, type Place } from "./ladder.js";
+import { LEAST_BYTES, PRIOR_COSTS, PRIOR_PROGRAM_BYTES, PRIOR_READY_BYTES, learn, learnPeak } from "./learn.js";
+import { Overload } from "./overload.js";
+import { FairQueue, type Waiter } from "./queue.js";
+import { Residents } from "./residents.js";
+import type { Cell, Instance, Lease, ProgramState, TenantState } from "./state.js";
+import {
+  NO_TERMS,
+  type Code,
+  type Grant,
+  type PoolCommand,
+  type PoolEvent,
+  type PoolProgram,
+  type PoolSettings,
+  type RefusalReason,
+  type Rung,
+  type TenantTerms,
+  type Term,
+  type Whose,
+} from "./types.js";
+import { Upkeep } from "./upkeep.js";
+import { cellView, poolView, programView } from "./viewing.js";
+import type { CellView, PoolTotals, PoolView, ProgramView } from "./views.js";
 
-/** How a program's instances may be used again. Bytes and milliseconds; 1/1 is a clean instance for each run. */
-export interface ReusePolicy {
-  readonly maxRequests: number;
-  readonly maxConcurrent: number;
-  readonly maxMemory: number;
-  readonly maxIdle: number;
-  readonly maxAge: number;
-}
+export type * from "./types.js";
 
-export interface PoolProgram {
-  readonly program: number;
-  readonly reuse: ReusePolicy;
-  /** Runs at once. */
-  readonly concurrency: number;
-  /** Instances kept ready ahead of demand. */
-  readonly ready: number;
-  /** What happens to a run when there is no room. */
-  readonly whenFull: "wait" | "reject";
-}
-
-/** How a lease was come by: whose capacity, and how far the code was. */
-export type Rung = "own/ready" | "own/linked";
-
-export type PoolEvent =
-  | { readonly kind: "add"; readonly program: PoolProgram }
-  /** Makes one idle instance now if there is room, whatever `ready` says; unused, it goes after `maxIdle`. */
-  | { readonly kind: "warm"; readonly program: number }
-  /** Takes no more runs; instances end as they fall idle. */
-  | { readonly kind: "remove"; readonly program: number }
-  | { readonly kind: "demand"; readonly run: number; readonly program: number; readonly deadline: number }
-  /** A run that waits is no longer wanted. */
-  | { readonly kind: "withdraw"; readonly run: number }
-  | { readonly kind: "ready"; readonly slot: number; readonly generation: number }
-  | { readonly kind: "failed"; readonly slot: number; readonly generation: number }
-  /** A run's lease is over. `sound` is false when the instance must not be used again. */
-  | { readonly kind: "settled"; readonly run: number; readonly sound: boolean; readonly memoryBytes: number }
-  /** The engine did not know the instance: nothing ran. The run asks again, until `deadline`, also of a program that was removed meanwhile. */
-  | { readonly kind: "lease-refused"; readonly run: number; readonly deadline: number }
-  | { readonly kind: "retired"; readonly slot: number; readonly generation: number }
-  /** Time has passed `nextWake()`. */
-  | { readonly kind: "tick" };
-
-export type PoolCommand =
-  | { readonly kind: "prepare"; readonly slot: number; readonly generation: number; readonly program: number }
-  | {
-      readonly kind: "grant";
-      readonly run: number;
-      readonly slot: number;
-      readonly generation: number;
-      readonly last: boolean;
-      readonly rung: Rung;
-    }
-  | { readonly kind: "refuse"; readonly run: number; readonly reason: "task-full" | "node-full" }
-  | { readonly kind: "retire"; readonly slot: number; readonly generation: number }
-  /** A program that was removed has served its last run: no command will name it again. */
-  | { readonly kind: "forget"; readonly program: number };
-
+/** What stays as it is while the node runs. */
 export interface PoolOptions {
   /** Instances that may exist at once on this node. */
-  readonly capacity: number;
-  /** A busy instance is shared only once a program has this many. */
+  readonly slots: number;
+  /** Processors: a busy instance is shared only once a program has this many. */
   readonly parallelism: number;
-  /** Runs that may wait at once, over all programs. */
+  /** Runs of one tenant that may wait at once. */
   readonly queue: number;
 }
-
-type InstanceState = "starting" | "idle" | "busy" | "ending";
-
-interface Instance {
-  readonly slot: number;
-  readonly generation: number;
-  readonly owner: ProgramState;
-  state: InstanceState;
-  /** Runs on it now, and ever. */
-  active: number;
-  served: number;
-  readonly born: number;
-  idleSince: number;
-  /** Made by `warm`: goes if nobody uses it. */
-  readonly warmed: boolean;
-}
-
-interface ProgramState {
-  readonly terms: PoolProgram;
-  /** Idle instances, the most recently used last. */
-  readonly idle: Instance[];
-  /** Busy ones that may take another run. */
-  readonly shared: Set<Instance>;
-  readonly waiting: Waiter[];
-  /** Runs that hold a lease. */
-  leased: number;
-  /** Leases ever. */
-  granted: number;
-  /** Instances that are not ending. */
-  instances: number;
-  starting: number;
-  /** An instance could not be made: none is made ahead of demand until someone asks for the program. */
-  failing: boolean;
-  removed: boolean;
-}
-
-interface Waiter {
-  readonly run: number;
-  readonly deadline: number;
-  /** Its place in line over all programs. */
-  readonly place: number;
-}
-
-/** Instances made ahead of demand at once, so that filling up starves nobody. */
-const STARTING_AT_ONCE = 4;
 
 export interface PoolCounts {
   readonly idle: number;
@@ -128,84 +54,146 @@ export interface PoolCounts {
   readonly waiting: number;
 }
 
+/** A run in line, and what it found when it came. */
+interface Waiting extends Waiter {
+  readonly leaseMs: number;
+  readonly code: Code;
+  readonly whose: Whose | undefined;
+  readonly why: readonly string[];
+  readonly reason: RefusalReason;
+}
+
+interface Demanded {
+  readonly run: number;
+  readonly deadline: number;
+  readonly lease: number;
+  readonly priority: "interactive" | "deferrable";
+}
+
+/** A lease that has outlived its deadline is given this long: the engine ends runs itself, and the clock may have jumped. */
+const GRACE = 2_000;
+/** How often leases are looked at. */
+const LEASE_CHECK = 1_000;
+
 export class Pool {
   readonly #options: PoolOptions;
+  readonly #forecast: Forecast;
   readonly #programs = new Map<number, ProgramState>();
-  readonly #leases = new Map<number, Instance>();
-  readonly #slots: (Instance | undefined)[] = [];
-  readonly #generations: number[] = [];
-  readonly #free: number[] = [];
-  readonly #waiters = new Map<number, { readonly state: ProgramState; readonly waiter: Waiter }>();
-  /** Programs with runs that wait. */
-  readonly #queued = new Set<ProgramState>();
-  /** Programs that are owed ready instances. */
-  readonly #short = new Set<ProgramState>();
-  /** Programs that were removed and still have runs or instances. */
+  readonly #tenants = new Map<string, TenantState>();
+  readonly #leases = new Map<number, Lease>();
   readonly #leaving = new Set<ProgramState>();
-  #nextPlace = 0;
-  /** Instances that exist and are not on their way out. */
-  #occupied = 0;
-  #ending = 0;
-  #idle = 0;
-  /** Idle instances that idle time and age end: those that were used, or made by `warm`. */
-  #mortalIdle = 0;
+  readonly #cells: Cells;
+  readonly #instances = new Instances();
+  readonly #residents: Residents;
+  readonly #ladder: Ladder;
+  readonly #upkeep: Upkeep;
+  readonly #agenda = new Agenda<ProgramState>();
+  readonly #queue: FairQueue;
+  readonly #overload: Overload;
+  readonly #rungs = new Map<string, number>();
+  readonly #passed = new Map<string, number>();
+  readonly #refused = new Map<string, number>();
+  #expired = 0;
+  #now = 0;
+  #leasesAt = Number.POSITIVE_INFINITY;
+  #draining = false;
+  /** The warming pools were filled for the first time. */
+  #begun = false;
+  /** Something was freed in this step: runs that wait may find a place. */
+  #progress = false;
+  /** The place that `#canServe` found for the run that is taken from the line. */
+  #place: Place | undefined;
 
-  constructor(options: PoolOptions) {
+  constructor(options: PoolOptions, settings: PoolSettings, forecast: Forecast) {
     this.#options = options;
+    this.#forecast = forecast;
+    this.#queue = new FairQueue({ perTenant: options.queue });
+    this.#overload = new Overload({ parallelism: options.parallelism });
+    this.#cells = new Cells(settings, options.slots, this.#tenants);
+    this.#residents = new Residents(this.#cells);
+    const { slots, parallelism } = options;
+    const parts = { cells: this.#cells, instances: this.#instances, residents: this.#residents, slots };
+    this.#ladder = new Ladder({ ...parts, parallelism });
+    this.#upkeep = new Upkeep({
+      ...parts,
+      agenda: this.#agenda,
+      ladder: this.#ladder,
+      programs: this.#programs,
+      tenants: this.#tenants,
+      pressed: () => this.#queue.size > 0 || this.#overload.overloaded,
+    });
   }
 
-  step(now: number, event: PoolEvent): PoolCommand[] {
+  step(time: number, event: PoolEvent): PoolCommand[] {
+    // A clock that goes back is a clock that stands still.
+    const now = (this.#now = Math.max(this.#now, time));
     const out: PoolCommand[] = [];
-    switch (event.kind) {
-      case "demand":
-        this.#demand(now, event, out);
-        break;
-      case "settled":
-        this.#settled(now, event, out);
-        break;
-      case "retired":
-      case "failed":
-        this.#gone(event.slot, event.generation, event.kind === "failed");
-        break;
-      case "ready":
-        this.#ready(now, event.slot, event.generation, out);
-        break;
-      case "lease-refused":
-        this.#again(now, event, out);
-        break;
-      case "warm":
-        this.#warm(now, event.program, out);
-        break;
-      case "withdraw":
-        this.#withdraw(event.run);
-        break;
-      case "add":
-        this.#add(event.program);
-        break;
-      case "remove":
-        this.#remove(event.program, out);
-        break;
-      case "tick":
-        this.#tick(now, out);
-        break;
+    if (!this.#begun) {
+      this.#begun = true;
+      this.#cells.refill(now, out, true);
     }
-    if (this.#queued.size > 0) this.#serve(now, out);
-    if (this.#short.size > 0) this.#refill(now, out);
+    this.#handle(now, event, out);
+    if (this.#progress) {
+      this.#progress = false;
+      if (this.#queue.size > 0) this.#serve(now, out);
+    }
+    this.#upkeep.settle(now, out);
     if (this.#leaving.size > 0) this.#forget(out);
     return out;
   }
 
+  #handle(now: number, event: PoolEvent, out: PoolCommand[]): void {
+    switch (event.kind) {
+      case "demand":
+        return this.#demand(now, event, out);
+      case "settled":
+        return this.#settled(now, event, out);
+      case "retired":
+      case "failed":
+        return this.#gone(now, event.slot, event.generation, event.kind === "failed", out);
+      case "ready":
+        return this.#ready(now, event.slot, event.generation, event.nanoseconds, out);
+      case "lease-refused":
+        return this.#again(now, event.run, event.deadline, out);
+      case "withdraw":
+        return this.#withdraw(event.run);
+      case "add":
+        return this.#add(now, event.program, out);
+      case "amend":
+        return this.#amend(now, event, out);
+      case "try":
+        return this.#try(now, event.program, out);
+      case "remove":
+        return this.#remove(now, event.program, out);
+      case "raised":
+        return this.#raised(now, event, out);
+      case "raise-failed":
+        return this.#raiseFailed(now, event.program, out);
+      case "code":
+        return this.#code(event.program, event.code);
+      case "footprint":
+        return this.#footprint(event.program, event.bytes);
+      case "configure":
+        return this.#configure(now, event.settings, out);
+      case "terms":
+        return this.#terms(now, event.tenant, event.terms, out);
+      case "drain":
+        return this.#drain(now, event, out);
+      case "resume":
+        return this.#resume(now, event.tenant, out);
+      case "tick":
+        return this.#tick(now, out);
+    }
+  }
+
   /** When `tick` has something to do next; Infinity when never. */
   nextWake(): number {
-    let next = Number.POSITIVE_INFINITY;
-    // Asked after every step, so the usual case costs nothing.
-    if (this.#waiters.size === 0 && this.#mortalIdle === 0) return next;
-    for (const { waiter } of this.#waiters.values()) next = Math.min(next, waiter.deadline);
-    if (this.#mortalIdle === 0) return next;
-    for (const state of this.#programs.values()) {
-      for (const instance of state.idle) next = Math.min(next, expiry(instance));
-    }
-    return next;
+    return Math.min(this.#queue.nextDeadline(), this.#leasesAt, this.#upkeep.nextWake());
+  }
+
+  /** How late the driver's timer was: a sign that the event loop has more than it can do. */
+  lag(now: number, milliseconds: number): void {
+    this.#overload.lag(now, milliseconds);
   }
 
   /** Leases that runs of a program ever had; undefined for one that is gone. */
@@ -214,166 +202,274 @@ export class Pool {
   }
 
   counts(): PoolCounts {
-    let [idle, busy, starting] = [0, 0, 0];
-    for (const instance of this.#slots) {
-      if (instance?.state === "idle") idle++;
-      else if (instance?.state === "busy") busy++;
-      else if (instance?.state === "starting") starting++;
-    }
-    return { idle, busy, starting, ending: this.#ending, waiting: this.#waiters.size };
+    return { ...this.#instances.counts(), waiting: this.#queue.size };
   }
 
-  #add(terms: PoolProgram): void {
-    const state: ProgramState = {
-      terms,
-      idle: [],
-      shared: new Set(),
-      waiting: [],
-      leased: 0,
-      granted: 0,
-      instances: 0,
-      starting: 0,
-      failing: false,
-      removed: false,
+  cells(): CellView[] {
+    return [...this.#cells.all.values()].map((cell) => cellView(this.#now, cell));
+  }
+
+  programs(): ProgramView[] {
+    const { overcommit } = this.#cells.settings;
+    return [...this.#programs.values()].map((state) => programView(this.#now, state, overcommit));
+  }
+
+  view(): PoolView {
+    return poolView(this.#cells, this.#residents, {
+      waiting: this.#queue.size,
+      leases: this.#leases.size,
+      runLimit: this.#overload.limit,
+      draining: this.#draining,
+    });
+  }
+
+  totals(): PoolTotals {
+    return {
+      rungs: Object.fromEntries(this.#rungs),
+      passed: Object.fromEntries(this.#passed),
+      refused: Object.fromEntries(this.#refused),
+      expired: this.#expired,
+      evictedInstances: this.#ladder.evicted,
+      evictedPrograms: this.#residents.evicted,
+      foreseen: this.#upkeep.foreseen,
     };
-    this.#programs.set(terms.program, state);
-    this.#want(state);
   }
 
-  #remove(program: number, out: PoolCommand[]): void {
+  #tenant(name: string): TenantState {
+    let tenant = this.#tenants.get(name);
+    if (tenant === undefined) {
+      tenant = {
+        name,
+        terms: NO_TERMS,
+        cells: { shared: [], dedicated: [], variable: [] },
+        programs: new Set(),
+        draining: false,
+        reclaiming: undefined,
+      };
+      this.#tenants.set(name, tenant);
+    }
+    return tenant;
+  }
+
+  #add(now: number, terms: PoolProgram, out: PoolCommand[]): void {
+    const tenant = this.#tenant(terms.tenant);
+    const known = this.#programs.get(terms.program);
+    if (known !== undefined) {
+      // What it is was not all known before it was linked.
+      known.reuse = terms.reuse;
+      known.concurrency = terms.concurrency;
+      return;
+    }
+    const state = newProgram(now, terms, tenant, this.#forecast);
+    this.#programs.set(terms.program, state);
+    tenant.programs.add(state);
+    if (terms.code === "linked") this.#residents.enter(now, state, PRIOR_PROGRAM_BYTES, out);
+    this.#upkeep.admit(now, state, out);
+  }
+
+  #amend(now: number, { program, pool, whenFull }: Extract<PoolEvent, { kind: "amend" }>, out: PoolCommand[]): void {
+    const state = this.#programs.get(program);
+    if (state === undefined) return;
+    state.pool = pool;
+    state.whenFull = whenFull;
+    this.#upkeep.review(now, state, out);
+    this.#progress = true;
+  }
+
+  #remove(now: number, program: number, out: PoolCommand[]): void {
     const state = this.#programs.get(program);
     if (state === undefined) return;
     state.removed = true;
     this.#leaving.add(state);
-    for (let instance = state.idle[0]; instance !== undefined; instance = state.idle[0]) {
-      this.#takeIdle(instance);
-      this.#end(instance, out);
-    }
+    this.#upkeep.drop(state);
+    for (const idle of [...state.idle.values()]) for (const instance of [...idle]) this.#end(now, instance, out);
   }
 
-  #demand(now: number, demand: { run: number; program: number; deadline: number }, out: PoolCommand[]): void {
-    const state = this.#programs.get(demand.program);
-    if (state === undefined || state.removed) {
-      out.push({ kind: "refuse", run: demand.run, reason: "node-full" });
-      return;
-    }
+  /** One instance, to see whether it can be made; beside runs and their room where the tenant has no cell. */
+  #try(now: number, program: number, out: PoolCommand[]): void {
+    const state = this.#programs.get(program);
+    if (state === undefined || state.removed || state.code !== "linked") return;
+    if (this.#instances.living >= this.#options.slots) return;
+    this.#upkeep.prepare(now, state, undefined, true, out);
+  }
+
+  #demand(now: number, event: Demanded & { program: number }, out: PoolCommand[]): void {
+    const state = this.#programs.get(event.program);
+    if (state === undefined || state.removed) return this.#refuse(event.run, "node-full", out);
+    if (this.#draining || state.tenant.draining) return this.#refuse(event.run, "draining", out);
     state.failing = false;
-    this.#want(state);
-    this.#place(now, state, demand, out);
+    state.demand.arrived(now);
+    state.lastUsed = now;
+    state.uses++;
+    this.#upkeep.noteDemand(now, state);
+    this.#enter(now, state, event, out);
   }
 
   /** A run whose instance was gone before it began. Its program is still there, because it had a lease on it. */
-  #again(now: number, { run, deadline }: { run: number; deadline: number }, out: PoolCommand[]): void {
-    const state = this.#leases.get(run)?.owner;
-    this.#settled(now, { run, sound: false, memoryBytes: 0 }, out);
-    if (state !== undefined) this.#place(now, state, { run, deadline }, out);
+  #again(now: number, run: number, deadline: number, out: PoolCommand[]): void {
+    const lease = this.#leases.get(run);
+    if (lease === undefined) return;
+    const { owner } = lease.instance;
+    this.#giveBack(now, lease, false, 0, out);
+    this.#enter(now, owner, { run, deadline, lease: lease.deadline - now, priority: "interactive" }, out);
   }
 
-  /** Leases an instance to the run, or puts it in line. */
-  #place(now: number, state: ProgramState, demand: { run: number; deadline: number }, out: PoolCommand[]): void {
-    if (state.waiting.length === 0 && this.#canGrant(state)) {
-      this.#grant(now, state, demand.run, out);
-      return;
+  /** Leases a place to the run, or puts it in line. */
+  #enter(now: number, state: ProgramState, demand: Demanded, out: PoolCommand[]): void {
+    if (state.leased >= state.concurrency) return this.#wait(now, state, demand, "task-full", undefined, out);
+    // Whoever waits already goes first.
+    if (state.waiting > 0 && !state.raising) return this.#wait(now, state, demand, fullness(state), undefined, out);
+    if (!this.#overload.admits(this.#leases.size)) return this.#wait(now, state, demand, "overloaded", undefined, out);
+    const place = this.#ladder.find(now, state, out);
+    if (place === undefined) return this.#wait(now, state, demand, fullness(state), undefined, out);
+    if (state.code === "linked") return this.#grant(now, state, demand.run, now + demand.lease, place, { code: "linked" }, out);
+    if (!this.#raise(now, state, place.cell, out)) return this.#refuseAsked(now, state, demand.run, "no-code", out);
+    this.#wait(now, state, demand, "no-code", place, out);
+  }
+
+  /** Links the program for runs that will take place in the cell. */
+  #raise(now: number, state: ProgramState, cell: Cell, out: PoolCommand[]): boolean {
+    if (!this.#upkeep.raise(now, state, out)) return false;
+    if (!state.pins.has(cell)) {
+      state.pins.add(cell);
+      cell.pinned++;
     }
-    if (state.terms.whenFull === "reject" || this.#waiters.size >= this.#options.queue) {
-      out.push({ kind: "refuse", run: demand.run, reason: this.#fullness(state) });
-      return;
+    return true;
+  }
+
+  #unpin(now: number, state: ProgramState, out: PoolCommand[]): void {
+    for (const cell of state.pins) {
+      cell.pinned--;
+      this.#upkeep.noteEmpty(now, cell, out);
     }
-    const waiter: Waiter = { run: demand.run, deadline: demand.deadline, place: this.#nextPlace++ };
-    state.waiting.push(waiter);
-    this.#waiters.set(demand.run, { state, waiter });
-    this.#queued.add(state);
+    state.pins.clear();
   }
 
-  #warm(now: number, program: number, out: PoolCommand[]): void {
-    const state = this.#programs.get(program);
-    if (state === undefined || state.removed) return;
-    if (!this.#hasRoom() && this.#idle > 0 && this.#waiters.size === 0) this.#reclaim(out);
-    if (this.#hasRoom()) this.#prepare(this.#newInstance(now, state, "starting", true), out);
+  #wait(now: number, state: ProgramState, demand: Demanded, reason: RefusalReason, place: Place | undefined, out: PoolCommand[]): void {
+    const { run, priority } = demand;
+    const patience = reason === "overloaded" ? this.#overload.patience(now, this.#queue.size) : Number.POSITIVE_INFINITY;
+    if ((state.whenFull === "reject" && reason !== "no-code") || patience <= 0) return this.#refuseAsked(now, state, run, reason, out);
+    const waiter: Waiting = {
+      run,
+      tenant: state.tenant.name,
+      lane: state.program,
+      deadline: Math.min(demand.deadline, now + patience),
+      priority,
+      cost: runCharge(state, this.#cells.settings.overcommit),
+      since: now,
+      leaseMs: demand.lease,
+      code: state.code,
+      whose: place?.whose,
+      why: place?.why ?? [`waited: ${WAITED_FOR[reason]}`],
+      reason,
+    };
+    if (!this.#queue.push(waiter)) return this.#refuseAsked(now, state, run, reason, out);
+    state.waiting++;
   }
 
-  #prepare(instance: Instance, out: PoolCommand[]): void {
-    instance.owner.starting++;
-    out.push({ kind: "prepare", slot: instance.slot, generation: instance.generation, program: instance.owner.terms.program });
+  /** Refuses a run that counted as demand. */
+  #refuseAsked(now: number, state: ProgramState, run: number, reason: RefusalReason, out: PoolCommand[]): void {
+    state.demand.ended(now);
+    this.#refuse(run, reason, out, reason === "no-code" ? state.raisePausedUntil - now : undefined);
   }
 
-  #fullness(state: ProgramState): "task-full" | "node-full" {
-    return state.leased >= state.terms.concurrency ? "task-full" : "node-full";
+  #refuse(run: number, reason: RefusalReason, out: PoolCommand[], after?: number): void {
+    count(this.#refused, reason);
+    const retryAfter = after !== undefined && after > 0 ? after : Math.max(1000, this.#overload.retryAfterMs(this.#queue.size));
+    out.push({ kind: "refuse", run, reason, retryAfter });
   }
 
-  /** Whether a run of the program could be leased an instance now. */
-  #canGrant(state: ProgramState): boolean {
-    if (state.leased >= state.terms.concurrency) return false;
-    return state.idle.length > 0 || state.shared.size > 0 || this.#hasRoom() || this.#idle > 0;
+  #grant(
+    now: number,
+    state: ProgramState,
+    run: number,
+    deadline: number,
+    place: Place,
+    asked: { code: Code; whose?: Whose | undefined; why?: readonly string[]; waited?: boolean },
+    out: PoolCommand[],
+  ): void {
+    const charge = runCharge(state, this.#cells.settings.overcommit);
+    const fresh = place.instance === undefined;
+    const instance = place.instance ?? this.#instances.create(now, state, place.cell, "busy", charge);
+    this.#instances.occupy(instance);
+    if (instance.charge < charge) this.#instances.charge(instance, charge);
+    if (state.reclaiming !== undefined) state.reclaiming = undefined;
+    this.#hold(now, state, instance, run, deadline);
+    const last = instance.served >= state.reuse.maxRequests;
+    const grant: Grant = {
+      kind: "grant",
+      run,
+      slot: instance.slot,
+      generation: instance.generation,
+      program: state.program,
+      cell: place.cell.id,
+      fresh,
+      last,
+      rung: rungOf(place, fresh, asked),
+      why: asked.why === undefined || asked.why.length === 0 ? place.why : [...asked.why, ...place.why],
+      pool: place.cell.pool,
+      term: termOf(state, place.cell, asked.waited ?? false),
+    };
+    this.#note(grant);
+    out.push(grant);
+    this.#overload.started(now, this.#leases.size);
+    if (!fresh) this.#upkeep.noteShort(state);
   }
 
-  /** Leases an instance to the run; `#canGrant` has said that there is one. */
-  #grant(now: number, state: ProgramState, run: number, out: PoolCommand[]): void {
-    const ready = state.idle.at(-1);
-    if (ready !== undefined) {
-      this.#takeIdle(ready);
-      this.#lease(state, ready, run, "own/ready", out);
-      return;
-    }
-    if (state.shared.size > 0 && (!this.#hasRoom() || state.instances >= this.#options.parallelism)) {
-      this.#lease(state, leastBusy(state.shared), run, "own/ready", out);
-      return;
-    }
-    if (!this.#hasRoom()) this.#reclaim(out);
-    this.#lease(state, this.#newInstance(now, state, "busy"), run, "own/linked", out);
-  }
-
-  #hasRoom(): boolean {
-    return this.#occupied < this.#options.capacity;
-  }
-
-  /** Makes room: of the instances that lie idle, the one that has done so longest goes. */
-  #reclaim(out: PoolCommand[]): void {
-    let longest: Instance | undefined;
-    for (const { idle } of this.#programs.values()) {
-      const first = idle[0];
-      if (first !== undefined && (longest === undefined || first.idleSince < longest.idleSince)) longest = first;
-    }
-    if (longest === undefined) return;
-    this.#takeIdle(longest);
-    this.#end(longest, out);
-  }
-
-  #lease(state: ProgramState, instance: Instance, run: number, rung: Rung, out: PoolCommand[]): void {
-    const { reuse } = state.terms;
-    instance.state = "busy";
+  #hold(now: number, state: ProgramState, instance: Instance, run: number, deadline: number): void {
+    const { reuse } = state;
     instance.active++;
     instance.served++;
     state.leased++;
     state.granted++;
-    this.#leases.set(run, instance);
-    const last = instance.served >= reuse.maxRequests;
-    if (!last && instance.active < reuse.maxConcurrent) state.shared.add(instance);
+    this.#residents.touch(now, state);
+    this.#leases.set(run, { run, instance, deadline, overdueSince: undefined });
+    if (this.#leasesAt === Number.POSITIVE_INFINITY) this.#leasesAt = now + LEASE_CHECK;
+    if (instance.served < reuse.maxRequests && instance.active < reuse.maxConcurrent) state.shared.add(instance);
     else state.shared.delete(instance);
-    out.push({ kind: "grant", run, slot: instance.slot, generation: instance.generation, last, rung });
   }
 
-  #settled(now: number, lease: { run: number; sound: boolean; memoryBytes: number }, out: PoolCommand[]): void {
-    const instance = this.#leases.get(lease.run);
-    if (instance === undefined) return;
-    this.#leases.delete(lease.run);
+  #note({ rung, why }: Grant): void {
+    count(this.#rungs, rung);
+    for (const reason of why) count(this.#passed, reason);
+  }
+
+  #settled(now: number, event: Extract<PoolEvent, { kind: "settled" }>, out: PoolCommand[]): void {
+    const lease = this.#leases.get(event.run);
+    // An end that is told under an old token, or twice, changes nothing.
+    if (lease === undefined || lease.instance.slot !== event.slot || lease.instance.generation !== event.generation) return;
+    const state = lease.instance.owner;
+    const { cell } = lease.instance;
+    if (event.startNanoseconds > 0) state.costs.linked = learn(state.costs.linked, event.startNanoseconds / 1e6);
+    state.memoryPeak = learnPeak(state.memoryPeak, event.memoryBytes);
+    this.#overload.sample(now, event.waitNanoseconds);
+    state.demand.ended(now);
+    const isSound = event.ending === "sound";
+    this.#giveBack(now, lease, isSound, event.memoryBytes, out);
+    this.#upkeep.noteEnding(now, state, isSound, out);
+    if (cell !== undefined) this.#upkeep.noteExhausted(now, cell, event.ending === "exhausted", out);
+  }
+
+  /** The lease is over; its instance is used again, or goes. */
+  #giveBack(now: number, { run, instance }: Lease, isSound: boolean, memoryBytes: number, out: PoolCommand[]): void {
+    this.#leases.delete(run);
+    if (this.#leases.size === 0) this.#leasesAt = Number.POSITIVE_INFINITY;
     const state = instance.owner;
     state.leased--;
     instance.active--;
-    if (instance.state === "busy") this.#afterRun(now, state, instance, lease, out);
+    this.#progress = true;
+    this.#overload.ended(now, this.#leases.size);
+    if (instance.state === "busy") this.#afterRun(now, state, instance, isSound, memoryBytes, out);
+    this.#upkeep.noteShort(state);
   }
 
   /** What becomes of an instance when one of its runs has ended. */
-  #afterRun(
-    now: number,
-    state: ProgramState,
-    instance: Instance,
-    lease: { sound: boolean; memoryBytes: number },
-    out: PoolCommand[],
-  ): void {
-    const { reuse } = state.terms;
+  #afterRun(now: number, state: ProgramState, instance: Instance, isSound: boolean, memoryBytes: number, out: PoolCommand[]): void {
+    const { reuse } = state;
     const spent = instance.served >= reuse.maxRequests;
-    if (!lease.sound || lease.memoryBytes > reuse.maxMemory || now - instance.born >= reuse.maxAge || state.removed || spent) {
+    const cell = instance.cell as Cell;
+    const unwanted = state.removed || cell.state === "draining" || state.tenant.draining;
+    if (!isSound || spent || unwanted || memoryBytes > reuse.maxMemory || now - instance.born >= reuse.maxAge) {
       state.shared.delete(instance);
       if (instance.active > 0) {
         // The others on it finish; it takes no more.
@@ -381,187 +477,295 @@ export class Pool {
         return;
       }
       // The engine retires a spent instance by itself: its last lease said so.
-      if (spent && lease.sound && Number.isFinite(instance.served)) this.#ended(instance);
-      else this.#end(instance, out);
+      if (spent && isSound && Number.isFinite(instance.served)) this.#instances.ended(now, instance);
+      else this.#end(now, instance, out);
       return;
     }
-    if (instance.active === 0) {
-      state.shared.delete(instance);
-      this.#putIdle(now, instance);
-    } else {
+    if (instance.active > 0) {
       state.shared.add(instance);
-    }
-  }
-
-  #ready(now: number, slot: number, generation: number, out: PoolCommand[]): void {
-    const instance = this.#instance(slot, generation);
-    if (instance === undefined || instance.state !== "starting") return;
-    const state = instance.owner;
-    state.starting--;
-    if (state.removed) {
-      this.#end(instance, out);
       return;
     }
-    this.#putIdle(now, instance);
-    this.#want(state);
+    state.shared.delete(instance);
+    this.#instances.charge(instance, Math.max(LEAST_BYTES, memoryBytes));
+    this.#instances.putIdle(now, instance);
+    this.#upkeep.noteExpiry(state, expiry(instance));
   }
 
-  #gone(slot: number, generation: number, failed: boolean): void {
-    const instance = this.#instance(slot, generation);
+  #ready(now: number, slot: number, generation: number, nanoseconds: number, out: PoolCommand[]): void {
+    const instance = this.#instances.get(slot, generation);
+    if (instance === undefined || instance.state !== "starting") return;
+    const { owner, cell } = instance;
+    owner.costs.linked = learn(owner.costs.linked, nanoseconds / 1e6);
+    this.#progress = true;
+    const unwanted = owner.removed || cell === undefined || cell.state === "draining" || owner.tenant.draining;
+    if (unwanted) return this.#end(now, instance, out);
+    this.#instances.putIdle(now, instance);
+    this.#upkeep.noteShort(owner);
+    this.#upkeep.noteDemand(now, owner);
+  }
+
+  #end(now: number, instance: Instance, out: PoolCommand[]): void {
+    this.#instances.end(now, instance, out);
+    this.#progress = true;
+  }
+
+  #gone(now: number, slot: number, generation: number, failed: boolean, out: PoolCommand[]): void {
+    const instance = this.#instances.get(slot, generation);
     if (instance === undefined) return;
-    const state = instance.owner;
-    if (instance.state === "starting") state.starting--;
-    if (instance.state === "idle") this.#takeIdle(instance);
-    if (instance.state !== "ending") this.#ended(instance);
-    this.#ending--;
-    this.#slots[slot] = undefined;
-    this.#free.push(slot);
-    if (failed) state.failing = true;
-    this.#want(state);
+    const { owner, cell } = instance;
+    this.#instances.gone(now, instance);
+    this.#progress = true;
+    if (failed && !instance.trial) {
+      owner.failing = true;
+      this.#upkeep.noteEnding(now, owner, false, out);
+    }
+    if (cell !== undefined) this.#upkeep.noteEmpty(now, cell, out);
+    this.#upkeep.noteShort(owner);
   }
 
   #withdraw(run: number): void {
-    const entry = this.#waiters.get(run);
-    if (entry === undefined) return;
-    remove(entry.state.waiting, entry.waiter);
-    this.#leftLine(entry.state, run);
+    const waiter = this.#queue.remove(run);
+    if (waiter !== undefined) this.#leftLine(this.#now, waiter).demand.ended(this.#now);
+  }
+
+  #leftLine(_now: number, { lane }: Waiter): ProgramState {
+    const state = this.#programs.get(lane) as ProgramState;
+    state.waiting--;
+    return state;
+  }
+
+  /** Grants what can be granted, in the order of fairness. */
+  #serve(now: number, out: PoolCommand[]): void {
+    for (;;) {
+      const waiter = this.#queue.take((lane) => this.#canServe(now, lane, out)) as Waiting | undefined;
+      if (waiter === undefined) return;
+      const state = this.#leftLine(now, waiter);
+      const { code, whose, why, leaseMs } = waiter;
+      const place = this.#place as Place;
+      this.#grant(now, state, waiter.run, now + leaseMs, place, { code, whose, why, waited: waiter.reason !== "no-code" }, out);
+    }
+  }
+
+  /** Whether the first run in line of a program can have a place now; `#place` is where. */
+  #canServe(now: number, lane: number, out: PoolCommand[]): boolean {
+    const state = this.#programs.get(lane) as ProgramState;
+    if (state.raising || state.leased >= state.concurrency || !this.#overload.admits(this.#leases.size)) return false;
+    this.#place = this.#ladder.find(now, state, out);
+    if (this.#place === undefined) return false;
+    if (state.code === "linked") return true;
+    this.#raise(now, state, this.#place.cell, out);
+    return false;
+  }
+
+  #raised(now: number, { program, bytes, milliseconds }: Extract<PoolEvent, { kind: "raised" }>, out: PoolCommand[]): void {
+    const state = this.#programs.get(program);
+    if (state === undefined || !state.raising) return;
+    const from = state.code === "stored" ? "stored" : "compiled";
+    state.costs[from] = learn(state.costs[from], milliseconds);
+    this.#upkeep.raised(state);
+    this.#residents.enter(now, state, bytes, out);
+    this.#unpin(now, state, out);
+    this.#upkeep.review(now, state, out);
+    this.#progress = true;
+  }
+
+  #raiseFailed(now: number, program: number, out: PoolCommand[]): void {
+    const state = this.#programs.get(program);
+    if (state === undefined || !state.raising) return;
+    this.#upkeep.raiseFailed(now, state);
+    this.#unpin(now, state, out);
+    for (let head = this.#queue.laneHead(program); head !== undefined; head = this.#queue.laneHead(program)) {
+      this.#queue.remove(head.run);
+      this.#leftLine(now, head).demand.ended(now);
+      this.#refuse(head.run, "no-code", out, state.raisePausedUntil - now);
+    }
+    this.#progress = true;
+  }
+
+  #code(program: number, code: "compiled" | "stored"): void {
+    const state = this.#programs.get(program);
+    // What is linked does not need its compiled form before it is lowered.
+    if (state !== undefined && state.code !== "linked") state.code = code;
+  }
+
+  #footprint(program: number, bytes: number): void {
+    const state = this.#programs.get(program);
+    if (state !== undefined) state.readyBytes = Math.max(LEAST_BYTES, bytes);
+  }
+
+  #configure(now: number, settings: PoolSettings, out: PoolCommand[]): void {
+    this.#cells.configure(settings, out);
+    this.#upkeep.shrink(now, out);
+    for (const tenant of this.#tenants.values()) if (tenant.terms.dedicated > 0) this.#upkeep.complete(now, tenant, out);
+    this.#cells.refill(now, out, true);
+    this.#progress = true;
+  }
+
+  #terms(now: number, name: string, terms: TenantTerms, out: PoolCommand[]): void {
+    const tenant = this.#tenant(name);
+    tenant.terms = terms;
+    this.#queue.setWeight(name, terms.weight);
+    this.#cells.termsChanged();
+    this.#upkeep.complete(now, tenant, out);
+    for (const state of tenant.programs) this.#upkeep.review(now, state, out);
+    this.#progress = true;
+  }
+
+  #drain(now: number, { tenant, cell }: { tenant?: string; cell?: number }, out: PoolCommand[]): void {
+    if (cell !== undefined) {
+      const known = this.#cells.all.get(cell);
+      if (known !== undefined) this.#upkeep.sicken(now, known, "an operator drains it", out);
+      this.#progress = true;
+      return;
+    }
+    if (tenant === undefined) this.#draining = true;
+    for (const each of this.#tenants.values()) {
+      if (tenant !== undefined && each.name !== tenant) continue;
+      each.draining = each.draining || tenant !== undefined;
+      this.#drainTenant(now, each, out);
+    }
+  }
+
+  /** Runs that wait are refused, idle instances go, runs finish. */
+  #drainTenant(now: number, tenant: TenantState, out: PoolCommand[]): void {
+    for (const state of tenant.programs) {
+      for (let head = this.#queue.laneHead(state.program); head !== undefined; head = this.#queue.laneHead(state.program)) {
+        this.#queue.remove(head.run);
+        this.#leftLine(now, head).demand.ended(now);
+        this.#refuse(head.run, "draining", out);
+      }
+      for (const idle of [...state.idle.values()]) for (const instance of [...idle]) this.#end(now, instance, out);
+      state.target = 0;
+    }
+    for (const cells of Object.values(tenant.cells)) for (const cell of [...cells]) this.#upkeep.noteEmpty(now, cell, out);
+  }
+
+  #resume(now: number, tenant: string | undefined, out: PoolCommand[]): void {
+    if (tenant === undefined) this.#draining = false;
+    for (const each of this.#tenants.values()) {
+      if (tenant !== undefined && each.name !== tenant) continue;
+      if (tenant !== undefined) each.draining = false;
+      for (const state of each.programs) this.#upkeep.review(now, state, out);
+    }
   }
 
   #tick(now: number, out: PoolCommand[]): void {
-    for (const { state, waiter } of this.#waiters.values()) {
-      if (waiter.deadline > now) continue;
-      remove(state.waiting, waiter);
-      this.#leftLine(state, waiter.run);
-      out.push({ kind: "refuse", run: waiter.run, reason: this.#fullness(state) });
+    for (const waiter of this.#queue.expire(now) as Waiting[]) {
+      const state = this.#leftLine(now, waiter);
+      state.demand.ended(now);
+      this.#refuse(waiter.run, waiter.reason === "no-code" ? fullness(state) : waiter.reason, out);
     }
-    if (this.#mortalIdle === 0) return;
-    for (const state of this.#programs.values()) {
-      for (const instance of state.idle.filter((instance) => expiry(instance) <= now)) {
-        this.#takeIdle(instance);
-        this.#end(instance, out);
-      }
-    }
+    if (now >= this.#leasesAt) this.#checkLeases(now, out);
+    this.#upkeep.tick(now, out);
+    this.#progress = true;
   }
 
-  #leftLine(state: ProgramState, run: number): void {
-    this.#waiters.delete(run);
-    if (state.waiting.length === 0) this.#queued.delete(state);
-  }
-
-  /** Grants what can be granted. */
-  #serve(now: number, out: PoolCommand[]): void {
-    for (let state = this.#firstInLine(); state !== undefined; state = this.#firstInLine()) {
-      const { run } = state.waiting.shift() as Waiter;
-      this.#leftLine(state, run);
-      this.#grant(now, state, run, out);
+  /** Leases that outlived their deadline and the grace after it: the engine is silent about them. */
+  #checkLeases(now: number, out: PoolCommand[]): void {
+    this.#leasesAt = now + LEASE_CHECK;
+    for (const lease of [...this.#leases.values()]) {
+      if (lease.deadline > now) continue;
+      if (lease.overdueSince === undefined) lease.overdueSince = now;
+      else if (now - lease.overdueSince >= GRACE) this.#expire(now, lease, out);
     }
   }
 
-  /** The program of the run that has waited longest of those that need not wait any more. */
-  #firstInLine(): ProgramState | undefined {
-    let first: ProgramState | undefined;
-    for (const state of this.#queued) {
-      if (this.#canGrant(state) && (first === undefined || placeOf(state) < placeOf(first))) first = state;
-    }
-    return first;
-  }
-
-  /** Notes that the program has fewer ready instances than it should. */
-  #want(state: ProgramState): void {
-    if (isShort(state)) this.#short.add(state);
-  }
-
-  /** Makes instances ahead of demand, where there is room that no run waits for. */
-  #refill(now: number, out: PoolCommand[]): void {
-    for (const state of this.#short) {
-      while (isShort(state)) {
-        if (!this.#hasRoom()) return;
-        this.#prepare(this.#newInstance(now, state, "starting"), out);
-      }
-      this.#short.delete(state);
-    }
+  #expire(now: number, lease: Lease, out: PoolCommand[]): void {
+    const { run, instance } = lease;
+    const { owner, cell } = instance;
+    this.#expired++;
+    out.push({ kind: "expire", run, slot: instance.slot, generation: instance.generation });
+    owner.demand.ended(now);
+    this.#giveBack(now, lease, false, 0, out);
+    this.#upkeep.noteEnding(now, owner, false, out);
+    if (cell !== undefined) this.#upkeep.sicken(now, cell, "a run in it outlived its lease", out);
   }
 
   #forget(out: PoolCommand[]): void {
     for (const state of this.#leaving) {
-      if (state.instances > 0 || state.leased > 0 || state.waiting.length > 0) continue;
+      if (state.instances > 0 || state.leased > 0 || state.waiting > 0 || state.raising) continue;
       this.#leaving.delete(state);
-      this.#programs.delete(state.terms.program);
-      out.push({ kind: "forget", program: state.terms.program });
+      this.#residents.leave(state, out);
+      this.#programs.delete(state.program);
+      state.tenant.programs.delete(state);
+      if (![...state.tenant.programs].some(({ task }) => task === state.task)) this.#forecast.forget(state.task);
+      out.push({ kind: "forget", program: state.program });
     }
   }
-
-  #newInstance(now: number, owner: ProgramState, state: InstanceState, warmed = false): Instance {
-    const slot = this.#free.pop() ?? this.#slots.length;
-    const generation = (this.#generations[slot] ?? 0) + 1;
-    this.#generations[slot] = generation;
-    const instance: Instance = { slot, generation, owner, state, active: 0, served: 0, born: now, idleSince: now, warmed };
-    this.#slots[slot] = instance;
-    this.#occupied++;
-    owner.instances++;
-    return instance;
-  }
-
-  #putIdle(now: number, instance: Instance): void {
-    instance.state = "idle";
-    instance.idleSince = now;
-    instance.owner.idle.push(instance);
-    this.#idle++;
-    if (isMortal(instance)) this.#mortalIdle++;
-  }
-
-  #takeIdle(instance: Instance): void {
-    remove(instance.owner.idle, instance);
-    this.#idle--;
-    if (isMortal(instance)) this.#mortalIdle--;
-    this.#want(instance.owner);
-  }
-
-  #instance(slot: number, generation: number): Instance | undefined {
-    const instance = this.#slots[slot];
-    return instance?.generation === generation ? instance : undefined;
-  }
-
-  #end(instance: Instance, out: PoolCommand[]): void {
-    this.#ended(instance);
-    out.push({ kind: "retire", slot: instance.slot, generation: instance.generation });
-  }
-
-  /** It is on its way out and takes up no capacity any more; its slot is free once the engine says `retired`. */
-  #ended(instance: Instance): void {
-    instance.state = "ending";
-    instance.owner.shared.delete(instance);
-    instance.owner.instances--;
-    this.#occupied--;
-    this.#ending++;
-  }
 }
 
-function expiry(instance: Instance): number {
-  const { reuse } = instance.owner.terms;
-  return isMortal(instance) ? Math.min(instance.idleSince + reuse.maxIdle, instance.born + reuse.maxAge) : Number.POSITIVE_INFINITY;
+const WAITED_FOR: Readonly<Record<RefusalReason, string>> = {
+  "task-full": "the task runs as often at once as it may",
+  "tenant-full": "the tenant's sub-pool had no room",
+  "node-full": "the node had no room",
+  overloaded: "the processors were busy",
+  draining: "it is being drained",
+  "no-code": "its code was being linked",
+};
+
+/** Whose room is used up: a tenant's own, or everyone's. */
+function fullness({ leased, concurrency, pool, whenFull }: ProgramState): RefusalReason {
+  if (leased >= concurrency) return "task-full";
+  return pool === "shared" || whenFull === "spill" ? "node-full" : "tenant-full";
 }
 
-/** An instance kept ready that was never used is not a used one: `maxIdle` is not about it, and nothing of it has aged. */
-function isMortal({ served, warmed }: Instance): boolean {
-  return served > 0 || warmed;
+function termOf(state: ProgramState, cell: Cell, waited: boolean): Term {
+  if (cell.pool !== state.pool) return "spill";
+  return waited ? "wait" : "direct";
 }
 
-function placeOf(state: ProgramState): number {
-  return (state.waiting[0] as Waiter).place;
+function rungOf(place: Place, fresh: boolean, asked: { code: Code; whose?: Whose | undefined }): Rung {
+  const whose = place.whose === "own" ? (asked.whose ?? "own") : place.whose;
+  if (asked.code !== "linked") return `${whose}/${asked.code}`;
+  return fresh ? `${whose}/linked` : `${whose}/ready`;
 }
 
-function isShort({ removed, failing, idle, starting, terms }: ProgramState): boolean {
-  return !removed && !failing && starting < STARTING_AT_ONCE && idle.length + starting < terms.ready;
+function newProgram(now: number, terms: PoolProgram, tenant: TenantState, forecast: Forecast): ProgramState {
+  return {
+    program: terms.program,
+    task: terms.task,
+    tenant,
+    demand: forecast.of(terms.task),
+    memoryLimit: terms.memoryLimit,
+    reuse: terms.reuse,
+    concurrency: terms.concurrency,
+    floor: terms.ready,
+    pool: terms.pool,
+    whenFull: terms.whenFull,
+    code: terms.code,
+    raising: false,
+    home: undefined,
+    pins: new Set(),
+    reclaiming: undefined,
+    idle: new Map(),
+    idleCount: 0,
+    shared: new Set(),
+    waiting: 0,
+    leased: 0,
+    granted: 0,
+    instances: 0,
+    existing: 0,
+    starting: 0,
+    failing: false,
+    removed: false,
+    lastUsed: now,
+    firstUsed: now,
+    uses: 0,
+    target: terms.ready,
+    foreseenUntil: 0,
+    programBytes: PRIOR_PROGRAM_BYTES,
+    readyBytes: PRIOR_READY_BYTES,
+    memoryPeak: 0,
+    costs: { ...PRIOR_COSTS },
+    priority: 0,
+    idlePriority: 0,
+    failures: 0,
+    pausedUntil: 0,
+    raiseFailures: 0,
+    raisePausedUntil: 0,
+  };
 }
 
-function leastBusy(shared: ReadonlySet<Instance>): Instance {
-  let best: Instance | undefined;
-  for (const instance of shared) if (best === undefined || instance.active < best.active) best = instance;
-  return best as Instance;
-}
-
-function remove<T>(list: T[], item: T): void {
-  const index = list.lastIndexOf(item);
-  if (index >= 0) list.splice(index, 1);
+function count(counts: Map<string, number>, what: string): void {
+  counts.set(what, (counts.get(what) ?? 0) + 1);
 }

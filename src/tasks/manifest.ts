@@ -10,6 +10,7 @@ import { UserError } from "../base/errors.js";
 import { describeIssues, fieldErrors } from "../base/json.js";
 import type { FieldError } from "../base/problem.js";
 import { DURATION_HELP, SIZE_HELP, parseDuration, parseSize } from "../base/units.js";
+import type { SubPool, WhenFull } from "../pool/types.js";
 
 const size = z.string({ error: `expected ${SIZE_HELP}` }).transform((text, ctx) => parseSize(text) ?? refuse(ctx, `expected ${SIZE_HELP}`));
 const duration = z
@@ -54,10 +55,14 @@ const reuse = z
     error: "an instance cannot serve more runs at once than in all; raise maxRequests to at least this",
   });
 
+const SUB_POOLS = ["shared", "dedicated", "variable"] as const satisfies readonly SubPool[];
+const WHEN_FULL = ["wait", "spill", "reject"] as const satisfies readonly WhenFull[];
+
+/** Picked among the tenant's terms; what is left out follows from them (capacity.ts). */
 const capacity = z.strictObject({
-  pool: z.literal("shared", { error: 'only "shared" is supported by this version' }).default("shared"),
+  pool: z.enum(SUB_POOLS, { error: 'expected "shared", "dedicated" or "variable"' }).optional(),
   ready: z.number().int().nonnegative().max(10_000).default(0),
-  whenFull: z.enum(["wait", "reject"], { error: 'expected "wait" or "reject"; "spill" is not supported by this version' }).default("wait"),
+  whenFull: z.enum(WHEN_FULL, { error: 'expected "wait", "spill" or "reject"' }).optional(),
 });
 
 const build = z.union(

@@ -1,7 +1,10 @@
 /** What a manifest asks of the engine. */
 import type { ComponentInfo, ProgramSpec } from "../engine/program.js";
-import type { PoolProgram } from "../pool/pool.js";
+import type { Code, PoolProgram } from "../pool/types.js";
+import type { CapacityTerms } from "../tenants/tenant.js";
+import { effectiveCapacity } from "./capacity.js";
 import type { Manifest } from "./manifest.js";
+import { taskKey } from "./task.js";
 
 /** Grants that no manifest can give: they are the user's own, of `serve FILE` and `run`. */
 export interface OwnGrants {
@@ -55,19 +58,43 @@ export function programSpec({ info, tenant, manifest, secrets, own }: SpecInput)
 }
 
 /**
- * How instances are used again. A 0.2 handler is synchronous: a second run on a busy instance would only wait
- * for the first, so its instances are never shared.
+ * How instances are used again. A 0.2 handler is synchronous: a second run on a busy instance would only wait for the
+ * first, so its instances are never shared; nor are those of a component that nobody has looked at yet.
  */
-function reuseOf(info: ComponentInfo, manifest: Manifest): Manifest["reuse"] {
-  return info.runs.http === "0.2" ? { ...manifest.reuse, maxConcurrent: 1 } : manifest.reuse;
+function reuseOf(info: ComponentInfo | undefined, manifest: Manifest): Manifest["reuse"] {
+  return info === undefined || info.runs.http === "0.2" ? { ...manifest.reuse, maxConcurrent: 1 } : manifest.reuse;
 }
 
-export function poolProgram(program: number, info: ComponentInfo, manifest: Manifest): PoolProgram {
+/** Whether the pool is to be told anew of a program once its component is known. */
+export function reuseDependsOnInfo({ reuse }: Manifest): boolean {
+  return reuse.maxConcurrent > 1;
+}
+
+export interface PoolProgramInput {
+  readonly program: number;
+  readonly tenant: string;
+  readonly manifest: Manifest;
+  /** Undefined before the component was looked at. */
+  readonly info: ComponentInfo | undefined;
+  readonly terms: CapacityTerms;
+  readonly code: Code;
+  /** What its linked form holds; undefined while there is none. */
+  readonly bytes: number | undefined;
+}
+
+/** What the pool is to know of a program. */
+export function poolProgram({ program, tenant, manifest, info, terms, code, bytes }: PoolProgramInput): PoolProgram {
+  const { capacity, limits } = manifest;
   return {
     program,
+    tenant,
+    task: taskKey(tenant, manifest.name),
     reuse: reuseOf(info, manifest),
-    concurrency: manifest.limits.concurrency,
-    ready: manifest.capacity.ready,
-    whenFull: manifest.capacity.whenFull,
+    concurrency: limits.concurrency,
+    ready: capacity.ready,
+    ...effectiveCapacity(capacity, terms),
+    memoryLimit: limits.memory,
+    code,
+    ...(bytes === undefined ? {} : { bytes }),
   };
 }

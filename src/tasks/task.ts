@@ -1,19 +1,13 @@
 /** A task as it runs: a name of a tenant, and the version that answers under it. */
-import type { ComponentInfo } from "../engine/program.js";
-import type { ProgramId } from "../engine/engine.js";
 import type { Manifest } from "./manifest.js";
 
-/** What a version has for a program until its first run after a start asks for one. */
-export const UNLINKED: ProgramId = 0;
-
-/** Immutable: these bytes with this manifest, linked unless `program` is `UNLINKED`. */
+/** Immutable: these bytes with this manifest. */
 export interface Version {
   /** `v7`: the seventh version of its task. */
   readonly label: string;
-  /** Undefined while it is not linked: the component has not been looked at then. */
-  readonly info: ComponentInfo | undefined;
   readonly manifest: Manifest;
-  readonly program: ProgramId;
+  /** Its number in the pool, the same whether it is linked or not; src/control/programs.ts knows what is behind it. */
+  readonly program: number;
 }
 
 export interface Task {

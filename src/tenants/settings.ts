@@ -1,8 +1,9 @@
 /** What may be said about a tenant: each check returns the normal form, and adds what is wrong to the faults. */
 import { isIPv6 } from "node:net";
 import { isAbsolute, resolve } from "node:path";
+import type { WhenFull } from "../pool/types.js";
 import type { Faults } from "./refusals.js";
-import type { Quotas, TenantSettings } from "./tenant.js";
+import type { CapacityTerms, Quotas, TenantSettings } from "./tenant.js";
 
 const NAME = /^[a-z][a-z0-9-]{0,62}$/;
 const LABEL = /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/;
@@ -15,6 +16,30 @@ const QUOTAS: Readonly<Record<keyof Quotas, "number" | "whole">> = {
   memory: "whole",
   storedBytes: "whole",
   tasks: "whole",
+};
+
+const WHEN_FULL: readonly WhenFull[] = ["wait", "spill", "reject"];
+const MOST_CELLS = 10_000;
+const [LEAST_WEIGHT, MOST_WEIGHT] = [0.01, 1000];
+
+/** What each term may be; whether the node has as much is for the control plane to say. */
+const TERMS: Readonly<Record<keyof CapacityTerms, { readonly fits: (value: unknown) => boolean; readonly expected: string }>> = {
+  dedicated: {
+    fits: (cells) => Number.isSafeInteger(cells) && (cells as number) >= 0 && (cells as number) <= MOST_CELLS,
+    expected: `a whole number of cells from 0 to ${MOST_CELLS}`,
+  },
+  variableCeiling: {
+    fits: (share) => typeof share === "number" && share >= 0 && share <= 1,
+    expected: "a share from 0 to 1 (0% to 100%)",
+  },
+  whenFull: {
+    fits: (all) => Array.isArray(all) && all.length > 0 && new Set(all).size === all.length && all.every((one) => WHEN_FULL.includes(one)),
+    expected: `at least one of ${WHEN_FULL.join(", ")}, each at most once`,
+  },
+  weight: {
+    fits: (weight) => typeof weight === "number" && weight >= LEAST_WEIGHT && weight <= MOST_WEIGHT,
+    expected: `a number from ${LEAST_WEIGHT} to ${MOST_WEIGHT}; 1 is usual`,
+  },
 };
 
 /** The same rule as for tasks; also for whoever names a tenant, where a tenant need not exist. */
@@ -85,4 +110,17 @@ function isQuota(name: string, value: number, faults: Faults): boolean {
   else if (kind === "whole" && !Number.isSafeInteger(value)) faults.add(field, "expected a whole number, or null for no limit");
   else return true;
   return false;
+}
+
+/** The terms as they will be: what is not named stays. */
+export function checkCapacity(before: CapacityTerms, change: NonNullable<TenantSettings["capacity"]>, faults: Faults): CapacityTerms {
+  const terms: Record<string, unknown> = { ...before };
+  for (const [name, value] of Object.entries(change)) {
+    if (value === undefined) continue;
+    const term = Object.hasOwn(TERMS, name) ? TERMS[name as keyof CapacityTerms] : undefined;
+    if (term === undefined) faults.add(`capacity.${name}`, `unknown field; there are ${Object.keys(TERMS).join(", ")}`);
+    else if (term.fits(value)) terms[name] = value;
+    else faults.add(`capacity.${name}`, `expected ${term.expected}`);
+  }
+  return terms as unknown as CapacityTerms;
 }

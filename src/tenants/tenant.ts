@@ -1,5 +1,7 @@
 /** Who owns tasks, keys, stores and quotas; and what a key may do. */
 
+import type { TenantTerms, WhenFull } from "../pool/types.js";
+
 /** `default` exists from the start; it alone has the paths of the shared host that do not begin with `/~`. */
 export const DEFAULT_TENANT = "default";
 
@@ -16,6 +18,15 @@ export interface Quotas {
   readonly tasks?: number | undefined;
 }
 
+/** What a tenant may have of the node's capacity: set by the operator; manifests pick among it. */
+export interface CapacityTerms extends TenantTerms {
+  /** What may happen to a run whose sub-pool is full, each once; what the first says holds where a manifest says nothing. */
+  readonly whenFull: readonly WhenFull[];
+}
+
+/** The shared sub-pool, like everybody. */
+export const USUAL_TERMS: CapacityTerms = { dedicated: 0, variableCeiling: 0, whenFull: ["wait", "spill", "reject"], weight: 1 };
+
 export interface Tenant {
   readonly name: string;
   /** Hosts that lead to this tenant's tasks alone: lower case, without port. No host has two tenants. */
@@ -23,6 +34,7 @@ export interface Tenant {
   /** Host folders (absolute) that its manifests may name in `files`, with what is in them. */
   readonly folders: readonly string[];
   readonly quotas: Quotas;
+  readonly capacity: CapacityTerms;
   /** ISO 8601. */
   readonly createdAt: string;
   /** Goes up with each change; the ETag. */
@@ -35,6 +47,7 @@ export interface TenantSettings {
   readonly folders?: readonly string[] | undefined;
   /** `null` takes the limit away. */
   readonly quotas?: { readonly [K in keyof Quotas]?: number | null | undefined } | undefined;
+  readonly capacity?: { readonly [K in keyof CapacityTerms]?: CapacityTerms[K] | undefined } | undefined;
 }
 
 /**

@@ -1,5 +1,5 @@
 /**
- * The tenants of this node: their hosts, folders and quotas, in memory, and how they change.
+ * The tenants of this node: their hosts, folders, quotas and terms of capacity, in memory, and how they change.
  *
  * Changes are plans: decided here on what is in memory, committed by the caller, and only then seen by readers. One
  * plan is committed and applied before the next is decided. What a tenant owns is taken away by those who keep it.
@@ -7,10 +7,16 @@
 import { ProblemError } from "../base/problem.js";
 import { put, remove, table, type Plan, type StateStore } from "../state/store.js";
 import { Faults, noSuch } from "./refusals.js";
-import { checkFolders, checkHosts, checkName, checkQuotas, hostOf } from "./settings.js";
-import { DEFAULT_TENANT, type Tenant, type TenantSettings } from "./tenant.js";
+import { checkCapacity, checkFolders, checkHosts, checkName, checkQuotas, hostOf } from "./settings.js";
+import { DEFAULT_TENANT, USUAL_TERMS, type CapacityTerms, type Tenant, type TenantSettings } from "./tenant.js";
 
-const TENANTS = table<Tenant>("tenants");
+/** One that was stored before there were terms has none. */
+type TenantRow = Omit<Tenant, "capacity"> & { readonly capacity?: Partial<CapacityTerms> };
+
+const TENANTS = table<TenantRow>("tenants");
+
+/** A change of one tenant, and what it will be. */
+export type TenantPlan = Plan<Tenant> & { readonly tenant: Tenant };
 
 export class Tenants {
   readonly #wall: () => number;
@@ -22,7 +28,7 @@ export class Tenants {
   /** `wall` must not go back (high-water.ts): a tenant's audit entries are told from those of one before it by time. */
   constructor(store: StateStore, wall: () => number) {
     this.#wall = wall;
-    for (const { value } of store.list(TENANTS)) this.#show(value);
+    for (const { value } of store.list(TENANTS)) this.#show({ ...value, capacity: { ...USUAL_TERMS, ...value.capacity } });
     if (this.#tenants.has(DEFAULT_TENANT)) return;
     this.#show(this.#fresh(DEFAULT_TENANT));
     this.#unsaved = true;
@@ -63,7 +69,7 @@ export class Tenants {
   }
 
   /** Throws `request/invalid` with every wrong field, `request/conflict` when the name or a host is taken. */
-  create(name: string, settings: TenantSettings): Plan<Tenant> {
+  create(name: string, settings: TenantSettings): TenantPlan {
     const faults = new Faults();
     checkName(name, faults);
     const fields = this.#checked(settings, faults);
@@ -72,10 +78,9 @@ export class Tenants {
   }
 
   /** Throws as `create` does, and `request/no-such-thing`. */
-  update(name: string, settings: TenantSettings): Plan<Tenant> {
+  update(name: string, settings: TenantSettings): TenantPlan {
     const before = this.need(name);
-    const { quotas, ...fields } = this.#checked(settings, new Faults(), before);
-    return this.#putting({ ...before, ...fields, quotas: quotas ?? before.quotas, revision: before.revision + 1 });
+    return this.#putting({ ...before, ...this.#checked(settings, new Faults(), before), revision: before.revision + 1 });
   }
 
   /** Takes the tenant alone; its keys and secrets have plans of their own. `default` is refused with `request/conflict`. */
@@ -92,13 +97,14 @@ export class Tenants {
     };
   }
 
-  #checked(settings: TenantSettings, faults: Faults, of?: Tenant): Partial<Pick<Tenant, "hosts" | "folders" | "quotas">> {
+  #checked(settings: TenantSettings, faults: Faults, of?: Tenant): Partial<Pick<Tenant, "hosts" | "folders" | "quotas" | "capacity">> {
     const hosts = settings.hosts === undefined ? undefined : checkHosts(settings.hosts, faults);
     const folders = settings.folders === undefined ? undefined : checkFolders(settings.folders, faults);
     const quotas = settings.quotas === undefined ? undefined : checkQuotas(of?.quotas ?? {}, settings.quotas, faults);
+    const capacity = settings.capacity === undefined ? undefined : checkCapacity(of?.capacity ?? USUAL_TERMS, settings.capacity, faults);
     faults.check();
     for (const host of hosts ?? []) this.#refuseTaken(host, of);
-    return { ...(hosts && { hosts }), ...(folders && { folders }), ...(quotas && { quotas }) };
+    return { ...(hosts && { hosts }), ...(folders && { folders }), ...(quotas && { quotas }), ...(capacity && { capacity }) };
   }
 
   /** Says whose the host is: only those who may see every tenant set hosts. */
@@ -108,8 +114,9 @@ export class Tenants {
     throw new ProblemError("request/conflict", `The host ${host} belongs to the tenant ${holder.name}.`);
   }
 
-  #putting(tenant: Tenant): Plan<Tenant> {
+  #putting(tenant: Tenant): TenantPlan {
     return {
+      tenant,
       changes: [put(TENANTS, tenant.name, tenant)],
       apply: () => {
         this.#hide(tenant.name);
@@ -130,6 +137,7 @@ export class Tenants {
   }
 
   #fresh(name: string): Tenant {
-    return { name, hosts: [], folders: [], quotas: {}, createdAt: new Date(this.#wall()).toISOString(), revision: 1 };
+    const createdAt = new Date(this.#wall()).toISOString();
+    return { name, hosts: [], folders: [], quotas: {}, capacity: USUAL_TERMS, createdAt, revision: 1 };
   }
 }

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { parseDuration, parseSize } from "../../src/base/units.js";
+import { durationText, parseDuration, parseShare, parseSize, shareText, sizeText, sizeTexts } from "../../src/base/units.js";
 
 describe("a size", () => {
   it.each([
@@ -49,4 +49,37 @@ describe("a duration", () => {
   it.each(["", "10", "s", "10 sec", "10S", "1w", "-1s", "64MiB", "1m30s"])("%j is none", (text) =>
     expect(parseDuration(text)).toBeUndefined(),
   );
+});
+
+describe("a share", () => {
+  it.each([
+    ["0%", 0],
+    ["25%", 0.25],
+    ["12.5 %", 0.125],
+    ["100%", 1],
+  ])("%j is %d", (text, share) => expect(parseShare(text)).toBe(share));
+
+  it.each(["", "25", "%", "0.25", "101%", "100.1%", "-5%", "1e1%", "25%%"])("%j is none", (text) =>
+    expect(parseShare(text)).toBeUndefined(),
+  );
+});
+
+describe("what is told to people", () => {
+  it("reads back as what it was", () => {
+    for (const bytes of [1, 512, 1024, 64 * 2 ** 20, 3 * 2 ** 30]) expect(parseSize(sizeText(bytes))).toBe(bytes);
+    for (const ms of [1, 250, 1000, 90_000, 600_000, 3_600_000, 86_400_000]) expect(parseDuration(durationText(ms))).toBe(ms);
+    for (const share of [0, 0.25, 0.125, 1]) expect(parseShare(shareText(share))).toBe(share);
+  });
+
+  it("is in the largest unit that says it", () => {
+    expect([0, 250, 1500, 90_000, 600_000].map((ms) => durationText(ms))).toEqual(["0ms", "250ms", "1500ms", "90s", "10m"]);
+    expect([0, 1023, 1.75 * 2 ** 20, 11.25 * 2 ** 30].map((bytes) => sizeText(bytes))).toEqual(["0B", "1023B", "1.8MiB", "11.3GiB"]);
+    expect([0.3, 1 / 3].map((share) => shareText(share))).toEqual(["30%", "33.33%"]);
+  });
+
+  it("tells two sizes apart that are", () => {
+    expect(sizeTexts(2 ** 30, 2 ** 31)).toEqual(["1GiB", "2GiB"]);
+    expect(sizeTexts(2 ** 30 + 1, 2 ** 30)).toEqual(["1.0GiB", "1GiB"]);
+    expect(sizeTexts(1_200_000, 1_200_001)).toEqual(["1200000B", "1200001B"]);
+  });
 });

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { UserError } from "../../src/base/errors.js";
+import { USUAL_PRICES } from "../../src/config/prices.js";
 import { parseAddress, resolveConfig, type NodeConfig, type NodeFlags } from "../../src/config/resolve.js";
 
 /** A working folder with these files in it. */
@@ -16,12 +17,16 @@ function folder(files: Readonly<Record<string, unknown>> = {}): string {
   return path;
 }
 
+const MiB = 2 ** 20;
+const GiB = 2 ** 30;
+
 const config = (file: unknown, flags: NodeFlags = {}): NodeConfig => resolveConfig(flags, folder({ "pilotlight.config.json": file }));
 
 describe("what flags and file mean together", () => {
   it("without either is a node without tasks on its usual addresses", () => {
     const cwd = folder();
-    expect(resolveConfig({}, cwd)).toEqual({
+    const cells = { cellBytes: 128 * MiB, cellSlots: 15 };
+    expect(resolveConfig({}, cwd, 16 * GiB)).toEqual({
       addr: { host: "127.0.0.1", port: 8700 },
       admin: { host: "127.0.0.1", port: 8701 },
       data: join(cwd, ".pilotlight"),
@@ -34,6 +39,18 @@ describe("what flags and file mean together", () => {
       uploadBytes: 100 * 2 ** 20,
       insecureAdmin: false,
       hosts: undefined,
+      capacity: {
+        budgetBytes: 8 * GiB,
+        lobbyBytes: GiB,
+        pools: { shared: { ...cells, warming: 2 }, dedicated: { ...cells, warming: 0 }, variable: { ...cells, warming: 0 } },
+        overcommit: 8,
+        variableCeiling: 0.5,
+        instanceIdle: 30_000,
+        cellIdle: 60_000,
+        programIdle: 600_000,
+      },
+      prices: USUAL_PRICES,
+      compiledBytes: 10 * GiB,
     });
   });
 
@@ -104,6 +121,22 @@ describe("a configuration that cannot be used", () => {
     expect(refusal(() => resolveConfig({}, cwd)).replaceAll(cwd, "DIR")).toMatchInlineSnapshot(`
       "DIR/pilotlight.config.json is not a valid configuration:
         node.drain: expected a duration such as "250ms", "10s", "15m" or "1h""
+    `);
+  });
+
+  it("is told everything at once, sums too", () => {
+    const cwd = folder({
+      "pilotlight.config.json": {
+        node: { drain: "soon", memory: "1GiB", lobby: "2GiB", instanceIdle: "2m" },
+        prices: { shared: [{ from: "08:00", price: 2 }] },
+      },
+    });
+    expect(refusal(() => resolveConfig({}, cwd)).replaceAll(cwd, "DIR")).toMatchInlineSnapshot(`
+      "DIR/pilotlight.config.json is not a valid configuration:
+        node.drain: expected a duration such as "250ms", "10s", "15m" or "1h"
+        node.lobby: a lobby of 2GiB leaves no cells of a budget of 1GiB
+        node.instanceIdle: 2m is not less than the cellIdle of 1m; an instance goes before its cell does
+        prices.shared[0]: a window has "from" and "to"; leave both out for the rest of the day"
     `);
   });
 

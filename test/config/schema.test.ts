@@ -13,7 +13,7 @@ function refusal(text: string): string {
 }
 
 describe("a configuration", () => {
-  it("may be empty", () => expect(readConfig("{}", "file")).toEqual({ tasks: [], node: {}, kv: {} }));
+  it("may be empty", () => expect(readConfig("{}", "file")).toEqual({ tasks: [], node: {}, kv: {}, pools: {}, prices: {} }));
 
   it("may say everything that there is", () => {
     const whole = {
@@ -27,7 +27,24 @@ describe("a configuration", () => {
       hosts: ["edge.example", "[::1]"],
       upload: "5MiB",
       kv: { sync: "always" },
-      node: { instances: 20_000, threads: 8, drain: "10s" },
+      node: {
+        instances: 20_000,
+        threads: 8,
+        drain: "10s",
+        memory: "8GiB",
+        lobby: "1GiB",
+        overcommit: 4,
+        instanceIdle: "20s",
+        cellIdle: "2m",
+        programIdle: "1h",
+        compiled: "5GB",
+      },
+      pools: {
+        shared: { cell: "64MiB", slots: 10, warming: 4 },
+        dedicated: { cell: "256MiB", slots: 40, warming: 0 },
+        variable: { cell: "128MiB", slots: 20, warming: 1, ceiling: "30%" },
+      },
+      prices: { shared: 1, dedicated: 1.5, variable: [{ from: "22:00", to: "06:00", price: 0.25 }, { price: 0.5 }] },
     };
     expect(readConfig(JSON.stringify(whole), "file")).toEqual(whole);
   });
@@ -60,6 +77,39 @@ describe("a configuration", () => {
         node.drain: Invalid input: expected string, received number
         node.workers: unknown field
         adr: unknown field"
+    `);
+  });
+
+  it("whose capacity is wrong is refused by each field", () => {
+    const text = JSON.stringify({
+      node: { memory: "8", lobby: "0B", overcommit: 0.5, instanceIdle: "0s", cellIdle: 60, compiled: "much" },
+      pools: {
+        shared: { cell: 64, ceiling: "5%" },
+        dedicated: { warming: 1 },
+        variable: { slots: 0, warming: -1, ceiling: "130%" },
+        spare: {},
+      },
+      prices: { shared: -1, dedicated: [{ from: "24:00", to: "6:00", price: 1 }], variable: "cheap" },
+    });
+    expect(refusal(text)).toMatchInlineSnapshot(`
+      "pilotlight.config.json is not a valid configuration:
+        node.memory: expected a size such as "64MiB", "1.5GB" or "512B"
+        node.lobby: expected a size such as "64MiB", "1.5GB" or "512B"
+        node.overcommit: Too small: expected number to be >=1
+        node.instanceIdle: expected a duration such as "250ms", "10s", "15m" or "1h"
+        node.cellIdle: expected a duration such as "250ms", "10s", "15m" or "1h"
+        node.compiled: expected a size such as "64MiB", "1.5GB" or "512B"
+        pools.shared.cell: expected a size such as "64MiB", "1.5GB" or "512B"
+        pools.shared.ceiling: unknown field
+        pools.dedicated.warming: dedicated cells always have a tenant, so there are none to keep without; leave it out
+        pools.variable.slots: Too small: expected number to be >=1
+        pools.variable.warming: Too small: expected number to be >=0
+        pools.variable.ceiling: expected a share such as "25%", from "0%" to "100%"
+        pools.spare: unknown field
+        prices.shared: expected 0 or more
+        prices.dedicated[0].from: expected a local time of day such as "06:30"
+        prices.dedicated[0].to: expected a local time of day such as "06:30"
+        prices.variable: expected a number, or a list such as [{ "from": "22:00", "to": "06:00", "price": 0.5 }, { "price": 1 }]"
     `);
   });
 

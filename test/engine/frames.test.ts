@@ -8,7 +8,7 @@ import { NO_USAGE, type Outcome } from "../../src/engine/outcome.js";
 /** Larger bodies travel as Buffers of their own. */
 const SMALL = 16 * 1024;
 
-const NO_REPLIES: Replies = { loaded() {}, linked() {}, closed() {}, written() {} };
+const NO_REPLIES: Replies = { loaded() {}, linked() {}, closed() {}, written() {}, measured() {} };
 
 /** What `drain` does. */
 class Wire {
@@ -249,17 +249,19 @@ describe("events", () => {
     );
   });
 
-  it("leave answers to load, link, close and writes to those who asked", () => {
+  it("leave answers to load, link, close, writes and footprint to those who asked", () => {
     const seen: unknown[] = [];
     const replies: Replies = {
       loaded: (...args) => void seen.push(["loaded", ...args]),
       linked: (...args) => void seen.push(["linked", ...args]),
       closed: () => void seen.push(["closed"]),
       written: (...args) => void seen.push(["written", ...args]),
+      measured: (...args) => void seen.push(["measured", ...args]),
     };
     const wire = new Wire().put(12, 1).text("{}").text(undefined).put(12, 2).text(undefined).text("no component");
     wire.put(13, 3, 7).text(undefined).put(13, 4, -1).text("unmet").put(14);
-    wire.put(15, 5, 9).text(undefined).put(15, 6, -1).text("quota\ntoo much").put(-1);
+    wire.put(15, 5, 9).text(undefined).put(15, 6, -1).text("quota\ntoo much");
+    wire.put(16, 7, 65536).text(undefined).put(16, 8, -1).text("no room").put(-1);
     expect(wire.read(replies)).toEqual({ events: [], more: false });
     expect(seen).toEqual([
       ["loaded", 1, "{}", undefined],
@@ -269,6 +271,8 @@ describe("events", () => {
       ["closed"],
       ["written", 5, 9, undefined],
       ["written", 6, undefined, "quota\ntoo much"],
+      ["measured", 7, 65536, undefined],
+      ["measured", 8, undefined, "no room"],
     ]);
   });
 });

@@ -18,6 +18,12 @@ const TABLE: Row[] = [
     "guest/memory",
     "limits.memory allows 10 bytes; this run came to 11 bytes.",
   ],
+  [
+    { kind: "limit", limit: "cell-memory", used: 11, allowed: 10 },
+    503,
+    "capacity/cell-full",
+    "The cell of the tenant allows 10 bytes; with what this run asked for it would hold 11 bytes.",
+  ],
   [{ kind: "limit", limit: "cpu", used: 11, allowed: 10 }, 500, "guest/cpu", "limits.cpu allows 10 ms; this run came to 11 ms."],
   [
     { kind: "limit", limit: "head-time", used: 11, allowed: 10 },

@@ -6,11 +6,24 @@ import { NO_USAGE, type Outcome, type Usage } from "../../src/engine/outcome.js"
 type CommandOf<K extends Command["kind"]> = Extract<Command, { kind: K }>;
 
 export class FakeEngine implements Engine {
+  /** Without those about cells. */
   readonly sent: Command[] = [];
+  readonly sentOfCells: Command[] = [];
+  /** What `send` throws for the next run. */
+  refuses: Error | undefined;
   readonly unlinked: number[] = [];
   #listener: (events: readonly EngineEvent[]) => void = () => {};
 
   send(command: Command): void {
+    if (command.kind === "cell" || command.kind === "close-cell") {
+      this.sentOfCells.push(command);
+      return;
+    }
+    const { refuses } = this;
+    if (command.kind === "run" && refuses !== undefined) {
+      this.refuses = undefined;
+      throw refuses;
+    }
     this.sent.push(command);
   }
 
@@ -46,6 +59,8 @@ export class FakeEngine implements Engine {
   link = unused;
   check = unused;
   close = unused;
+  cells = unused;
+  footprint = unused;
   get kv(): KeyValue {
     return unused();
   }

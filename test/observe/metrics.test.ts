@@ -3,7 +3,9 @@ import type { EngineStats } from "../../src/engine/engine.js";
 import { NO_USAGE, type Outcome } from "../../src/engine/outcome.js";
 import type { Run } from "../../src/invoke/run.js";
 import { Histogram } from "../../src/observe/histogram.js";
+import type { CapacitySources } from "../../src/observe/capacity-metrics.js";
 import { Metrics } from "../../src/observe/metrics.js";
+import type { SubPoolView } from "../../src/pool/views.js";
 import { Workbench } from "../invoke/workbench.js";
 import { fakeTask } from "../tasks/fake-task.js";
 
@@ -18,9 +20,45 @@ const ENGINE: EngineStats = {
   allocator: "pooling",
 };
 const POOL = { idle: 1, busy: 2, starting: 3, ending: 4, waiting: 6 };
+const SHARED: SubPoolView = {
+  pool: "shared",
+  cellBytes: 100,
+  cellSlots: 4,
+  cells: 6,
+  warming: 1,
+  target: 2,
+  active: 3,
+  draining: 2,
+  assigned: 7,
+  reclaimed: 8,
+  replaced: 9,
+  misses: 10,
+};
+const CAPACITY: CapacitySources = {
+  view: () => ({
+    budgetBytes: 1000,
+    cellBytes: 600,
+    lobbyBytes: 100,
+    lobbyChargedBytes: 50,
+    waiting: 6,
+    leases: 11,
+    runLimit: Number.POSITIVE_INFINITY,
+    draining: false,
+    pools: [SHARED],
+  }),
+  totals: () => ({
+    rungs: { "own/ready": 12, "warming/stored": 13 },
+    passed: { "own/ready: none is idle": 14 },
+    refused: { overloaded: 15 },
+    expired: 16,
+    evictedInstances: 17,
+    evictedPrograms: 18,
+    foreseen: 19,
+  }),
+};
 
 function metrics(): Metrics {
-  const made = new Metrics({ engine: () => ENGINE, pool: () => POOL, liveRuns: () => 8, connections: () => 9 });
+  const made = new Metrics({ engine: () => ENGINE, pool: () => POOL, capacity: CAPACITY, liveRuns: () => 8, connections: () => 9 });
   onTestFinished(() => made.stop());
   return made;
 }
@@ -74,9 +112,20 @@ describe("the metrics", () => {
       faas_init_duration_seconds: "rung",
       faas_invocations_total: "outcome,task,tenant",
       faas_invoke_duration_seconds: "task,tenant",
+      pilotlight_capacity_bytes: "part",
+      pilotlight_capacity_passed_total: "reason,rung",
+      pilotlight_capacity_refused_total: "reason",
+      pilotlight_capacity_rungs_total: "rung",
+      pilotlight_cells: "pool,state",
+      pilotlight_cells_assigned_total: "pool",
+      pilotlight_cells_missed_total: "pool",
+      pilotlight_cells_reclaimed_total: "pool",
+      pilotlight_cells_replaced_total: "pool",
+      pilotlight_cells_target: "pool",
       pilotlight_client_connections: "",
       pilotlight_event_loop_delay_p99_seconds: "",
       pilotlight_event_loop_utilization_ratio: "",
+      pilotlight_evictions_total: "what",
       pilotlight_guest_memory_bytes: "",
       pilotlight_instances_busy: "",
       pilotlight_instances_capacity: "",
@@ -84,10 +133,14 @@ describe("the metrics", () => {
       pilotlight_instances_idle: "",
       pilotlight_instances_starting: "",
       pilotlight_lease_wait_seconds: "task,tenant",
+      pilotlight_leases: "",
+      pilotlight_leases_expired_total: "",
       pilotlight_limits_total: "limit,task,tenant",
       pilotlight_log_lines_dropped_total: "task,tenant",
       pilotlight_outbound_connections: "",
       pilotlight_programs: "",
+      pilotlight_run_limit: "",
+      pilotlight_runs_foreseen_total: "",
       pilotlight_runs_live: "",
       pilotlight_runs_waiting: "",
     });
@@ -169,6 +222,25 @@ describe("the metrics", () => {
     expect(gauges.map((name) => valueOf(all, `pilotlight_${name}`))).toEqual([1, 2, 3, 4, 6, 8, 9, 4, 77, 5, 1000]);
     expect(valueOf(all, "pilotlight_event_loop_utilization_ratio")).toBeGreaterThanOrEqual(0);
     expect(valueOf(all, "pilotlight_event_loop_delay_p99_seconds")).toBeGreaterThanOrEqual(0);
+  });
+
+  it("show the pool's cells and what it has counted, the same at each look", async () => {
+    const made = metrics();
+    for (let look = 0; look < 2; look++) {
+      const all = await samples(made);
+      const value = (name: string, labels?: Record<string, string>): number | undefined => valueOf(all, `pilotlight_${name}`, labels);
+      expect(["warming", "active", "draining"].map((state) => value("cells", { pool: "shared", state }))).toEqual([1, 3, 2]);
+      expect(["budget", "cells", "lobby"].map((part) => value("capacity_bytes", { part }))).toEqual([1000, 600, 50]);
+      const totals = ["cells_assigned_total", "cells_reclaimed_total", "cells_replaced_total", "cells_missed_total"];
+      expect(totals.map((name) => value(name, { pool: "shared" }))).toEqual([7, 8, 9, 10]);
+      expect([value("cells_target"), value("leases"), value("leases_expired_total"), value("runs_foreseen_total")]).toEqual([
+        2, 11, 16, 19,
+      ]);
+      expect(value("capacity_rungs_total", { rung: "warming/stored" })).toBe(13);
+      expect(value("capacity_passed_total", { rung: "own/ready", reason: "none is idle" })).toBe(14);
+      expect(value("capacity_refused_total", { reason: "overloaded" })).toBe(15);
+      expect(["instance", "program"].map((what) => value("evictions_total", { what }))).toEqual([17, 18]);
+    }
   });
 
   it("have no label whose values a request or a guest could make up", async () => {

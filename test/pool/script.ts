@@ -1,88 +1,200 @@
 /** Drives a pool by hand: events by name, commands as short text, so that a test reads as what happened. */
-import { Pool, type PoolCommand, type PoolEvent, type PoolOptions, type PoolProgram } from "../../src/pool/pool.js";
+import type { Demand, Expected, Forecast } from "../../src/forecast/forecast.js";
+import { Pool, type PoolCommand, type PoolEvent, type PoolOptions, type PoolProgram, type PoolSettings } from "../../src/pool/pool.js";
 
-export const CLEAN = { maxRequests: 1, maxConcurrent: 1, maxMemory: 1000, maxIdle: 100, maxAge: 1000 };
+export const MiB = 2 ** 20;
+export const CLEAN = { maxRequests: 1, maxConcurrent: 1, maxMemory: 1000 * MiB, maxIdle: 100, maxAge: 1000 };
 
 type Terms = Partial<Omit<PoolProgram, "program" | "reuse">> & Partial<PoolProgram["reuse"]>;
 
-/** A program with a clean instance for each run, unless `terms` say otherwise. */
+/** A program of tenant `t` with a clean instance for each run, unless `terms` say otherwise. */
 export function program(id: number, terms: Terms = {}): PoolProgram {
-  const { concurrency = 100, ready = 0, whenFull = "wait", ...reuse } = terms;
-  return { program: id, concurrency, ready, whenFull, reuse: { ...CLEAN, ...reuse } };
+  const {
+    tenant = "t",
+    task = `${tenant}/${id}`,
+    concurrency = 100,
+    ready = 0,
+    whenFull = "wait",
+    pool = "shared",
+    memoryLimit = 8 * MiB,
+    code = "linked",
+    ...reuse
+  } = terms;
+  return { program: id, tenant, task, concurrency, ready, whenFull, pool, memoryLimit, code, reuse: { ...CLEAN, ...reuse } };
+}
+
+type SettingsSaid = Partial<Omit<PoolSettings, "pools">> & {
+  readonly pools?: Partial<Record<keyof PoolSettings["pools"], Partial<PoolSettings["pools"]["shared"]>>>;
+};
+
+/** Cells of 10 slots and 100 MiB, a budget of ten, nothing made ahead, nothing forecast. */
+export function settings(said: SettingsSaid = {}): PoolSettings {
+  const pool = { cellBytes: 100 * MiB, cellSlots: 10, warming: 0 };
+  return {
+    budgetBytes: 1000 * MiB + 64 * MiB,
+    lobbyBytes: 64 * MiB,
+    overcommit: 1,
+    variableCeiling: 1,
+    instanceIdle: 1_000,
+    cellIdle: 10_000,
+    programIdle: 600_000,
+    ...said,
+    pools: {
+      shared: { ...pool, ...said.pools?.shared },
+      dedicated: { ...pool, ...said.pools?.dedicated },
+      variable: { ...pool, ...said.pools?.variable },
+    },
+  };
+}
+
+/** A forecast that says what a test sets: nothing, at first. */
+export class FixedForecast implements Forecast {
+  readonly peaks = new Map<string, number>();
+  readonly expected = new Map<string, Expected>();
+  readonly #demands = new Map<string, Demand>();
+
+  of(name: string): Demand {
+    let demand = this.#demands.get(name);
+    if (demand === undefined) {
+      let running = 0;
+      let last: number | undefined;
+      demand = {
+        arrived: (now) => {
+          running++;
+          last = now;
+        },
+        ended: () => void running--,
+        get running() {
+          return running;
+        },
+        get lastArrival() {
+          return last;
+        },
+        peak: () => this.peaks.get(name) ?? 0,
+        rate: () => 0,
+        next: () => this.expected.get(name),
+      };
+      this.#demands.set(name, demand);
+    }
+    return demand;
+  }
+
+  forget(name: string): void {
+    this.#demands.delete(name);
+  }
 }
 
 export class Script {
   readonly pool: Pool;
+  readonly forecast = new FixedForecast();
   /** Milliseconds. */
   now = 0;
+  readonly #settings: PoolSettings;
+  /** Which instance a run has. */
+  readonly #granted = new Map<number, { slot: number; generation: number }>();
 
-  constructor(options: Partial<PoolOptions> = {}) {
-    this.pool = new Pool({ capacity: 10, parallelism: 1, queue: 100, ...options });
+  constructor(options: Partial<PoolOptions> = {}, said: SettingsSaid = {}) {
+    this.#settings = settings(said);
+    this.pool = new Pool({ slots: 100, parallelism: 1, queue: 100, ...options }, this.#settings, this.forecast);
   }
 
   add(id: number, terms: Terms = {}): string[] {
-    return this.#step({ kind: "add", program: program(id, terms) });
+    return this.step({ kind: "add", program: program(id, terms) });
   }
 
   remove(id: number): string[] {
-    return this.#step({ kind: "remove", program: id });
+    return this.step({ kind: "remove", program: id });
   }
 
-  warm(id: number): string[] {
-    return this.#step({ kind: "warm", program: id });
+  try(id: number): string[] {
+    return this.step({ kind: "try", program: id });
   }
 
-  demand(run: number, id = 1, deadline = this.now + 10_000): string[] {
-    return this.#step({ kind: "demand", run, program: id, deadline });
+  demand(run: number, id = 1, deadline = this.now + 10_000, lease = 60_000): string[] {
+    return this.step({ kind: "demand", run, program: id, deadline, lease, priority: "interactive" });
   }
 
   withdraw(run: number): string[] {
-    return this.#step({ kind: "withdraw", run });
+    return this.step({ kind: "withdraw", run });
   }
 
-  ready(slot: number, generation: number): string[] {
-    return this.#step({ kind: "ready", slot, generation });
+  ready(slot: number, generation: number, milliseconds = 1): string[] {
+    return this.step({ kind: "ready", slot, generation, nanoseconds: milliseconds * 1e6 });
   }
 
   failed(slot: number, generation: number): string[] {
-    return this.#step({ kind: "failed", slot, generation });
+    return this.step({ kind: "failed", slot, generation });
   }
 
-  settle(run: number, { sound = true, memoryBytes = 10 } = {}): string[] {
-    return this.#step({ kind: "settled", run, sound, memoryBytes });
+  settle(
+    run: number,
+    { ending = "sound", memoryBytes = 10 }: { ending?: "sound" | "unsound" | "exhausted"; memoryBytes?: number } = {},
+  ): string[] {
+    const { slot, generation } = this.#granted.get(run) ?? { slot: -1, generation: -1 };
+    return this.step({ kind: "settled", run, slot, generation, ending, memoryBytes, startNanoseconds: 0, waitNanoseconds: 0 });
   }
 
   leaseRefused(run: number, deadline = 1e9): string[] {
-    return this.#step({ kind: "lease-refused", run, deadline });
+    return this.step({ kind: "lease-refused", run, deadline });
   }
 
   retired(slot: number, generation: number): string[] {
-    return this.#step({ kind: "retired", slot, generation });
+    return this.step({ kind: "retired", slot, generation });
+  }
+
+  raised(id: number, bytes = MiB): string[] {
+    return this.step({ kind: "raised", program: id, bytes, milliseconds: 2 });
+  }
+
+  configure(said: SettingsSaid): string[] {
+    return this.step({ kind: "configure", settings: { ...this.#settings, ...settings({ ...this.#settings, ...said }) } });
+  }
+
+  terms(tenant: string, terms: { dedicated?: number; variableCeiling?: number; weight?: number }): string[] {
+    return this.step({ kind: "terms", tenant, terms: { dedicated: 0, variableCeiling: 0, weight: 1, ...terms } });
   }
 
   /** Lets time pass until `now` and ticks, as a driver does that slept until `nextWake()`. */
   tick(now: number): string[] {
     this.now = now;
-    return this.#step({ kind: "tick" });
+    return this.step({ kind: "tick" });
   }
 
-  #step(event: PoolEvent): string[] {
-    return this.pool.step(this.now, event).map(text);
+  step(event: PoolEvent): string[] {
+    const commands = this.pool.step(this.now, event);
+    for (const command of commands) if (command.kind === "grant") this.#granted.set(command.run, command);
+    return commands.map(text);
+  }
+
+  /** `c1 shared active t 1+0`: the cells as busy + idle. */
+  cells(): string[] {
+    return this.pool
+      .cells()
+      .map(
+        ({ cell, pool, state, tenant, busy, idle, starting }) =>
+          `c${cell} ${pool} ${state} ${tenant ?? "-"} ${busy}+${idle}${starting > 0 ? `+${starting}` : ""}`,
+      );
   }
 }
 
 /** `grant 7 on 0/1 own/ready last`: the run, then the instance as slot/generation. */
-function text(command: PoolCommand): string {
+export function text(command: PoolCommand): string {
   switch (command.kind) {
     case "prepare":
-      return `prepare ${command.slot}/${command.generation} of ${command.program}`;
+      return `prepare ${command.slot}/${command.generation} of ${command.program} in ${command.cell === 0 ? "lobby" : `c${command.cell}`}`;
     case "grant":
-      return `grant ${command.run} on ${command.slot}/${command.generation} ${command.rung}${command.last ? " last" : ""}`;
+      return `grant ${command.run} on ${command.slot}/${command.generation} in c${command.cell} ${command.rung}${command.last ? " last" : ""}`;
     case "refuse":
       return `refuse ${command.run} ${command.reason}`;
     case "retire":
       return `retire ${command.slot}/${command.generation}`;
-    case "forget":
-      return `forget ${command.program}`;
+    case "expire":
+      return `expire ${command.run} on ${command.slot}/${command.generation}`;
+    case "cell":
+      return `cell c${command.cell} ${Math.round(command.bytes / MiB)}MiB`;
+    case "close-cell":
+      return `close c${command.cell}`;
+    default:
+      return `${command.kind} ${command.program}`;
   }
 }

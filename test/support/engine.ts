@@ -59,6 +59,8 @@ export interface Answer extends Ended {
 
 interface RunOptions {
   readonly on?: InstanceName;
+  /** Where an instance that is made on the way counts. */
+  readonly cell?: number;
   readonly last?: boolean;
   readonly deadlines?: Partial<RunCommand["deadlines"]>;
   /** False: bytes of the answer are not acknowledged. */
@@ -227,7 +229,9 @@ export class TestEngine {
     this.port.listen((events) => this.#receive(events));
   }
 
-  load(name: string): Promise<ComponentInfo> {
+  /** A guest by its name, or a component of the test's own. */
+  load(name: string | Uint8Array): Promise<ComponentInfo> {
+    if (typeof name !== "string") return this.port.load(name);
     let guest = this.#guests.get(name);
     if (guest === undefined) this.#guests.set(name, (guest = this.port.load(guestBytes(name))));
     return guest;
@@ -241,7 +245,7 @@ export class TestEngine {
     return program;
   }
 
-  async link(name: string, { limits, ...terms }: Terms = {}): Promise<ProgramId> {
+  async link(name: string | Uint8Array, { limits, ...terms }: Terms = {}): Promise<ProgramId> {
     const { digest } = await this.load(name);
     return this.port.link({ ...NO_GRANTS, ...terms, digest, limits: { ...LIMITS, ...limits } });
   }
@@ -252,21 +256,30 @@ export class TestEngine {
   }
 
   /** Makes an instance; resolves when it is ready. */
-  async prepare(program: ProgramId, on: InstanceName = this.slot()): Promise<InstanceName> {
-    this.send({ kind: "prepare", ...on, program });
+  async prepare(
+    program: ProgramId,
+    on: InstanceName = this.slot(),
+    counts: { readonly cell?: number; readonly charge?: number } = {},
+  ): Promise<InstanceName> {
+    this.send({ kind: "prepare", ...on, program, ...counts });
     await this.until(() => this.saw("ready", on) || this.saw("failed", on));
     if (this.saw("failed", on)) throw new Error(`the instance ${on.slot}/${on.generation} could not be made`);
     return on;
   }
 
   /** Runs a frame, or a GET, on a new instance that then retires, unless `options` say otherwise. */
-  run(program: ProgramId, frame: Frame | string, { on = this.slot(), last = true, deadlines, credit = true }: RunOptions = {}): TestRun {
+  run(
+    program: ProgramId,
+    frame: Frame | string,
+    { on = this.slot(), cell = 0, last = true, deadlines, credit = true }: RunOptions = {},
+  ): TestRun {
     const run = new TestRun(this, this.#nextRun++, on, credit);
     this.#runs.set(run.handle, run);
     this.send({
       kind: "run",
       ...on,
       program,
+      cell,
       run: run.handle,
       frame: typeof frame === "string" ? http(frame) : frame,
       deadlines: { head: 10_000, idle: 10_000, total: 20_000, ...deadlines },

@@ -17,5 +17,5 @@ export function fakeInfo(http: "0.2" | "0.3"): ComponentInfo {
 
 export function fakeTask(name: string, fields: Partial<ManifestInput> = {}, program = 1): Task {
   const manifest = readManifest({ name, component: `${name}.wasm`, ...fields }, name);
-  return { tenant: "default", name, key: `default/${name}`, version: { label: "v1", info: fakeInfo("0.3"), manifest, program } };
+  return { tenant: "default", name, key: `default/${name}`, version: { label: "v1", manifest, program } };
 }

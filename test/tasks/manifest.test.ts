@@ -47,7 +47,7 @@ describe("a manifest", () => {
         values: MiB,
       },
       reuse: { maxRequests: 1, maxConcurrent: 1, maxMemory: 32 * MiB, maxIdle: 5000, maxAge: 600_000 },
-      capacity: { pool: "shared", ready: 0, whenFull: "wait" },
+      capacity: { ready: 0 },
       config: {},
       env: {},
       files: [],
@@ -79,7 +79,7 @@ describe("a manifest", () => {
         values: "2KiB",
       },
       reuse: { maxRequests: 100, maxConcurrent: 16, maxMemory: "48MiB", maxIdle: "1s", maxAge: "5m" },
-      capacity: { pool: "shared", ready: 3, whenFull: "reject" },
+      capacity: { pool: "variable", ready: 3, whenFull: "spill" },
       config: { greeting: "hi" },
       env: { A: "1" },
       files: [{ host: "data", guest: "/data", readOnly: false }],
@@ -139,7 +139,7 @@ describe("a manifest", () => {
   it("has defaults for what is left out of a part", () => {
     expect(read({ limits: { cpu: "1s" } }).limits).toEqual({ ...read().limits, cpu: 1000 });
     expect(read({ reuse: { maxRequests: 3 } }).reuse).toEqual({ ...read().reuse, maxRequests: 3 });
-    expect(read({ capacity: { ready: 2 } }).capacity).toEqual({ pool: "shared", ready: 2, whenFull: "wait" });
+    expect(read({ capacity: { pool: "dedicated" } }).capacity).toEqual({ pool: "dedicated", ready: 0 });
     expect(read({ files: [{ host: "a", guest: "/a" }] }).files).toEqual([{ host: "a", guest: "/a", readOnly: true }]);
   });
 });
@@ -239,6 +239,8 @@ describe("a field of a manifest", () => {
     [{ capacity: { ready: -1 } }, "capacity.ready: Too small: expected number to be >=0"],
     [{ capacity: { ready: 10_001 } }, "capacity.ready: Too big: expected number to be <=10000"],
     [{ capacity: { redy: 1 } }, "capacity.redy: unknown field"],
+    [{ capacity: { pool: "mine" } }, 'capacity.pool: expected "shared", "dedicated" or "variable"'],
+    [{ capacity: { whenFull: "retry" } }, 'capacity.whenFull: expected "wait", "spill" or "reject"'],
   ])("%j is refused: %s", (fields, line) => expect(refused(fields)).toEqual([line]));
 });
 
@@ -306,11 +308,6 @@ describe("a field whose mechanism has not landed", () => {
   ])("is refused as such, never ignored: %s = %j", (field, value) => {
     expect(refused({ [field]: value })).toEqual([`${field}: not supported by this version of Pilotlight; remove the field`]);
   });
-
-  it.each([
-    [{ capacity: { pool: "dedicated" } }, 'capacity.pool: only "shared" is supported by this version'],
-    [{ capacity: { whenFull: "spill" } }, 'capacity.whenFull: expected "wait" or "reject"; "spill" is not supported by this version'],
-  ])("is refused where only some of its values are supported: %j", (fields, line) => expect(refused(fields)).toEqual([line]));
 
   it("is every field of the contract that is not supported", () => {
     const contract = [

@@ -2,7 +2,8 @@ import { describe, expect, it } from "vitest";
 import { readManifest } from "../../src/tasks/manifest.js";
 import { isName } from "../../src/tenants/settings.js";
 import { Tenants } from "../../src/tenants/tenants.js";
-import type { TenantSettings } from "../../src/tenants/tenant.js";
+import { put, table } from "../../src/state/store.js";
+import { USUAL_TERMS, type Tenant, type TenantSettings } from "../../src/tenants/tenant.js";
 import { newState, problemOf, saidBy, type State } from "./state.js";
 
 function tenantsOf(state: State = newState()): Tenants {
@@ -47,6 +48,7 @@ describe("a tenant", () => {
       hosts: ["acme.example.com"],
       folders: ["/srv/acme"],
       quotas: { requestsPerSecond: 0.5, tasks: 3 },
+      capacity: { dedicated: 0, variableCeiling: 0, whenFull: ["wait", "spill", "reject"], weight: 1 },
       createdAt: "2030-01-01T12:00:00.000Z",
       revision: 1,
     };
@@ -170,6 +172,50 @@ describe("hosts", () => {
     expect(saidBy(() => tenantsOf().create("acme", { hosts: ["a.example", "A.example."] }))).toBe(
       "request/invalid: hosts[1]: a.example is there twice",
     );
+  });
+});
+
+describe("terms of capacity", () => {
+  it("are kept where a change does not name them, and are there after a restart", async () => {
+    const { state, tenants } = await withTenants({ acme: { capacity: { dedicated: 4, whenFull: ["reject", "wait"] } } });
+    expect(tenants.get("acme")?.capacity).toEqual({ dedicated: 4, variableCeiling: 0, whenFull: ["reject", "wait"], weight: 1 });
+    await state.run(tenants.update("acme", { capacity: { variableCeiling: 0.25, dedicated: undefined } }));
+    const terms = { dedicated: 4, variableCeiling: 0.25, whenFull: ["reject", "wait"], weight: 1 };
+    expect(tenants.get("acme")?.capacity).toEqual(terms);
+    await state.run(tenants.update("acme", { quotas: { tasks: 1 } }));
+    expect(tenantsOf(state).need("acme").capacity).toEqual(terms);
+  });
+
+  it("of a tenant that was stored before there were any are the usual ones", async () => {
+    const { state, tenants } = await withTenants({ acme: { quotas: { tasks: 3 } } });
+    const { capacity: _, ...old } = tenants.need("acme");
+    await state.store.commit([put(table<Omit<Tenant, "capacity">>("tenants"), "acme", old)]);
+    expect(tenantsOf(state).need("acme")).toEqual({ ...old, capacity: USUAL_TERMS });
+    await state.run(tenantsOf(state).update("acme", { capacity: { weight: 2 } }));
+    expect(tenantsOf(state).need("acme").capacity).toEqual({ ...USUAL_TERMS, weight: 2 });
+  });
+
+  it("say what each may be", () => {
+    const wrong = { dedicated: 1.5, variableCeiling: 25, whenFull: [], weight: 0, spare: 1 };
+    expect(problemOf(() => tenantsOf().create("acme", { capacity: wrong })).errors).toEqual([
+      { field: "capacity.dedicated", message: "expected a whole number of cells from 0 to 10000" },
+      { field: "capacity.variableCeiling", message: "expected a share from 0 to 1 (0% to 100%)" },
+      { field: "capacity.whenFull", message: "expected at least one of wait, spill, reject, each at most once" },
+      { field: "capacity.weight", message: "expected a number from 0.01 to 1000; 1 is usual" },
+      { field: "capacity.spare", message: "unknown field; there are dedicated, variableCeiling, whenFull, weight" },
+    ]);
+  });
+
+  it.each([
+    ["dedicated", [-1, 10_001, Number.NaN, "4"]],
+    ["variableCeiling", [-0.1, 1.01, Number.NaN, "25%"]],
+    ["whenFull", [["wait", "wait"], ["retry"], "wait", [1]]],
+    ["weight", [-1, 0.001, 1001, Infinity, Number.NaN, "1"]],
+  ])("%s refuses %j", (name, values) => {
+    for (const value of values)
+      expect(problemOf(() => tenantsOf().create("acme", { capacity: { [name]: value } })).errors).toMatchObject([
+        { field: `capacity.${name}` },
+      ]);
   });
 });
 

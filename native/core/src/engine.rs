@@ -16,9 +16,11 @@ use wasmtime::component::{Component, Linker};
 
 use crate::artefacts::{ArtefactError, Artefacts};
 use crate::capabilities;
+use crate::cells::{CellUsage, Cells, Share};
 use crate::component_check::{Missing, missing_imports};
 use crate::describe;
 use crate::events::{Event, EventQueue, Wake};
+use crate::footprint;
 use crate::frame::{Deadlines, Frame};
 use crate::host::Host;
 use crate::instance::{self, Mailbox, Order};
@@ -47,6 +49,15 @@ pub enum EngineError {
 pub struct InstanceId {
     pub slot: u32,
     pub generation: u32,
+}
+
+/// Names an instance, and says what it is made of and where it counts should it have to be made.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    pub id: InstanceId,
+    pub program: u32,
+    /// 0: in no cell.
+    pub cell: u32,
 }
 
 /// What all instances share.
@@ -114,6 +125,7 @@ pub struct Engine {
     components: Arc<RwLock<HashMap<String, Loaded>>>,
     programs: Arc<RwLock<HashMap<u32, Arc<Program>>>>,
     next_program: Arc<AtomicU32>,
+    cells: Cells,
     runtime: Option<Runtime>,
 }
 
@@ -152,6 +164,7 @@ impl Engine {
             components: Arc::default(),
             programs: Arc::default(),
             next_program: Arc::new(AtomicU32::new(1)),
+            cells: Cells::default(),
             runtime: Some(runtime),
         })
     }
@@ -211,26 +224,29 @@ impl Engine {
             .retain(|digest, loaded| loaded.at.elapsed() < KEPT || programs.values().any(|program| program.spec.digest == *digest));
     }
 
-    /// Makes an instance in an unused slot; `Ready` or `Failed` says how that went.
-    pub fn prepare(&self, id: InstanceId, program: u32) {
-        match self.program(program) {
-            Ok(program) => {
-                let Lookup::Unused = self.shared.lookup(id) else {
-                    return self.shared.events.push(Event::Failed { slot: id.slot, generation: id.generation, outcome: in_use() });
-                };
-                let held = self.shared.claim(id, program);
-                self.spawn(id, held);
-            }
-            Err(outcome) => self.shared.events.push(Event::Failed { slot: id.slot, generation: id.generation, outcome }),
+    /// Makes an instance in an unused slot; `Ready` or `Failed` says how that went. `charge` bytes count for it in its cell
+    /// until its first run, or what it has where there is none.
+    pub fn prepare(&self, place: Place, charge: Option<u64>) {
+        let id = place.id;
+        let failed = |outcome| self.shared.events.push(Event::Failed { slot: id.slot, generation: id.generation, outcome });
+        let program = match self.program(place.program) {
+            Ok(program) => program,
+            Err(outcome) => return failed(outcome),
+        };
+        let Lookup::Unused = self.shared.lookup(id) else { return failed(in_use()) };
+        match self.share(place.cell, charge) {
+            Ok(share) => self.spawn(id, self.shared.claim(id, program), share),
+            Err(outcome) => failed(outcome),
         }
     }
 
     /// Runs a frame on an instance, made on the way if the slot is unused.
-    pub fn run(&self, id: InstanceId, program: u32, handle: u64, frame: Frame, deadlines: Deadlines, last: bool) {
+    pub fn run(&self, place: Place, handle: u64, frame: Frame, deadlines: Deadlines, last: bool) {
+        let id = place.id;
         let (held, fresh) = match self.shared.lookup(id) {
-            Lookup::Held(held) => (held, false),
-            Lookup::Unused => match self.program(program) {
-                Ok(program) => (self.shared.claim(id, program), true),
+            Lookup::Held(held) => (held, None),
+            Lookup::Unused => match self.program(place.program).and_then(|program| Ok((program, self.share(place.cell, None)?))) {
+                Ok((program, share)) => (self.shared.claim(id, program), Some(share)),
                 Err(outcome) => return self.refuse(id, handle, outcome),
             },
             Lookup::Stale => {
@@ -246,8 +262,8 @@ impl Engine {
             self.shared.runs().remove(&handle);
             return self.shared.events.push(Event::LeaseRefused { slot: id.slot, generation: id.generation, run: handle });
         }
-        if fresh {
-            self.spawn(id, held);
+        if let Some(share) = fresh {
+            self.spawn(id, held, share);
         }
     }
 
@@ -287,6 +303,34 @@ impl Engine {
         if let Lookup::Held(held) = self.shared.lookup(id) {
             held.mailbox.retire();
         }
+    }
+
+    /// Makes a cell that may hold so many bytes, or gives it another limit. 0 is no cell.
+    pub fn set_cell(&self, cell: u32, bytes: u64) {
+        if cell != 0 {
+            self.cells.set(cell, bytes);
+        }
+    }
+
+    /// Forgets a cell; instances in it stay as they are.
+    pub fn close_cell(&self, cell: u32) {
+        self.cells.close(cell);
+    }
+
+    /// What the cells hold, in the order of their numbers.
+    pub fn cells(&self) -> Vec<CellUsage> {
+        self.cells.usage()
+    }
+
+    /// Measures what an unused instance of a program holds, and answers with [`Event::Measured`].
+    pub fn footprint(&self, request: u64, program: u32) {
+        let program = self.program(program).map_err(|outcome| outcome.reason());
+        let Some(runtime) = &self.runtime else { return };
+        let (shared, handle) = (self.shared.clone(), runtime.handle().clone());
+        self.blocking(move || {
+            let result = contain(|| footprint::measure(&shared, &program?, &handle));
+            shared.events.push(Event::Measured { request, result });
+        });
     }
 
     pub fn drain(&self) -> Vec<Event> {
@@ -356,6 +400,15 @@ impl Engine {
         read(&self.programs).get(&program).cloned().ok_or_else(message)
     }
 
+    /// The part of a cell that an instance will have; none in cell 0.
+    fn share(&self, cell: u32, charge: Option<u64>) -> Result<Option<Share>, Outcome> {
+        if cell == 0 {
+            return Ok(None);
+        }
+        let missing = || Outcome::Platform { code: "internal", message: format!("cell {cell} is not there") };
+        self.cells.get(cell).ok_or_else(missing).map(|cell| Some(Share::new(cell, charge)))
+    }
+
     fn component(&self, digest: &str) -> Result<Component, String> {
         read(&self.components).get(digest).map(|loaded| loaded.component.clone()).ok_or_else(|| format!("component {digest} is not loaded"))
     }
@@ -374,9 +427,9 @@ impl Engine {
         self.shared.runs().get(&run).cloned()
     }
 
-    fn spawn(&self, id: InstanceId, held: Held) {
+    fn spawn(&self, id: InstanceId, held: Held, cell: Option<Share>) {
         if let Some(runtime) = &self.runtime {
-            runtime.spawn(instance::live(self.shared.clone(), held.program, id, held.mailbox));
+            runtime.spawn(instance::live(self.shared.clone(), held.program, id, held.mailbox, cell));
         }
     }
 
@@ -414,6 +467,10 @@ impl Shared {
 
     fn slots(&self) -> MutexGuard<'_, HashMap<u32, Slot>> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::SeqCst)
     }
 
     fn claim(&self, id: InstanceId, program: Arc<Program>) -> Held {

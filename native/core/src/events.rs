@@ -87,6 +87,11 @@ pub enum Event {
         request: u64,
         result: Result<u32, String>,
     },
+    /// A program's footprint has been measured: bytes, or why it could not be.
+    Measured {
+        request: u64,
+        result: Result<u64, String>,
+    },
     /// A write to key-value data has been done, at a revision, or refused.
     KvWritten {
         request: u64,

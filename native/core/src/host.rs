@@ -6,6 +6,7 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
+use crate::cells::Share;
 use crate::engine::Shared;
 use crate::events::Origin;
 use crate::guestlog::{GuestLog, LogStream};
@@ -32,19 +33,35 @@ pub struct Host {
 
 impl Host {
     /// Fails when a granted directory cannot be opened.
-    pub(crate) fn new(shared: &Arc<Shared>, program: &Arc<Program>, slot: u32) -> wasmtime::Result<Self> {
+    pub(crate) fn new(shared: &Arc<Shared>, program: &Arc<Program>, slot: u32, cell: Option<Share>) -> wasmtime::Result<Self> {
+        let log = GuestLog::new(slot, program.spec.limits.log_bytes, program.log_rate.clone(), shared.clone());
+        Self::with_log(shared, program, log, program.spec.stdio, cell)
+    }
+
+    /// For an instance that no run will see: what it writes goes nowhere.
+    pub(crate) fn unheard(shared: &Arc<Shared>, program: &Arc<Program>) -> wasmtime::Result<Self> {
+        let log = GuestLog::new(u32::MAX, 0, program.log_rate.clone(), shared.clone());
+        Self::with_log(shared, program, log, Stdio::Capture, None)
+    }
+
+    fn with_log(
+        shared: &Arc<Shared>,
+        program: &Arc<Program>,
+        log: Arc<GuestLog>,
+        stdio: Stdio,
+        cell: Option<Share>,
+    ) -> wasmtime::Result<Self> {
         let spec = &program.spec;
-        let log = GuestLog::new(slot, spec.limits.log_bytes, program.log_rate.clone(), shared.clone());
         let mut table = ResourceTable::new();
         table.set_max_capacity(spec.limits.handles as usize);
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(spec.limits.header_bytes as usize);
         Ok(Self {
             table,
-            wasi: wasi(program, &log)?,
+            wasi: wasi(program, &log, stdio)?,
             http,
             hooks: Hooks::new(program.outbound.clone()),
-            memory: MemoryMeter::new(spec.limits.memory_bytes, shared.counts.guest_bytes.clone()),
+            memory: MemoryMeter::new(spec.limits.memory_bytes, shared.counts.guest_bytes.clone(), cell),
             log,
             program: program.clone(),
             shared: shared.clone(),
@@ -77,11 +94,11 @@ impl Host {
     }
 }
 
-fn wasi(program: &Program, log: &Arc<GuestLog>) -> wasmtime::Result<WasiCtx> {
+fn wasi(program: &Program, log: &Arc<GuestLog>, stdio: Stdio) -> wasmtime::Result<WasiCtx> {
     let spec = &program.spec;
     let mut builder = WasiCtx::builder();
     builder.envs(&spec.environment).args(&spec.arguments);
-    match spec.stdio {
+    match stdio {
         Stdio::Inherit => {
             builder.inherit_stdio();
         }

@@ -25,6 +25,7 @@ use wasmtime::component::{Accessor, Instance};
 use wasmtime::{AsContextMut, Store, UpdateDeadline};
 
 use crate::active::Active;
+use crate::cells::Share;
 use crate::engine::{InstanceId, Shared};
 use crate::events::Event;
 use crate::frame::Frame;
@@ -42,9 +43,10 @@ const ROUNDS: u32 = 128;
 const PREPARE_TIME: Duration = Duration::from_secs(60);
 
 /// The life of the instance, from the command that named it until its slot is free again.
-pub(crate) async fn live(shared: Arc<Shared>, program: Arc<Program>, id: InstanceId, mailbox: Arc<Mailbox>) {
+pub(crate) async fn live(shared: Arc<Shared>, program: Arc<Program>, id: InstanceId, mailbox: Arc<Mailbox>, cell: Option<Share>) {
     let _slot = Claim { shared: shared.clone(), mailbox: mailbox.clone(), id };
     let mut task = Task::new(shared, program, id, mailbox);
+    task.cell = cell;
     // A panic drops the task inside, which settles its runs; the slot is freed either way.
     let _ = AssertUnwindSafe(task.run()).catch_unwind().await;
 }
@@ -92,6 +94,8 @@ struct Task {
     /// Since when this thread works for the instance without a pause; `cpu` is without it.
     working: Option<Duration>,
     memory: Arc<AtomicU64>,
+    /// Until there is a store to count with it.
+    cell: Option<Share>,
     log: Option<Arc<GuestLog>>,
     trace: Option<Arc<Trace>>,
     timer: Option<Pin<Box<Sleep>>>,
@@ -111,13 +115,36 @@ struct Made {
     _count: Counted,
 }
 
-/// Counts instances that exist.
-struct Counted(Arc<Shared>);
+/// Counts an instance that exists.
+pub(crate) struct Counted(Arc<Shared>);
+
+impl Counted {
+    pub fn new(shared: &Arc<Shared>) -> Self {
+        shared.counts.instances.fetch_add(1, Ordering::Relaxed);
+        Self(shared.clone())
+    }
+}
 
 impl Drop for Counted {
     fn drop(&mut self) {
         self.0.counts.instances.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+/// A store that counts what it holds and yields at every beat, which sets `yielded`.
+pub(crate) fn store(host: Host, yielded: Arc<AtomicBool>) -> Store<Host> {
+    let shared = host.shared.clone();
+    let value_bytes = host.program.spec.limits.value_bytes as usize;
+    let mut store = Store::new(&shared.engine, host);
+    store.limiter(|host| &mut host.memory);
+    // wasmtime counts at least the size of a `Val` for each value, whatever the value's own size.
+    store.set_hostcall_fuel(value_bytes.saturating_mul(size_of::<wasmtime::component::Val>()));
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(move |_| {
+        yielded.store(true, Ordering::Relaxed);
+        Ok(UpdateDeadline::Yield(1))
+    });
+    store
 }
 
 impl Task {
@@ -135,6 +162,7 @@ impl Task {
             cpu: Duration::ZERO,
             working: None,
             memory: Arc::default(),
+            cell: None,
             log: None,
             trace: None,
             timer: None,
@@ -179,6 +207,8 @@ impl Task {
                 Some(made)
             }
             Err(outcome) => {
+                // Whoever hears of it finds the cell as it was.
+                self.cell = None;
                 if ordered {
                     self.settle_all(&outcome);
                 } else {
@@ -205,24 +235,14 @@ impl Task {
 
     async fn instantiate(&mut self, permit: OwnedSemaphorePermit) -> Result<Made, Outcome> {
         let platform = |error: wasmtime::Error| Outcome::Platform { code: "internal", message: format!("{error:#}") };
-        let mut host = Host::new(&self.shared, &self.program, self.id.slot).map_err(platform)?;
+        let mut host = Host::new(&self.shared, &self.program, self.id.slot, self.cell.take()).map_err(platform)?;
         host.log.begin(self.actives.first().map(|active| active.run.handle));
         self.memory = host.memory.peak_gauge();
         self.log = Some(host.log.clone());
         self.trace = host.trace.clone();
         host.run = None;
-        self.shared.counts.instances.fetch_add(1, Ordering::Relaxed);
-        let count = Counted(self.shared.clone());
-        let mut store = Store::new(&self.shared.engine, host);
-        store.limiter(|host| &mut host.memory);
-        // wasmtime counts at least the size of a `Val` for each value, whatever the value's own size.
-        store.set_hostcall_fuel((self.program.spec.limits.value_bytes as usize).saturating_mul(size_of::<wasmtime::component::Val>()));
-        store.set_epoch_deadline(1);
-        let yielded = self.yielded.clone();
-        store.epoch_deadline_callback(move |_| {
-            yielded.store(true, Ordering::Relaxed);
-            Ok(UpdateDeadline::Yield(1))
-        });
+        let count = Counted::new(&self.shared);
+        let mut store = store(host, self.yielded.clone());
         let program = self.program.clone();
         let made = self.drive(program.pre.instantiate_async(&mut store)).await;
         match made {
@@ -263,6 +283,7 @@ impl Task {
             active.begin(std::mem::take(&mut self.start_nanoseconds));
         }
         let store = &mut made.store;
+        store.data_mut().memory.begin();
         let ending =
             self.drive(store.run_concurrent(async |accessor: &Accessor<Host>| guest(accessor, instance, &inbox, &program).await)).await;
         match ending {

@@ -3,6 +3,8 @@
 use wasmtime::component::ResourceTableError;
 use wasmtime_wasi_http::FieldMapError;
 
+use crate::meter::Denied;
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// `exit` is the status of a `wasi:cli/run` component, 0 otherwise.
@@ -35,10 +37,27 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    /// In a few words, for a message.
+    pub fn reason(&self) -> String {
+        match self {
+            Outcome::Ok { exit } => format!("it has exited with {exit}"),
+            Outcome::Limit { limit, used, allowed } => format!("{}: {used} of {allowed}", limit.name()),
+            Outcome::Cancelled => "it was cancelled".into(),
+            Outcome::GuestError { message, .. }
+            | Outcome::Trap { message }
+            | Outcome::Refused { message, .. }
+            | Outcome::Platform { message, .. } => message.clone(),
+        }
+    }
+}
+
 /// Bytes for memory, bodies, headers and values; milliseconds for cpu and the times; a count for handles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
     Memory,
+    /// The cell's, which all instances in it share.
+    CellMemory,
     Cpu,
     HeadTime,
     IdleTime,
@@ -54,6 +73,7 @@ impl Limit {
     pub fn name(self) -> &'static str {
         match self {
             Limit::Memory => "memory",
+            Limit::CellMemory => "cell-memory",
             Limit::Cpu => "cpu",
             Limit::HeadTime => "head-time",
             Limit::IdleTime => "idle-time",
@@ -83,8 +103,8 @@ pub struct Usage {
 /// What the store knew when the error came out of it.
 #[derive(Debug, Clone, Copy)]
 pub struct Evidence {
-    /// The sum of memories that a refused growth asked for, and the limit that refused it.
-    pub memory_denied: Option<(u64, u64)>,
+    /// A growth of memory that was refused.
+    pub memory_denied: Option<Denied>,
     pub handle_limit: u64,
     pub header_limit: u64,
     pub value_limit: u64,
@@ -117,8 +137,8 @@ pub fn blame(error: &wasmtime::Error, evidence: Evidence) -> Outcome {
         return Outcome::GuestError { code: "no-answer", message: "the handler returned without an answer".into() };
     }
     // A guest whose allocator was refused memory usually traps next; the refusal is the cause worth naming.
-    if let Some((used, allowed)) = evidence.memory_denied {
-        return Outcome::Limit { limit: Limit::Memory, used, allowed };
+    if let Some(Denied { limit, used, allowed }) = evidence.memory_denied {
+        return Outcome::Limit { limit, used, allowed };
     }
     match error.downcast_ref::<wasmtime::Trap>() {
         Some(trap) => Outcome::Trap { message: trap.to_string() },

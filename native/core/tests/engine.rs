@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use pilotlight_core::engine::{Engine, InstanceId};
+use pilotlight_core::engine::{Engine, InstanceId, Place};
 use pilotlight_core::events::Event;
 use pilotlight_core::frame::{Deadlines, Frame, HttpFrame};
 use pilotlight_core::outcome::{Limit, Outcome};
@@ -85,7 +85,7 @@ impl Owner {
     }
 
     fn get(&mut self, id: InstanceId, program: u32, run: u64, target: &str) {
-        self.engine.run(id, program, run, http("GET", target, None, false), deadlines(5_000), true);
+        self.engine.run(place(id, program), run, http("GET", target, None, false), deadlines(5_000), true);
     }
 
     /// The bytes of a run's answer so far.
@@ -152,6 +152,10 @@ fn id(slot: u32, generation: u32) -> InstanceId {
     InstanceId { slot, generation }
 }
 
+fn place(id: InstanceId, program: u32) -> Place {
+    Place { id, program, cell: 0 }
+}
+
 #[test]
 fn a_small_answer_is_one_event_and_its_run_settles_once() {
     for guest in ["hello-p2", "hello-p3"] {
@@ -176,7 +180,7 @@ fn a_small_answer_is_one_event_and_its_run_settles_once() {
 fn a_prepared_instance_takes_a_run_and_a_stale_name_is_refused() {
     let mut owner = Owner::start();
     let program = owner.program("hello-p2");
-    owner.engine.prepare(id(3, 7), program);
+    owner.engine.prepare(place(id(3, 7), program), None);
     owner.until("ready", |events| events.iter().any(|event| matches!(event, Event::Ready { slot: 3, generation: 7, .. })).then_some(()));
     owner.get(id(3, 6), program, 1, "/");
     owner.until("refusal", |events| events.iter().any(|event| matches!(event, Event::LeaseRefused { run: 1, .. })).then_some(()));
@@ -194,7 +198,7 @@ fn bodies_stream_both_ways_by_credit() {
     for guest in ["echo-p2", "echo-p3"] {
         let mut owner = Owner::start();
         let program = owner.program(guest);
-        owner.engine.run(id(0, 1), program, 1, http("POST", "/", None, true), deadlines(5_000), true);
+        owner.engine.run(place(id(0, 1), program), 1, http("POST", "/", None, true), deadlines(5_000), true);
         let piece = Bytes::from(vec![b'x'; 64 * 1024]);
         let (mut sent, mut credited) = (0u64, 0usize);
         const TOTAL: u64 = 4 << 20;
@@ -250,7 +254,7 @@ fn whatever_a_guest_does_ends_with_the_right_blame() {
             // Only the one that waits is to run into its deadline; on a busy machine CPU time passes slowly.
             let head = if target == "/hang" { 1_000 } else { 15_000 };
             let deadlines = Deadlines { total: Duration::from_secs(20), ..deadlines(head) };
-            owner.engine.run(id(run as u32, 1), program, run, http("GET", target, None, false), deadlines, true);
+            owner.engine.run(place(id(run as u32, 1), program), run, http("GET", target, None, false), deadlines, true);
             let outcome = owner.outcome(run);
             assert!(fits(&outcome), "{guest} {target}: {outcome:?}");
         }

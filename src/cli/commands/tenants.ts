@@ -1,10 +1,22 @@
 /** `tenants`: who shares the node, on which hosts, and how much of it each may use. For the node's keys. */
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { UserError } from "../../base/errors.js";
-import { SIZE_HELP, parseSize } from "../../base/units.js";
+import { SIZE_HELP, parseSize, shareText } from "../../base/units.js";
 import type { TenantView } from "../../control/control.js";
-import type { Quotas, TenantSettings } from "../../tenants/tenant.js";
-import { append, confirm, connect, newCommand, nodeOptions, positiveNumber, type NodeFlags } from "../command.js";
+import { WHEN_FULL, type WhenFull } from "../../pool/types.js";
+import type { CapacityTerms, Quotas, TenantSettings } from "../../tenants/tenant.js";
+import {
+  append,
+  confirm,
+  connect,
+  newCommand,
+  nodeOptions,
+  numberArgument,
+  positiveNumber,
+  shareArgument,
+  wholeNumber,
+  type NodeFlags,
+} from "../command.js";
 import { printFields, printJson, printTable, remark, size } from "../output.js";
 import type { Terminal } from "../terminal.js";
 
@@ -19,6 +31,10 @@ interface SettingFlags extends NodeFlags {
   readonly memory?: Limit;
   readonly storedBytes?: Limit;
   readonly tasks?: Limit;
+  readonly dedicated?: number;
+  readonly variableCeiling?: number;
+  readonly whenFull?: readonly WhenFull[];
+  readonly weight?: number;
 }
 
 const QUOTAS: readonly (keyof Quotas)[] = ["requestsPerSecond", "concurrency", "memory", "storedBytes", "tasks"];
@@ -29,6 +45,8 @@ export function tenantsCommand(terminal: Terminal): Command {
     .addCommand(createCommand(terminal))
     .addCommand(setCommand(terminal))
     .addCommand(showCommand(terminal))
+    .addCommand(drainCommand(terminal))
+    .addCommand(resumeCommand(terminal))
     .addCommand(deleteCommand(terminal));
 }
 
@@ -54,10 +72,11 @@ function createCommand(terminal: Terminal): Command {
 }
 
 function setCommand(terminal: Terminal): Command {
-  const command = newCommand(terminal, "tenants set", "Changes a tenant's hosts, folders and quotas; what is not named stays.", [
+  const command = newCommand(terminal, "tenants set", "Changes a tenant's hosts, folders, quotas and terms; what is not named stays.", [
     "tenants set acme --concurrency 50 --stored-bytes 10GiB",
     "tenants set acme --memory none            without limit again",
     "tenants set acme --host a.example --host b.example",
+    "tenants set acme --dedicated 4 --variable-ceiling 25% --when-full wait --when-full reject",
   ]).argument("<NAME>", "the tenant");
   return nodeOptions(settingOptions(command), { tenant: false }).action(async (name: string, flags: SettingFlags) => {
     const settings = settingsOf(flags);
@@ -73,6 +92,24 @@ function showCommand(terminal: Terminal): Command {
   ]).argument("<NAME>", "the tenant");
   return nodeOptions(command, { tenant: false }).action(async (name: string, flags: NodeFlags) => {
     printTenant(terminal, await connect(terminal, flags).client.tenant(name), flags);
+  });
+}
+
+function drainCommand(terminal: Terminal): Command {
+  const about = "Has a tenant's tasks take no more runs, until it is resumed or the node starts again. What runs finishes.";
+  const command = newCommand(terminal, "tenants drain", about, ["tenants drain acme"]).argument("<NAME>", "the tenant");
+  return nodeOptions(command, { tenant: false, json: false }).action(async (name: string, flags: NodeFlags) => {
+    await connect(terminal, flags).client.drain(name);
+    remark(terminal, `${name} takes no more runs; pilotlight tenants resume ${name} ends that`);
+  });
+}
+
+function resumeCommand(terminal: Terminal): Command {
+  const about = "Has a tenant that was drained take runs again.";
+  const command = newCommand(terminal, "tenants resume", about, ["tenants resume acme"]).argument("<NAME>", "the tenant");
+  return nodeOptions(command, { tenant: false, json: false }).action(async (name: string, flags: NodeFlags) => {
+    await connect(terminal, flags).client.resume(name);
+    remark(terminal, `${name} takes runs again`);
   });
 }
 
@@ -100,7 +137,20 @@ function settingOptions(command: Command): Command {
     .option("--concurrency <N>", "runs at once", limitOf(positiveNumber))
     .option("--memory <SIZE>", "memory of the runs that go on, such as 2GiB", limitOf(sizeArgument))
     .option("--stored-bytes <SIZE>", "what its stores and components take on disk, such as 10GiB", limitOf(sizeArgument))
-    .option("--tasks <N>", "deployed tasks", limitOf(positiveNumber));
+    .option("--tasks <N>", "deployed tasks", limitOf(positiveNumber))
+    .option("--dedicated <N>", "cells of its own, there before its first request", wholeNumber)
+    .option("--variable-ceiling <SHARE>", "how much of the node's memory its variable cells may take, such as 25%; 0%: none", shareArgument)
+    .addOption(
+      new Option("--when-full <TERM>", "what may happen to runs when its cells are full (repeatable; the first is the usual)")
+        .choices(WHEN_FULL)
+        .argParser(whenFullArgument),
+    )
+    .option("--weight <N>", "how much of a full node it gets beside others; 1 is usual", numberArgument);
+}
+
+function whenFullArgument(text: string, before: readonly WhenFull[] | undefined): WhenFull[] {
+  if (!WHEN_FULL.includes(text as WhenFull)) throw new InvalidArgumentError(`expected one of ${WHEN_FULL.join(", ")}.`);
+  return [...(before ?? []), text as WhenFull];
 }
 
 function limitOf(read: (text: string) => number): (text: string) => Limit {
@@ -120,7 +170,13 @@ function settingsOf(flags: SettingFlags): TenantSettings {
     ...listSetting("hosts", flags.host),
     ...listSetting("folders", flags.folder),
     ...(Object.keys(quotas).length === 0 ? {} : { quotas }),
+    ...termsSaid(flags),
   };
+}
+
+function termsSaid({ dedicated, variableCeiling, whenFull, weight }: SettingFlags): TenantSettings {
+  const said = Object.entries({ dedicated, variableCeiling, whenFull, weight }).filter(([, value]) => value !== undefined);
+  return said.length === 0 ? {} : { capacity: Object.fromEntries(said) as Partial<CapacityTerms> };
 }
 
 function listSetting(name: "hosts" | "folders", said: readonly string[] | false | undefined): TenantSettings {
@@ -130,7 +186,7 @@ function listSetting(name: "hosts" | "folders", said: readonly string[] | false 
 function printTenant(terminal: Terminal, tenant: TenantView, flags: NodeFlags, done?: string): void {
   if (flags.json === true) return printJson(terminal, tenant);
   if (done !== undefined) return remark(terminal, done);
-  const { used, quotas } = tenant;
+  const { used, quotas, capacity } = tenant;
   const limit = (value: number | undefined, text: (value: number) => string = String): string =>
     value === undefined ? "without limit" : text(value);
   printFields(terminal, [
@@ -142,6 +198,10 @@ function printTenant(terminal: Terminal, tenant: TenantView, flags: NodeFlags, d
     ["memory", `${size(used.memory)} of ${limit(quotas.memory, size)}`],
     ["stored", `${size(used.storedBytes)} of ${limit(quotas.storedBytes, size)}`],
     ["requests a second", limit(quotas.requestsPerSecond)],
+    ["dedicated cells", String(capacity.dedicated)],
+    ["variable cells", capacity.variableCeiling === 0 ? "none" : `up to ${shareText(capacity.variableCeiling)} of the node`],
+    ["when full", capacity.whenFull.join(", ")],
+    ["weight", String(capacity.weight)],
     ["created", tenant.createdAt],
   ]);
 }

@@ -12,6 +12,7 @@ import type { Control } from "../../control/control.js";
 import { manifestSchema } from "../../tasks/manifest.js";
 import type { Caller } from "../../tenants/tenant.js";
 import { COMMON_HEADERS, refusal } from "./answers.js";
+import { addCapacity, addCells, addDraining } from "./capacity.js";
 import { addSecrets, addStores } from "./data.js";
 import { DOCS_PAGE, DOCS_POLICY } from "./docs-page.js";
 import { routesOf, type AdminApp, type Routes } from "./endpoint.js";
@@ -19,6 +20,7 @@ import { addLogs } from "./logs.js";
 import { describeHealth, openApi } from "./open-api.js";
 import { addAliases, addTasks, addVersions } from "./tasks.js";
 import { addAudit, addKeys, addTenants, addWhoami } from "./tenants.js";
+import { addUsage } from "./usage.js";
 
 export interface AdminApiOptions {
   readonly control: Control;
@@ -70,8 +72,12 @@ export function addAdminApi(app: AdminApp, options: AdminApiOptions): void {
   addAliases(routes, control);
   addSecrets(routes, control);
   addStores(routes, control);
+  addCells(routes, control);
+  addCapacity(routes, control);
+  addDraining(routes, control);
   addLogs(routes, control);
   addAudit(routes, control);
+  addUsage(routes, control);
   routes.close();
 }
 

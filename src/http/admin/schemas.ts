@@ -5,6 +5,8 @@
  * What is taken is checked for its form only; what a name, a host or a quota may be is for `Control` to say.
  */
 import { z } from "@hono/zod-openapi";
+import { USAGE_BY } from "../../control/control.js";
+import { SUB_POOLS, WHEN_FULL } from "../../pool/types.js";
 import { SCOPES } from "../../tenants/tenant.js";
 
 const instant = z.string().openapi({ description: "ISO 8601", example: "2026-11-25T12:00:00.000Z" });
@@ -54,6 +56,20 @@ export const logQuery = z.strictObject({
     .openapi({ description: "1: goes on with each line that comes, until the client goes away" }),
 });
 
+const time = z.string().optional();
+export const adviceQuery = z.strictObject({
+  task: z.string().optional(),
+  from: time.openapi({ description: "ISO 8601, or a day; hours that overlap count whole. A day before `to` unless told" }),
+  to: time.openapi({ description: "Until before this; now unless told" }),
+});
+export const usageQuery = adviceQuery.extend({
+  ...page.shape,
+  by: z
+    .enum(USAGE_BY, { error: `expected one of ${USAGE_BY.join(", ")}` })
+    .optional()
+    .openapi({ description: "What is summed: hours or days (of UTC), or the whole time by task or tenant; hour" }),
+});
+
 export const key = z
   .object({
     id: z.string(),
@@ -100,6 +116,14 @@ export const whoami = z
 const quota = z.number().optional();
 const quotas = z.object({ requestsPerSecond: quota, concurrency: quota, memory: quota, storedBytes: quota, tasks: quota });
 const quotaChange = z.number().nullable().optional();
+const terms = {
+  dedicated: z.number().openapi({ description: "Cells of its own" }),
+  variableCeiling: z.number().openapi({ description: "The share of the budget that its variable cells may take, 0 to 1; 0: none" }),
+  whenFull: z
+    .array(z.enum(WHEN_FULL))
+    .openapi({ description: "What may happen to a run whose sub-pool is full; the first holds where a manifest says nothing" }),
+  weight: z.number().openapi({ description: "How much of a full node it gets beside others; 1 is usual" }),
+};
 const settings = {
   hosts: strings.optional().openapi({ description: "Hosts that lead to this tenant's tasks alone" }),
   folders: strings.optional().openapi({ description: "Host folders that its manifests may name in `files`" }),
@@ -113,6 +137,11 @@ const settings = {
     })
     .optional()
     .openapi({ description: "null takes a limit away; what is left out stays as it is" }),
+  capacity: z
+    .strictObject(terms)
+    .partial()
+    .optional()
+    .openapi({ description: "Among these its manifests pick; what is left out stays as it is" }),
 };
 
 export const tenantInput = z.strictObject({ name: z.string(), ...settings }).openapi("TenantInput");
@@ -124,6 +153,7 @@ export const tenant = z
     hosts: strings,
     folders: strings,
     quotas,
+    capacity: z.object(terms),
     createdAt: instant,
     revision,
     used: z.object({ tasks: z.number(), storedBytes: z.number(), concurrency: z.number(), memory: z.number() }),
@@ -225,6 +255,102 @@ export const bytes = z.string().openapi({ format: "binary" });
 const opaque = z.number().int().openapi({ description: "Another one after each change, not a count; the ETag is made of it" });
 export const entry = z.object({ key: z.string(), revision: opaque, bytes: z.number().int() }).openapi("Entry");
 
+const bytesOf = (what: string): z.ZodNumber => z.number().openapi({ description: `Bytes: ${what}` });
+const milliseconds = (what: string): z.ZodNumber => z.number().openapi({ description: `Milliseconds: ${what}` });
+const subPool = z.enum(SUB_POOLS);
+
+export const cell = z
+  .object({
+    cell: z.number().int().openapi({ description: "Its number; for a tenant's key, that of its own cells from 1 on" }),
+    pool: subPool,
+    state: z.enum(["warming", "active", "draining"]),
+    tenant: z.string().optional().openapi({ description: "Left out: nobody's yet" }),
+    bytes: bytesOf("what it may hold"),
+    chargedBytes: bytesOf("for running and ready instances and for programs"),
+    slots: z.number().int(),
+    busy: z.number().int(),
+    idle: z.number().int(),
+    starting: z.number().int(),
+    tasks: strings.openapi({ description: "Whose programs are linked in it" }),
+    idleMs: milliseconds("since nothing has run in it; left out: something runs").optional(),
+    sick: z.string().optional().openapi({ description: "Why it is being drained" }),
+  })
+  .openapi("Cell");
+
+const cells = {
+  cellBytes: bytesOf("what a cell may hold"),
+  cellSlots: z.number().openapi({ description: "Instances that a cell has reserved slots for" }),
+  warming: z.number().openapi({ description: "Unassigned cells to keep" }),
+};
+const capacitySettings = {
+  budgetBytes: bytesOf("what all cells and the lobby may hold together"),
+  lobbyBytes: bytesOf("of the budget, for programs whose tenant has no cell"),
+  overcommit: z.number().openapi({ description: "A running instance is charged its memory limit divided by this" }),
+  variableCeiling: z.number().openapi({ description: "The share of the budget that variable cells of all tenants may take, 0 to 1" }),
+  instanceIdle: milliseconds("after which an idle instance goes that need not be ready; less than cellIdle"),
+  cellIdle: milliseconds("after which a cell without runs and instances goes back"),
+  programIdle: milliseconds("after which a linked program that nobody asked for goes back to its compiled form"),
+};
+const cellsChange = z.strictObject(cells).partial().optional();
+
+export const capacityChange = z
+  .strictObject({
+    ...z.strictObject(capacitySettings).partial().shape,
+    pools: z.strictObject({ shared: cellsChange, dedicated: cellsChange, variable: cellsChange }).optional(),
+  })
+  .openapi("CapacityChange");
+
+const subPoolNow = z.object({
+  pool: subPool,
+  cellBytes: z.number(),
+  cellSlots: z.number(),
+  cells: z.number().int(),
+  warming: z.number().int(),
+  target: z.number().openapi({ description: "Unassigned cells that there should be" }),
+  active: z.number().int(),
+  draining: z.number().int(),
+  assigned: z.number().int().openapi({ description: "Cells that were given to a tenant, ever" }),
+  reclaimed: z.number().int().openapi({ description: "Taken back from idleness, ever" }),
+  replaced: z.number().int().openapi({ description: "Replaced because they were sick, ever" }),
+  misses: z.number().int().openapi({ description: "Runs that found no unassigned cell, ever" }),
+});
+const counts = z.record(z.string(), z.number());
+
+export const capacity = z
+  .object({
+    settings: z
+      .object({ ...capacitySettings, pools: z.object({ shared: z.object(cells), dedicated: z.object(cells), variable: z.object(cells) }) })
+      .openapi({ description: "What holds" }),
+    set: capacityChange.openapi({ description: "Of that, what was set on the running node and wins over its configuration" }),
+    now: z.object({
+      budgetBytes: z.number(),
+      cellBytes: bytesOf("in cells"),
+      lobbyBytes: z.number(),
+      lobbyChargedBytes: z.number(),
+      waiting: z.number().int().openapi({ description: "Runs that wait for a place" }),
+      leases: z.number().int().openapi({ description: "Runs that go on" }),
+      runLimit: z
+        .number()
+        .optional()
+        .openapi({ description: "Runs at once before the processors are the limit; left out while they are not" }),
+      draining: z.boolean(),
+      pools: z.array(subPoolNow),
+    }),
+    totals: z
+      .object({
+        rungs: counts.openapi({ description: "Leases by how they were come by" }),
+        passed: counts.openapi({ description: "Nearer ways that were passed over, and why" }),
+        refused: counts,
+        expired: z.number(),
+        evictedInstances: z.number(),
+        evictedPrograms: z.number(),
+        foreseen: z.number(),
+      })
+      .openapi({ description: "Ever" }),
+    drained: strings.openapi({ description: "Tenants that take no runs until they are resumed" }),
+  })
+  .openapi("Capacity");
+
 export const auditEntry = z
   .object({
     sequence: z.number().int(),
@@ -237,6 +363,50 @@ export const auditEntry = z
     after: z.unknown().optional(),
   })
   .openapi("AuditEntry");
+
+const count = z.number().int();
+const seconds = z.number();
+export const usage = z
+  .object({
+    from: instant,
+    to: instant,
+    tenant: z.string(),
+    task: z.string().optional().openapi({ description: "Left out: all of the tenant's" }),
+    pool: z.enum(SUB_POOLS),
+    term: z.enum(["direct", "wait", "spill", "none"]).openapi({ description: "How the runs got their place; `none`: they got none" }),
+    price: z.number().openapi({ description: "Of a GiB-second" }),
+    runs: count,
+    refused: count,
+    abandoned: count.openapi({ description: "Given up before there was a place" }),
+    refusals: z.record(z.string(), count).openapi({ description: "Refused, by reason", example: { "task-full": 3 } }),
+    runSeconds: seconds,
+    cpuSeconds: seconds,
+    gibSeconds: z.number().openapi({ description: "Memory that was charged, times the time that it was used" }),
+    cost: z.number(),
+    waitSeconds: seconds,
+    maxWaitSeconds: seconds,
+    maxRunSeconds: seconds,
+    maxHeadSeconds: seconds,
+    rungs: z.object({ ready: count, linked: count, compiled: count, stored: count }),
+    memory: z.object({ p95Bytes: count, maxBytes: count }),
+    peakConcurrency: count.openapi({ description: "Runs of one task at once" }),
+    requestBytes: count,
+    responseBytes: count,
+  })
+  .openapi("Usage");
+
+const setting = z.union([z.string(), z.number()]);
+export const advice = z
+  .object({
+    task: z.string().optional().openapi({ description: "Left out: about the tenant" }),
+    field: z.string().openapi({ description: "In the manifest, or of the tenant's terms", example: "limits.memory" }),
+    change: z.enum(["lower", "raise", "other", "keep", "unknown"]).openapi({ description: "`unknown`: too few runs to tell" }),
+    set: setting,
+    suggested: setting.optional(),
+    why: z.string(),
+  })
+  .openapi("Advice");
+export const advices = z.object({ items: z.array(advice) }).openapi("AdviceList");
 
 export const logEntry = z
   .object({

@@ -42,12 +42,22 @@ export function serverTiming(run: Run): string {
   const granted = run.grantedAt ?? run.admittedAt;
   const entries = [
     `capacity;desc="${run.rung ?? "none"}"`,
-    'pool;desc="shared"',
+    `pool;desc="${run.pool ?? "none"}"`,
     `queue;dur=${milliseconds(granted - run.admittedAt)}`,
     `start;dur=${milliseconds(run.startNanoseconds / 1e6)}`,
     `run;dur=${milliseconds((run.headAt ?? granted) - granted)}`,
   ];
+  if (run.why.length > 0) entries.push(`why;desc=${quoted(run.why.join("; "))}`);
   return entries.join(", ");
+}
+
+/** The longest reason that a header tells. */
+const LONGEST_WHY = 200;
+
+/** A quoted string as HTTP has it (RFC 9110, 5.6.4), cut where it gets too long. What is no visible ASCII reads `?`. */
+function quoted(text: string): string {
+  const short = text.length > LONGEST_WHY ? `${text.slice(0, LONGEST_WHY - 3)}...` : text;
+  return `"${short.replace(/[^ -~]/g, "?").replace(/["\\]/g, "\\$&")}"`;
 }
 
 function milliseconds(value: number): string {

@@ -4,6 +4,8 @@ import { ProblemError } from "../../../src/base/problem.js";
 import type {
   AliasSettings,
   AliasView,
+  CapacityInfo,
+  CellInfo,
   Control,
   Deployed,
   EntryView,
@@ -15,10 +17,14 @@ import type {
   SecretView,
   TaskView,
   TenantView,
+  UsageQuery,
+  UsageView,
   VersionView,
 } from "../../../src/control/control.js";
+import { usualCapacity } from "../../../src/config/capacity.js";
+import type { CapacityChange } from "../../../src/control/node-capacity.js";
 import { readManifest, type ManifestInput } from "../../../src/tasks/manifest.js";
-import type { AuditEntry, Caller, Key, Scope, TenantSettings } from "../../../src/tenants/tenant.js";
+import { USUAL_TERMS, type AuditEntry, type Caller, type Key, type Scope, type TenantSettings } from "../../../src/tenants/tenant.js";
 
 interface FakeTask {
   readonly createdAt: string;
@@ -56,6 +62,12 @@ export class FakeControl implements Control {
   readonly rootKey: string;
   /** Log followers that have not gone away. */
   readonly followers = new Set<Follower>();
+  /** The node's cells. */
+  cellsNow: readonly CellInfo[] = [];
+  readonly drained: string[] = [];
+  #capacity: CapacityChange = {};
+  /** What was used, of whichever tenant. */
+  used: readonly UsageView[] = [];
   /** Thrown by the next `whoami`, once. */
   fault: unknown;
   readonly #tenants = new Map<string, FakeTenant>();
@@ -323,6 +335,80 @@ export class FakeControl implements Control {
     return () => void this.followers.delete(follower);
   }
 
+  cells(caller: Caller, page: Page): Paged<CellInfo> {
+    const own = caller.kind === "key" ? caller.key.tenant : undefined;
+    this.#may(caller, own, "read");
+    const cells = new Map(
+      this.cellsNow.filter(({ tenant }) => own === undefined || tenant === own).map((cell) => [String(cell.cell), cell]),
+    );
+    return paged([...cells.keys()], page, (id) => cells.get(id) as CellInfo);
+  }
+
+  capacity(caller: Caller): CapacityInfo {
+    this.#may(caller, undefined, "read");
+    const { pools: _, ...top } = this.#capacity;
+    const settings = { ...usualCapacity(100, 2 ** 34), ...(top as object) };
+    const { budgetBytes, lobbyBytes } = settings;
+    const now = { budgetBytes, lobbyBytes, cellBytes: 0, lobbyChargedBytes: 0, waiting: 0, leases: 0, runLimit: undefined, pools: [] };
+    const none = { expired: 0, evictedInstances: 0, evictedPrograms: 0, foreseen: 0 };
+    const totals = { rungs: { "own/ready": 3 }, passed: {}, refused: {}, ...none };
+    return {
+      settings,
+      set: this.#capacity,
+      now: { ...now, draining: this.drained.includes("") },
+      totals,
+      drained: this.drained.filter((one) => one !== ""),
+    };
+  }
+
+  async setCapacity(caller: Caller, change: CapacityChange): Promise<CapacityInfo> {
+    this.#may(caller, undefined, "admin");
+    if ((change.overcommit ?? 1) < 1) throw invalid("overcommit", "expected a number from 1 to 1000");
+    this.#capacity = { ...this.#capacity, ...change };
+    return this.capacity(caller);
+  }
+
+  async resetCapacity(caller: Caller): Promise<CapacityInfo> {
+    this.#may(caller, undefined, "admin");
+    this.#capacity = {};
+    return this.capacity(caller);
+  }
+
+  async drainCell(caller: Caller, id: string): Promise<void> {
+    this.#may(caller, undefined, "admin");
+    if (!this.cellsNow.some(({ cell }) => String(cell) === id)) throw noSuch("cell", id);
+    this.cellsNow = this.cellsNow.map((cell) => (String(cell.cell) === id ? { ...cell, state: "draining" } : cell));
+  }
+
+  async drain(caller: Caller, tenant: string | undefined): Promise<void> {
+    this.#may(caller, undefined, "admin");
+    if (tenant !== undefined) this.#reach(caller, tenant, undefined);
+    this.drained.push(tenant ?? "");
+  }
+
+  async resume(caller: Caller, tenant: string | undefined): Promise<void> {
+    this.#may(caller, undefined, "admin");
+    if (tenant !== undefined) this.#reach(caller, tenant, undefined);
+    this.drained.splice(this.drained.indexOf(tenant ?? ""), 1);
+  }
+
+  async usage(caller: Caller, tenant: string | undefined, { task }: UsageQuery, page: Page): Promise<Paged<UsageView>> {
+    const owner = tenant ?? (caller.kind === "key" ? caller.key.tenant : undefined);
+    if (owner === undefined) this.#may(caller, undefined, "read");
+    else this.#reach(caller, owner, "read");
+    const rows = this.used.filter((row) => (owner === undefined || row.tenant === owner) && (task === undefined || row.task === task));
+    return paged(
+      rows.map((_, i) => String(i)),
+      page,
+      (i) => rows[Number(i)] as UsageView,
+    );
+  }
+
+  async advice(caller: Caller, tenant: string): ReturnType<Control["advice"]> {
+    this.#reach(caller, tenant, "read");
+    return [];
+  }
+
   /** A guest of the tenant's task writes a line. */
   log(tenant: string, task: string, text: string): void {
     const entry = { at: new Date().toISOString(), task, version: "v1", run: "r1", level: "info", origin: "stdout", text };
@@ -332,7 +418,8 @@ export class FakeControl implements Control {
 
   #make(name: string, settings: TenantSettings): FakeTenant {
     const used = { tasks: 0, storedBytes: 0, concurrency: 0, memory: 0 };
-    const empty = { name, hosts: [], folders: [], quotas: {}, createdAt: new Date().toISOString(), revision: ++this.#revision, used };
+    const grants = { hosts: [], folders: [], quotas: {}, capacity: USUAL_TERMS };
+    const empty = { name, ...grants, createdAt: new Date().toISOString(), revision: ++this.#revision, used };
     const tenant = { tasks: new Map(), secrets: new Map(), stores: new Map(), logs: [] };
     const made: FakeTenant = { ...tenant, view: { ...empty, ...settingsOf(empty, settings) } };
     this.#tenants.set(name, made);
@@ -413,9 +500,10 @@ export class FakeControl implements Control {
   }
 }
 
-function settingsOf(before: Pick<TenantView, "hosts" | "folders" | "quotas">, settings: TenantSettings): typeof before {
+function settingsOf(before: Pick<TenantView, "hosts" | "folders" | "quotas" | "capacity">, settings: TenantSettings): typeof before {
   const quotas = Object.fromEntries(Object.entries({ ...before.quotas, ...settings.quotas }).filter(([, value]) => value !== null));
-  return { hosts: settings.hosts ?? before.hosts, folders: settings.folders ?? before.folders, quotas };
+  const capacity = { ...before.capacity, ...(settings.capacity as object) };
+  return { hosts: settings.hosts ?? before.hosts, folders: settings.folders ?? before.folders, quotas, capacity };
 }
 
 function taskView(tenant: string, name: string, task: FakeTask): TaskView {

@@ -77,6 +77,67 @@ export function adminSuite(name: string, make: () => AdminSubject | Promise<Admi
       expect((await admin.ask("GET tenants/acme")).status).toBe(404);
     });
 
+    it("grants tenants terms of capacity, field by field", async () => {
+      const { admin } = await start();
+      const made = await admin.ask("POST tenants", { json: { name: "acme", capacity: { dedicated: 1 } } });
+      const usual = { variableCeiling: 0, whenFull: ["wait", "spill", "reject"], weight: 1 };
+      expect(made.json.capacity).toEqual({ ...usual, dedicated: 1 });
+      const changed = await admin.ask("PATCH tenants/acme", {
+        json: { capacity: { dedicated: 0, variableCeiling: 0.25, whenFull: ["reject"] } },
+      });
+      expect(changed.json.capacity).toEqual({ dedicated: 0, variableCeiling: 0.25, whenFull: ["reject"], weight: 1 });
+      expect((await admin.ask("GET tenants/acme")).json).toEqual(changed.json);
+      const wrong = { dedicated: "4", whenFull: ["retry"], spare: 1 };
+      const refused = await admin.ask("PATCH tenants/acme", { json: { capacity: wrong } });
+      expect([refused.status, refused.json.errors]).toEqual([
+        422,
+        [
+          { path: "capacity.dedicated", detail: expect.stringContaining("expected number") },
+          { path: "capacity.whenFull[0]", detail: expect.stringContaining('"wait"|"spill"|"reject"') },
+          { path: "capacity.spare", detail: "unknown field" },
+        ],
+      ]);
+    });
+
+    it("shows the node's capacity, and changes it until it is reset", async () => {
+      const { admin } = await start();
+      const before = await admin.ask("GET capacity");
+      expect(before.json).toMatchObject({ set: {}, now: { draining: false }, drained: [] });
+      expect(before.json.settings.budgetBytes).toBeGreaterThan(0);
+      const changed = await admin.ask("PATCH capacity", { json: { overcommit: 3, pools: { variable: { warming: 0 } } } });
+      expect(changed.json).toMatchObject({ settings: { overcommit: 3 }, set: { overcommit: 3, pools: { variable: { warming: 0 } } } });
+      expect((await admin.ask("GET capacity")).json.set).toEqual(changed.json.set);
+      expect((await admin.ask("PATCH capacity", { json: { overcommit: 0 } })).json.errors).toEqual([
+        { path: "overcommit", detail: "expected a number from 1 to 1000" },
+      ]);
+      const unknown = await admin.ask("PATCH capacity", { json: { memory: "8GiB", pools: { shared: { size: 1 }, spare: {} } } });
+      expect((unknown.json.errors as { path: string }[]).map(({ path }) => path).sort()).toEqual([
+        "memory",
+        "pools.shared.size",
+        "pools.spare",
+      ]);
+      expect((await admin.ask("DELETE capacity")).status).toBe(204);
+      expect((await admin.ask("GET capacity")).json).toMatchObject({ settings: before.json.settings, set: {} });
+    });
+
+    it("drains a tenant and the node, and has them take runs again", async () => {
+      const { admin } = await start();
+      await admin.ask("POST tenants", { json: { name: "acme" } });
+      expect((await admin.ask("POST tenants/acme/drain")).status).toBe(204);
+      expect((await admin.ask("GET capacity")).json.drained).toEqual(["acme"]);
+      expect((await admin.ask("POST tenants/acme/resume", { json: {} })).status).toBe(204);
+      expect((await admin.ask("GET capacity")).json.drained).toEqual([]);
+      expect((await admin.ask("POST drain")).status).toBe(204);
+      expect((await admin.ask("GET capacity")).json.now.draining).toBe(true);
+      expect((await admin.ask("POST resume")).status).toBe(204);
+      expect((await admin.ask("GET capacity")).json.now.draining).toBe(false);
+      expect((await admin.ask("POST tenants/nobody/drain")).status).toBe(404);
+      expect((await admin.ask("POST cells/no-cell/drain")).status).toBe(404);
+      expect((await admin.ask("POST drain", { json: { tenant: "acme" } })).json.errors).toEqual([
+        { path: "tenant", detail: "unknown field" },
+      ]);
+    });
+
     it("gives lists in pages that hold everything once", async () => {
       const { admin } = await start();
       for (const name of ["a", "b", "c"]) await admin.ask("POST tenants", { json: { name } });
@@ -268,7 +329,11 @@ export function adminSuite(name: string, make: () => AdminSubject | Promise<Admi
         ["GET tenants/T/stores/default/entries/k"],
         ["PUT tenants/T/stores/default/entries/k", { body: "w" }],
         ["DELETE tenants/T/stores/default/entries/k"],
+        ["POST tenants/T/drain"],
+        ["POST tenants/T/resume"],
         ["GET tenants/T/audit"],
+        ["GET tenants/T/usage"],
+        ["GET tenants/T/advice"],
         ["GET tenants/T/logs"],
         ["GET tenants/T/logs?follow=1"],
       ];
@@ -279,15 +344,19 @@ export function adminSuite(name: string, make: () => AdminSubject | Promise<Admi
           ),
         );
         // Tenants themselves are for the node's keys, whatever they are called.
-        const isNodes = /^(?:PATCH|DELETE) tenants\/T$/.test(line);
+        const isNodes = /^(?:PATCH|DELETE) tenants\/T$|\/(?:drain|resume)$/.test(line);
         expect([line, there?.status, nowhere?.status]).toEqual([line, ...(isNodes ? [403, 403] : [404, 404])]);
         const words = (answer: Answer | undefined, name: string): string =>
           (answer?.text ?? "").replace(/"run":"\w+"/, "").replaceAll(name, "T");
         expect(words(there, "theirs")).toBe(words(nowhere, "nowhere"));
       }
       expect((await ours.ask("GET tenants")).json.items.map(({ name }: { name: string }) => name)).toEqual(["ours"]);
-      for (const line of ["GET keys", "POST tenants", "GET audit"])
+      for (const line of ["GET keys", "POST tenants", "GET audit", "GET capacity", "DELETE capacity"])
         expect((await ours.ask(line, line.startsWith("POST") ? { json: { name: "mine" } } : {})).status).toBe(403);
+      for (const line of ["POST drain", "POST resume", "POST cells/1/drain"]) expect((await ours.ask(line)).status).toBe(403);
+      expect((await ours.ask("PATCH capacity", { json: { overcommit: 2 } })).status).toBe(403);
+      const cells = (await ours.ask("GET cells")).json.items as { tenant?: string }[];
+      expect(cells.filter(({ tenant }) => tenant !== "ours")).toEqual([]);
       expect((await theirs.ask("GET tenants/theirs/stores/default/entries/k")).text).toBe("v");
     });
 

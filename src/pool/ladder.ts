@@ -1,0 +1,408 @@
+/**
+ * Where a run finds its place: whose cell, and how far the code is there, nearest first.
+ *
+ * An idle instance of the program; a cell of the tenant with room; an unassigned cell of its sub-pool, or one made from
+ * what is free; room made among what lies idle in the tenant's own cells; a cell taken back from idleness. Code without
+ * room is passed over for room without code. Each step that is not possible leaves its reason.
+ */
+import { spans, type Cells } from "./cells.js";
+import { runCharge, type Instances } from "./instances.js";
+import { mayGo, type Residents } from "./residents.js";
+import { isEmpty, occupants, type Cell, type Changes, type Instance, type ProgramState, type TenantState } from "./state.js";
+import type { PoolCommand, SubPool, Whose } from "./types.js";
+
+/** A place: an instance to use, or a cell to make one in. */
+export interface Place {
+  readonly instance: Instance | undefined;
+  readonly cell: Cell;
+  readonly whose: Whose;
+  readonly why: readonly string[];
+}
+
+const NONE_IDLE = "own/ready: none is idle";
+const IDLE_WITHOUT_ROOM = "own/ready: idle ones are in cells without room to run";
+/** The usual case costs no list. */
+const ONLY_NONE_IDLE: readonly string[] = Object.freeze([NONE_IDLE]);
+const ONLY_WITHOUT_ROOM: readonly string[] = Object.freeze([IDLE_WITHOUT_ROOM]);
+const NO_REASONS: readonly string[] = Object.freeze([]);
+const RESERVE_IN_USE: readonly string[] = Object.freeze(["own: the reserve is in use"]);
+
+/** A tenant with a cell may have it for so long before one that has none gets it, in milliseconds. */
+const TURN = 100;
+
+export interface LadderParts {
+  readonly cells: Cells;
+  readonly instances: Instances;
+  readonly residents: Residents;
+  readonly changes: Changes;
+  /** Instances that may exist on the node. */
+  readonly slots: number;
+  /** A busy instance is shared only once a program has this many. */
+  readonly parallelism: number;
+}
+
+export class Ladder {
+  readonly #parts: LadderParts;
+  /** Idle instances that went for want of room, ever. */
+  evicted = 0;
+  /** When a cell will have been with its tenant for so long that one without any may get it; Infinity: nobody waits for that. */
+  turnAt = Number.POSITIVE_INFINITY;
+
+  constructor(parts: LadderParts) {
+    this.#parts = parts;
+  }
+
+  /** The nearest place for a run of the program; undefined: there is none now. May make and empty cells for it. */
+  find(now: number, state: ProgramState, out: PoolCommand[]): Place | undefined {
+    // Where nothing was freed since it was last found stuck, it still is.
+    if (state.stuckAt === this.#freed(state)) return undefined;
+    const place = this.#in(now, state, state.pool, NO_REASONS, out) ?? this.#spilled(now, state, out);
+    // A place for its code may come without anything being freed for runs.
+    if (place === undefined) state.stuckAt = isHoused(state) ? this.#freed(state) : -1;
+    return place;
+  }
+
+  #freed({ tenant }: ProgramState): number {
+    return this.#parts.changes.count + tenant.changes;
+  }
+
+  /** Variable capacity never goes over to the shared one: its tenants wait for it. */
+  #spilled(now: number, state: ProgramState, out: PoolCommand[]): Place | undefined {
+    return mayRunIn(state, "shared") && state.pool !== "shared" ? this.#in(now, state, "shared", RESERVE_IN_USE, out) : undefined;
+  }
+
+  #in(now: number, state: ProgramState, pool: SubPool, before: readonly string[], out: PoolCommand[]): Place | undefined {
+    const { cells, instances, slots, parallelism } = this.#parts;
+    const charge = runCharge(state, cells.settings.overcommit);
+    const ready = readyIn(state, pool, charge);
+    if (ready !== undefined) return onInstance(ready, before);
+    // A busy instance that takes several is used before another is made, once there are enough of them.
+    const shared = state.shared.size > 0 ? leastBusy(state, pool) : undefined;
+    if (shared !== undefined && state.instances >= parallelism) return onInstance(shared, before);
+    const own = instances.living < slots ? this.#own(now, state, pool, charge) : undefined;
+    const idle = state.idleCount > 0 ? ONLY_WITHOUT_ROOM : ONLY_NONE_IDLE;
+    const why = before.length === 0 ? idle : [...before, ...idle];
+    if (own !== undefined) return { instance: undefined, cell: own, whose: "own", why };
+    if (shared !== undefined) return onInstance(shared, before);
+    return this.#further(now, state, pool, charge, [...why, ownReason(state.tenant, pool)], out);
+  }
+
+  /** A cell of the tenant where a run has room, and its code too, or elsewhere. */
+  #own(now: number, state: ProgramState, pool: SubPool, charge: number): Cell | undefined {
+    if (isHoused(state)) return ownWithRoom(state, pool, charge);
+    const both = ownWithRoom(state, pool, charge + state.programBytes);
+    if (both !== undefined) return both;
+    const own = ownWithRoom(state, pool, charge);
+    return own !== undefined && this.#parts.residents.hasHome(now, state, own) ? own : undefined;
+  }
+
+  /** What takes more than finding: a cell from elsewhere, or room that is made. */
+  #further(now: number, state: ProgramState, pool: SubPool, charge: number, why: string[], out: PoolCommand[]): Place | undefined {
+    const { instances, slots } = this.#parts;
+    const span = this.span(state, pool, charge);
+    if (instances.living < slots && this.#isHousedIn(now, state, pool, span, charge)) {
+      const fresh = this.#fresh(now, state, pool, span, charge, why, out);
+      if (fresh !== undefined) return fresh;
+    }
+    const cleared = this.#clear(now, state, pool, charge, out);
+    if (cleared !== undefined) return { ...cleared, why };
+    return pool === "dedicated" ? undefined : this.#reclaim(now, state, pool, span, charge, why, out);
+  }
+
+  /** Cells that a run of the program takes: a joined one holds its code too where that has no other place. */
+  span({ memoryLimit, programBytes }: ProgramState, pool: SubPool, charge: number): number {
+    const { cells } = this.#parts;
+    const besides = programBytes > cells.settings.lobbyBytes ? programBytes : 0;
+    return cells.span(pool, Math.max(memoryLimit, charge + besides));
+  }
+
+  #isHousedIn(now: number, state: ProgramState, pool: SubPool, span: number, charge: number): boolean {
+    if (isHoused(state)) return true;
+    const bytes = span * this.#parts.cells.settings.pools[pool].cellBytes;
+    return charge + state.programBytes <= bytes || this.#parts.residents.hasHome(now, state);
+  }
+
+  /** An unassigned cell, one made from what is free, or a larger one joined from empty ones of the reserve. */
+  #fresh(
+    now: number,
+    state: ProgramState,
+    pool: SubPool,
+    span: number,
+    charge: number,
+    why: string[],
+    out: PoolCommand[],
+  ): Place | undefined {
+    const { cells, residents } = this.#parts;
+    const { tenant } = state;
+    if (pool === "dedicated") {
+      const joined = span > 1 ? this.#join(now, tenant, span, out) : undefined;
+      if (joined === undefined) return void why.push("own: the reserve is in use");
+      residents.moveIn(state, joined, charge, out);
+      return { instance: undefined, cell: joined, whose: "own", why };
+    }
+    const taken = cells.take(now, tenant, pool, span, out);
+    if (taken === undefined) {
+      why.push(pool === "variable" ? "warming: nothing is left for it, or its ceiling is reached" : "warming: nothing is left");
+      return undefined;
+    }
+    residents.moveIn(state, taken.cell, charge, out);
+    const wasReclaimed = tenant.reclaiming[pool] !== undefined;
+    tenant.reclaiming[pool] = undefined;
+    if (wasReclaimed) why.push("warming: none was unassigned, one was taken back");
+    else if (taken.made) why.push("warming: none was unassigned, one was made");
+    return { instance: undefined, cell: taken.cell, whose: wasReclaimed ? "reclaimed" : "warming", why };
+  }
+
+  /** A larger cell from idle ones of the reserve; they have to be empty for it. */
+  #join(now: number, tenant: TenantState, span: number, out: PoolCommand[]): Cell | undefined {
+    const { instances, residents, cells } = this.#parts;
+    const idle = tenant.cells.dedicated.filter(({ state, busy, starting, pinned }) => state === "active" && busy + starting + pinned === 0);
+    if (spans(idle) < span) return undefined;
+    const parts: Cell[] = [];
+    for (const cell of idle.sort((a, b) => a.ending + a.idle - (b.ending + b.idle))) {
+      if (spans(parts) >= span) break;
+      parts.push(cell);
+    }
+    for (const cell of parts) for (const instance of [...cell.idleInstances]) this.#evict(now, instance, out);
+    if (!parts.every(isEmpty)) {
+      instances.awaited(tenant);
+      return undefined;
+    }
+    for (const cell of parts) {
+      cells.drain(cell);
+      residents.moveOut(now, cell, out);
+    }
+    return cells.join(now, tenant, parts, span, out);
+  }
+
+  /** Makes room in a cell of the tenant among what lies idle there. */
+  #clear(now: number, state: ProgramState, pool: SubPool, charge: number, out: PoolCommand[]): Omit<Place, "why"> | undefined {
+    const candidates = state.tenant.cells[pool].filter(
+      (cell) => cell.state === "active" && cell.bytes >= state.memoryLimit && cell.busy + cell.starting < cell.slots,
+    );
+    for (const cell of candidates) {
+      if (cell.charged - releasable(cell, mayGo) + charge > cell.bytes && !this.#parts.residents.spread(cell, charge, out)) continue;
+      const place = this.#makeRoom(now, state, cell, charge, out);
+      if (place !== undefined) return place;
+    }
+    // A program goes once the last of its instances is gone: those can be ended now.
+    for (const cell of candidates) {
+      if (cell.charged - releasable(cell, (program) => isOnlyIdleIn(program, cell)) + charge > cell.bytes) continue;
+      for (const instance of [...cell.idleInstances]) {
+        if (cell.programs.has(instance.owner) && isOnlyIdleIn(instance.owner, cell)) this.#evict(now, instance, out);
+      }
+      break;
+    }
+    return undefined;
+  }
+
+  /** Lets go what is worth least, until the run has room in the cell. */
+  #makeRoom(now: number, state: ProgramState, cell: Cell, charge: number, out: PoolCommand[]): Omit<Place, "why"> | undefined {
+    const { residents, instances, slots } = this.#parts;
+    for (;;) {
+      const ready = readyInCell(state, cell, charge);
+      if (ready !== undefined) return { instance: ready, cell, whose: "own" };
+      if (fits(cell, charge) && instances.living < slots) break;
+      if (residents.spread(cell, charge, out) && fits(cell, charge) && instances.living < slots) break;
+      const instance = leastIdle(cell);
+      const program = occupants(cell) < cell.slots && instances.living < slots ? residents.lowestIn(now, cell) : undefined;
+      if (instance !== undefined && (program === undefined || instance.owner.idlePriority <= program.priority)) this.#evict(now, instance, out);
+      else if (program !== undefined) residents.evict(program, out);
+      else return undefined;
+    }
+    // Its own code may have had to go, or never had a place.
+    const isPlaced = isHoused(state) || cell.charged + charge + state.programBytes <= cell.bytes || residents.hasHome(now, state, cell);
+    return isPlaced ? { instance: undefined, cell, whose: "own" } : undefined;
+  }
+
+  #evict(now: number, instance: Instance, out: PoolCommand[]): void {
+    this.#parts.instances.end(now, instance, out);
+    this.#parts.residents.noteEvicted(instance);
+    this.evicted++;
+  }
+
+  /**
+   * Empties a cell for the run: an idle variable one, then an idle shared one of another tenant; then, by letting its runs
+   * finish, a variable one, or a shared one of a tenant that has more than its share. One at a time for each tenant; a
+   * dedicated one never.
+   */
+  #reclaim(
+    now: number,
+    state: ProgramState,
+    pool: SubPool,
+    span: number,
+    charge: number,
+    why: string[],
+    out: PoolCommand[],
+  ): Place | undefined {
+    const { cells } = this.#parts;
+    const { tenant } = state;
+    for (;;) {
+      const under = tenant.reclaiming[pool];
+      if (under?.state === "draining" && cells.all.has(under.id)) return undefined;
+      tenant.reclaiming[pool] = undefined;
+      if (pool === "variable" && !cells.mayHave(tenant, span)) return undefined;
+      if (!this.#isHousedIn(now, state, pool, span, charge)) return undefined;
+      const victim = this.#victim(now, state, pool, span);
+      if (victim === undefined) return undefined;
+      this.empty(now, victim, out);
+      tenant.reclaiming[pool] = victim;
+      if (!isEmpty(victim)) return undefined;
+      // Nothing of an instance is left in it: it can be had at once.
+      this.reclaimed(victim, out);
+      const place = this.#fresh(now, state, pool, span, charge, why, out);
+      if (place !== undefined) return place;
+    }
+  }
+
+  #victim(now: number, state: ProgramState, pool: SubPool, span: number): Cell | undefined {
+    let [victim, least] = [undefined as Cell | undefined, Number.POSITIVE_INFINITY];
+    for (const cell of this.#parts.cells.all.values()) {
+      if (cell.state !== "active" || cell.pool === "dedicated" || cell.pinned > 0) continue;
+      // Variable capacity takes from variable capacity alone.
+      if (pool === "variable" && cell.pool !== "variable") continue;
+      const worth = this.#worth(now, cell, state.tenant, pool, span);
+      if (worth < least) [victim, least] = [cell, worth];
+    }
+    return victim;
+  }
+
+  /** The least worth goes first: idle before busy, variable before shared; Infinity: not at all. */
+  #worth(now: number, cell: Cell, asking: TenantState, pool: SubPool, span: number): number {
+    const isIdle = cell.busy === 0 && cell.starting === 0;
+    // The tenant's own cells of this sub-pool had no room as they are; idle ones that are too small make a larger one.
+    if (cell.tenant === asking && cell.pool === pool) return isIdle && cell.span < span ? 0 : Number.POSITIVE_INFINITY;
+    return isIdle ? idleWorth(now, cell) : this.#busyWorth(now, cell, asking, pool);
+  }
+
+  #busyWorth(now: number, cell: Cell, asking: TenantState, pool: SubPool): number {
+    const busy = cell.busy + cell.starting;
+    const holder = cell.tenant as TenantState;
+    if (cell.pool !== pool) return 2e15 + busy;
+    const excess = holder.active[pool] / holder.terms.weight - (asking.active[pool] + 1) / asking.terms.weight;
+    // Who has more than the one that asks would have with one more; of the richest, the least busy cell.
+    if (excess > 0) return 3e15 - Math.min(1e12, excess * 1e6) + busy;
+    if (asking.active[pool] > 0 || holder === asking) return Number.POSITIVE_INFINITY;
+    // Where there are more tenants than cells they take turns.
+    const turnAt = cell.assignedAt + TURN;
+    if (now >= turnAt) return 4e15 + cell.assignedAt;
+    this.turnAt = Math.min(this.turnAt, turnAt);
+    return Number.POSITIVE_INFINITY;
+  }
+
+  /** Empties a cell that is no reserve, for a tenant's own: idle ones first. */
+  emptyOne(now: number, out: PoolCommand[]): Cell | undefined {
+    let [victim, least] = [undefined as Cell | undefined, Number.POSITIVE_INFINITY];
+    for (const cell of this.#parts.cells.all.values()) {
+      if (cell.state !== "active" || cell.pool === "dedicated" || cell.pinned > 0) continue;
+      const busy = cell.busy + cell.starting;
+      const worth = busy === 0 ? idleWorth(now, cell) : (cell.pool === "variable" ? 2e15 : 3e15) + busy;
+      if (worth < least) [victim, least] = [cell, worth];
+    }
+    if (victim !== undefined) this.empty(now, victim, out);
+    return victim;
+  }
+
+  /** A cell that was emptied for others is there no more. */
+  reclaimed(cell: Cell, out: PoolCommand[]): void {
+    const { cells } = this.#parts;
+    cells.counts[cell.pool].reclaimed++;
+    cells.close(cell, out);
+  }
+
+  /** Takes no more runs; what is idle in it goes, and its programs find another place. What runs in it finishes. */
+  empty(now: number, cell: Cell, out: PoolCommand[]): void {
+    this.#parts.cells.drain(cell);
+    for (const instance of [...cell.idleInstances]) this.#parts.instances.end(now, instance, out);
+    this.#parts.residents.moveOut(now, cell, out);
+  }
+}
+
+/** Whether runs of the program may take place in cells of the sub-pool. */
+export function mayRunIn({ pool, whenFull }: ProgramState, where: SubPool): boolean {
+  return pool === where || (where === "shared" && pool === "dedicated" && whenFull === "spill");
+}
+
+/** Its linked form has a place: it is linked, or is being linked. */
+function isHoused({ code, raising }: ProgramState): boolean {
+  return code === "linked" || raising;
+}
+
+/** Among cells whose contents are worth the same, the one goes that has been idle longest. */
+function idleWorth(now: number, cell: Cell): number {
+  let worth = 0;
+  for (const { owner } of cell.idleInstances) worth += owner.idlePriority;
+  for (const program of cell.programs) worth += program.priority;
+  return (cell.pool === "variable" ? 1 : 1e15) + Math.min(1e14, worth * 1e9) - Math.min(0.5, (now - cell.idleSince) * 1e-9);
+}
+
+/** What can be let go in the cell: idle instances, and the programs of which that is so. Bytes. */
+function releasable(cell: Cell, isFree: (program: ProgramState) => boolean): number {
+  let bytes = 0;
+  for (const instance of cell.idleInstances) bytes += instance.charge;
+  for (const program of cell.programs) if (isFree(program)) bytes += program.programBytes;
+  return bytes;
+}
+
+/** All that is there of the program lies idle in the cell, or goes already. */
+function isOnlyIdleIn(program: ProgramState, cell: Cell): boolean {
+  if (program.code !== "linked" || program.leased > 0 || program.pins.size > 0) return false;
+  return program.instances === (program.idle.get(cell)?.length ?? 0);
+}
+
+/** The idle instance in the cell that is worth least. */
+function leastIdle(cell: Cell): Instance | undefined {
+  let least: Instance | undefined;
+  for (const instance of cell.idleInstances) {
+    if (least === undefined || instance.owner.idlePriority < least.owner.idlePriority) least = instance;
+  }
+  return least;
+}
+
+/** An idle instance of the program in a cell that has room for it to run. */
+function readyIn(state: ProgramState, pool: SubPool, charge: number): Instance | undefined {
+  if (state.idleCount === 0) return undefined;
+  for (const [cell, idle] of state.idle) {
+    const instance = idle.at(-1) as Instance;
+    if (cell.pool === pool && cell.state === "active" && cell.charged - instance.charge + charge <= cell.bytes) return instance;
+  }
+  return undefined;
+}
+
+function readyInCell(state: ProgramState, cell: Cell, charge: number): Instance | undefined {
+  const instance = state.idle.get(cell)?.at(-1);
+  return instance !== undefined && cell.charged - instance.charge + charge <= cell.bytes ? instance : undefined;
+}
+
+function onInstance(instance: Instance, why: readonly string[]): Place {
+  return { instance, cell: instance.cell as Cell, whose: "own", why };
+}
+
+/** A busy instance that takes one more run. */
+function leastBusy(state: ProgramState, pool: SubPool): Instance | undefined {
+  let best: Instance | undefined;
+  for (const instance of state.shared) {
+    const { cell } = instance;
+    if (cell?.state !== "active" || cell.pool !== pool) continue;
+    if (best === undefined || instance.active < best.active) best = instance;
+  }
+  return best;
+}
+
+/** The fullest cell of the tenant that has room, so that others become empty. */
+function ownWithRoom(state: ProgramState, pool: SubPool, charge: number): Cell | undefined {
+  let best: Cell | undefined;
+  for (const cell of state.tenant.cells[pool]) {
+    if (cell.state !== "active" || cell.bytes < state.memoryLimit || !fits(cell, charge)) continue;
+    if (best === undefined || cell.charged > best.charged) best = cell;
+  }
+  return best;
+}
+
+export function fits(cell: Cell, charge: number): boolean {
+  return occupants(cell) < cell.slots && cell.charged + charge <= cell.bytes;
+}
+
+function ownReason(tenant: TenantState, pool: SubPool): string {
+  return tenant.cells[pool].length === 0 ? "own: the tenant has no cell" : "own: no cell of the tenant has room";
+}

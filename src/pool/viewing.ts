@@ -1,0 +1,82 @@
+/** How cells, programs and the whole pool look from outside. */
+import type { Cells } from "./cells.js";
+import { runCharge } from "./instances.js";
+import type { Residents } from "./residents.js";
+import { isEmpty, type Cell, type ProgramState } from "./state.js";
+import { SUB_POOLS, type SubPool } from "./types.js";
+import type { CellView, PoolView, ProgramView, SubPoolView } from "./views.js";
+
+export function cellView(now: number, cell: Cell): CellView {
+  const { id, pool, state, tenant, bytes, charged, slots, busy, idle, starting, programs, sick } = cell;
+  return {
+    cell: id,
+    pool,
+    state,
+    tenant: tenant?.name,
+    bytes,
+    chargedBytes: Math.round(charged),
+    slots,
+    busy,
+    idle,
+    starting,
+    programs: [...programs].map(({ program }) => program),
+    idleMs: busy > 0 || starting > 0 || !(isEmpty(cell) || idle > 0) ? undefined : Math.max(0, now - cell.idleSince),
+    sick,
+  };
+}
+
+export function programView(now: number, state: ProgramState, overcommit: number): ProgramView {
+  const { costs, programBytes, readyBytes, leased, idleCount, starting, waiting, target, granted, failures, pausedUntil } = state;
+  return {
+    program: state.program,
+    tenant: state.tenant.name,
+    task: state.task,
+    code: state.code,
+    pool: state.pool,
+    busy: leased,
+    idle: idleCount,
+    starting,
+    waiting,
+    readyTarget: target,
+    granted,
+    programBytes: state.code === "linked" ? programBytes : 0,
+    readyBytes,
+    runBytes: runCharge(state, overcommit),
+    costs: { ...costs },
+    failures,
+    pausedMs: Math.max(0, pausedUntil - now),
+  };
+}
+
+export function poolView(
+  cells: Cells,
+  residents: Residents,
+  now: Pick<PoolView, "waiting" | "leases" | "runLimit" | "draining">,
+): PoolView {
+  const { budgetBytes, lobbyBytes } = cells.settings;
+  return {
+    budgetBytes,
+    cellBytes: cells.bytes,
+    lobbyBytes,
+    lobbyChargedBytes: residents.lobbyBytes,
+    ...now,
+    pools: SUB_POOLS.map((pool) => subPoolView(cells, pool)),
+  };
+}
+
+function subPoolView(cells: Cells, pool: SubPool): SubPoolView {
+  const { cellBytes, cellSlots, warming } = cells.settings.pools[pool];
+  const all = [...cells.all.values()].filter((cell) => cell.pool === pool);
+  const inState = (state: Cell["state"]): number => all.filter((cell) => cell.state === state).length;
+  return {
+    pool,
+    cellBytes,
+    cellSlots,
+    cells: all.length,
+    warming: inState("warming"),
+    target: warming,
+    active: inState("active"),
+    draining: inState("draining"),
+    ...cells.counts[pool],
+  };
+}
