@@ -127,7 +127,10 @@ function outcomeRow({ policy, runs, coldStarts, coldSeconds, p99StartMs, average
 function causes({ byComponent }: Outcome): Record<string, number> {
   const entries = COMPONENTS.flatMap((component) => {
     const { raiseMs, makeMs, otherMs } = byComponent[component];
-    return Object.entries({ link: raiseMs, make: makeMs, other: otherMs }).map(([cause, ms]) => [`cold_s_${component}_${cause}`, ms / 1000]);
+    return Object.entries({ link: raiseMs, make: makeMs, other: otherMs }).map(([cause, ms]) => [
+      `cold_s_${component}_${cause}`,
+      ms / 1000,
+    ]);
   });
   return Object.fromEntries(entries) as Record<string, number>;
 }

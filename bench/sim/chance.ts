@@ -38,7 +38,7 @@ export function gammaGap(random: Random, variation: number): number {
   for (;;) {
     const x = normal(random);
     const v = (1 + c * x) ** 3;
-    if (v > 0 && Math.log(uniform(random)) < x * x / 2 + d - d * v + d * Math.log(v)) return (d * v) / shape;
+    if (v > 0 && Math.log(uniform(random)) < (x * x) / 2 + d - d * v + d * Math.log(v)) return (d * v) / shape;
   }
 }
 

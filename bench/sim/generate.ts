@@ -122,7 +122,7 @@ export function arrivalsOf(random: Random, { trigger, perDay, variation }: TaskM
       return timers(random, gap);
     case "mixed": {
       if (random.chance(MIXED_LIKE_TIMERS)) return someTimer(random, gap);
-      const share = between(random, ...TIMER_SHARE);
+      const share = quantile(TIMER_SHARE, uniform(random), "linear");
       return merged([someTimer(random, gap / share), irregular(random, gap / (1 - share), variation as number)]);
     }
     case "others":

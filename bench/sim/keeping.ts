@@ -146,7 +146,10 @@ class KeepingNode {
     this.#idle.delete(state);
     const isReady = state.idle.pop() !== undefined;
     if (isReady) this.#ledger.change(now, -steps.readyBytes);
-    else if (state.linkedAt === undefined) this.#link(now, state);
+    else if (state.linkedAt === undefined) {
+      this.#link(now, state);
+      this.#fit(now);
+    }
     const raise = isReady ? 0 : Math.max(0, (state.linkedAt as number) - now);
     const make = isReady || this.#rule.instances === "foreseen" ? 0 : steps.instantiateMs;
     this.#ledger.started(now, state.component, { raise, make, other: 0 });

@@ -58,9 +58,11 @@ export function poolSettings(bytes: number): PoolSettings {
     lobbyBytes: bytes,
     overcommit: 2,
     variableCeiling: 0,
+    forecast: true,
     instanceIdle: 30_000,
     cellIdle: 60_000,
     programIdle: 12 * 3_600_000,
+    forecast: true,
     pools: { shared: { ...cell, warming: 8 }, dedicated: cell, variable: cell },
   };
 }
@@ -221,7 +223,16 @@ class PoolNode {
     this.#ledger.change(now, bytes - before);
     const ends = now + make + (this.#scene.trace.duration[run] as number);
     const startNanoseconds = make * 1e6;
-    this.#agenda.push(ends, { kind: "settled", run, slot, generation, ending: "sound", memoryBytes: bytes, startNanoseconds, waitNanoseconds: 0 });
+    this.#agenda.push(ends, {
+      kind: "settled",
+      run,
+      slot,
+      generation,
+      ending: "sound",
+      memoryBytes: bytes,
+      startNanoseconds,
+      waitNanoseconds: 0,
+    });
     if (last) this.#agenda.push(ends + RETIRE_MS, { kind: "retired", slot, generation });
   }
 

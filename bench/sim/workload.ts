@@ -63,8 +63,12 @@ export const ROUND_TIMERS = 0.7;
  */
 export const LONE_TIMERS = 0.5;
 export const MIXED_LIKE_TIMERS = 0.17;
-/** [OWN] Of a mixed task's requests, the share that its timer makes. */
-export const TIMER_SHARE = [0.3, 0.9] as const;
+/** Of a mixed task's requests, the share that its timer makes: [OWN], drawn so that all with timers vary as in [AZ] figure 6. */
+export const TIMER_SHARE: Quantiles = [
+  [0, 0],
+  [0.02, 0.35],
+  [0.9, 1],
+];
 
 /**
  * The coefficient of variation of the gaps between requests of tasks without timers: [AZ] figure 6. 11 % are nearly

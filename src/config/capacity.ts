@@ -63,6 +63,7 @@ export function resolveCapacity(
     instanceIdle: durationOf(node.instanceIdle) ?? 30_000,
     cellIdle: durationOf(node.cellIdle) ?? 60_000,
     programIdle: durationOf(node.programIdle) ?? 600_000,
+    forecast: node.forecast ?? true,
   };
   for (const { field, message } of settingsFaults(settings)) faults.push({ field: FILE_NAMES[field] ?? field, message });
   return settings;

@@ -76,6 +76,8 @@ export const configSchema = z.strictObject({
       instanceIdle: duration,
       cellIdle: duration,
       programIdle: duration,
+      /** Keeps capacity ready for runs that are to be expected. */
+      forecast: z.boolean().optional(),
       /** Compiled components on disk. */
       compiled: size,
     })

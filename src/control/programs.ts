@@ -209,7 +209,9 @@ export class Programs implements CodePort {
     const known = this.#known.get(program);
     if (known === undefined || known.weighed) return;
     known.weighed = true;
-    setTimeout(() => (this.#weighing = this.#weighing.then(() => this.#weigh(known))), WEIGH_AFTER).unref();
+    setTimeout(() => {
+      this.#weighing = this.#weighing.then(() => this.#weigh(known));
+    }, WEIGH_AFTER).unref();
   }
 
   #add(request: ProgramRequest, code: Code, linked: Linked | undefined): number {

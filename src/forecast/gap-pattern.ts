@@ -1,7 +1,7 @@
 /** When the next burst starts: on the beat of a period if there is one, else where most gaps have ended. */
 import type { Expected } from "./forecast.js";
 import { IdleHistogram } from "./idle-histogram.js";
-import { GAPS_KEPT, Period } from "./period.js";
+import { Period } from "./period.js";
 
 /** A period that is right less often than this gives way to a histogram that is right more often, though its window is wider. */
 const SURE = 0.7;
@@ -27,28 +27,26 @@ export class GapPattern {
   started(now: number, gap: number): void {
     this.#period.started(now, gap);
     if (this.#idle !== undefined) this.#idle.started(now, gap);
-    else if (this.#period.gaps.length === GAPS_KEPT) this.#idle = this.#histogram(now);
+    else if (this.#period.full) this.#idle = this.#histogram(now);
     this.#holdsFrom = Infinity;
   }
 
   /** When the next burst is foreseen, at `now`, which is not before the last start. */
   next(now: number): Expected | undefined {
-    if (now < this.#holdsFrom || now > this.#holdsUntil) this.#look(now);
+    if (now < this.#holdsFrom || now > this.#holdsUntil) {
+      this.#expected = this.#look(now);
+      this.#holdsFrom = now;
+      this.#holdsUntil = this.#expected?.until ?? Infinity;
+    }
     return this.#expected;
   }
 
-  #look(now: number): void {
-    const seen = this.#seen(now);
-    this.#expected = seen && { from: seen.from, until: seen.until, likelihood: seen.likelihood };
-    this.#holdsFrom = now;
-    this.#holdsUntil = seen?.until ?? Infinity;
-  }
-
-  #seen(now: number): Period | IdleHistogram | undefined {
-    const period = this.#period.look(now) ? this.#period : undefined;
-    if (period !== undefined && period.likelihood >= SURE) return period;
-    const idle = this.#idle?.look(now) === true ? this.#idle : undefined;
-    return period === undefined || (idle !== undefined && idle.likelihood > period.likelihood) ? idle : period;
+  #look(now: number): Expected | undefined {
+    const tick = this.#period.next(now);
+    if (tick !== undefined && tick.likelihood >= SURE) return tick;
+    const window = this.#idle?.next(now);
+    if (tick === undefined || window === undefined) return tick ?? window;
+    return window.likelihood > tick.likelihood ? window : tick;
   }
 
   #histogram(now: number): IdleHistogram {

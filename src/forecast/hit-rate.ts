@@ -7,7 +7,7 @@
 const FADE = 0.85;
 const PRIOR_HITS = 0.25;
 const PRIOR_TRIALS = 0.5;
-/** Below this a prediction is not given. */
+/** A prediction is given above this only; one that was never tried is at this. */
 export const WORTH_TELLING = 0.5;
 
 /** The share among so many. */

@@ -5,11 +5,14 @@
  * quarter of an octave instead of being minutes, so that a second and half a day are told apart in 64 bytes; old gaps fade; and
  * instead of the bins' coefficient of variation, the ratio of tail to head decides whether the window says anything.
  */
+import type { Expected } from "./forecast.js";
 import { HitRate, WORTH_TELLING } from "./hit-rate.js";
 
 /** Four bins an octave, 16 octaves: from a second to 18 hours. */
 const BINS = 64;
 const BINS_PER_OCTAVE = 4;
+/** Where bins begin, in shortest gaps, and where the last one ends. */
+const EDGES = Float64Array.from({ length: BINS + 1 }, (_, bin) => 2 ** (bin / BINS_PER_OCTAVE));
 const GAPS_NEEDED = 10;
 /** With so many, all counts are halved. */
 const GAPS_KEPT = 128;
@@ -29,11 +32,6 @@ export class IdleHistogram {
   #tail = 0;
   readonly #rate = new HitRate();
 
-  /** What the last `look` found. */
-  from = 0;
-  until = 0;
-  likelihood = 0;
-
   /** `least`: the shortest gap, in milliseconds. `spread`: how many times the head the tail may be. */
   constructor(least: number, spread: number) {
     this.#least = least;
@@ -51,13 +49,11 @@ export class IdleHistogram {
     this.#measure();
   }
 
-  /** Whether a start is foreseen at `now`; then `from`, `until` and `likelihood` say when. The answer holds until `until`. */
-  look(now: number): boolean {
-    this.likelihood = this.#rate.after(0);
-    if (this.#tail === 0 || now > this.#start + this.#tail || this.likelihood <= WORTH_TELLING) return false;
-    this.from = this.#start + this.#head;
-    this.until = this.#start + this.#tail;
-    return true;
+  /** When a start is foreseen, at `now`; nothing once the window is over. */
+  next(now: number): Expected | undefined {
+    const likelihood = this.#rate.after(0);
+    if (this.#tail === 0 || now > this.#start + this.#tail || likelihood <= WORTH_TELLING) return undefined;
+    return { from: this.#start + this.#head, until: this.#start + this.#tail, likelihood };
   }
 
   #add(gap: number): void {
@@ -82,12 +78,8 @@ export class IdleHistogram {
     for (let seen = this.#bins[0] as number; seen <= out; seen += this.#bins[low] as number) low++;
     let high = BINS - 1;
     for (let seen = this.#beyond + (this.#bins[high] as number); seen <= out; seen += this.#bins[high] as number) high--;
-    if (2 ** ((high + 1 - low) / BINS_PER_OCTAVE) > this.#spread) return;
-    this.#head = this.#edge(low);
-    this.#tail = this.#edge(high + 1);
-  }
-
-  #edge(bin: number): number {
-    return this.#least * 2 ** (bin / BINS_PER_OCTAVE);
+    if ((EDGES[high + 1 - low] as number) > this.#spread) return;
+    this.#head = this.#least * (EDGES[low] as number);
+    this.#tail = this.#least * (EDGES[high + 1] as number);
   }
 }

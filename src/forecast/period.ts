@@ -5,9 +5,10 @@
  * calls between ticks are expected. From then on each start that is on the beat corrects period, phase and looseness a little.
  * Predictions are made and scored also while they are too poor to be told, and a better period replaces a worse one.
  */
+import type { Expected } from "./forecast.js";
 import { HitRate, shareOf, WORTH_TELLING } from "./hit-rate.js";
 
-export const GAPS_KEPT = 8;
+const GAPS_KEPT = 8;
 const GAPS_NEEDED = 4;
 /** How far a gap may be off, as a share of the period: when looking for one, and when following one. */
 const FIT = 0.15;
@@ -26,8 +27,9 @@ const LOOSENESS_GAIN = 0.2;
 const LEAST_WIDTH = 1000;
 
 export class Period {
-  /** The last gaps, in a ring. */
-  readonly gaps: number[] = [];
+  /** The last gaps, in a ring; as many of its places count as there were gaps. */
+  readonly gaps: number[] = [0, 0, 0, 0, 0, 0, 0, 0];
+  #count = 0;
   #newest = -1;
   /** Milliseconds; 0: none was found. */
   #period = 0;
@@ -39,17 +41,16 @@ export class Period {
   #first = 0;
   readonly #rate = new HitRate();
 
-  /** What the last `look` found. */
-  from = 0;
-  until = 0;
-  likelihood = 0;
+  /** As many gaps are known as are kept. */
+  get full(): boolean {
+    return this.#count === GAPS_KEPT;
+  }
 
   /** A burst starts at `now`, so long after the one before. */
   started(now: number, gap: number): void {
-    const { length } = this.gaps;
     this.#newest = (this.#newest + 1) % GAPS_KEPT;
-    if (this.#newest === length) this.gaps.push(gap);
-    else this.gaps[this.#newest] = gap;
+    this.gaps[this.#newest] = gap;
+    if (this.#count < GAPS_KEPT) this.#count++;
     if (this.#period > 0) {
       this.#score(now);
       if (this.#follow(now) === 1) return;
@@ -57,17 +58,14 @@ export class Period {
     this.#find(now);
   }
 
-  /** Whether a tick is foreseen at `now`; then `from`, `until` and `likelihood` say which. The answer holds until `until`. */
-  look(now: number): boolean {
-    if (this.#period === 0) return false;
+  /** The tick that is foreseen at `now`: the same one until its window is over, and none again once there is none. */
+  next(now: number): Expected | undefined {
+    if (this.#period === 0) return undefined;
     const passed = this.#passed(now);
-    if (passed === WINDOWS) return false;
-    this.likelihood = this.#rate.after(passed);
-    if (this.likelihood < WORTH_TELLING) return false;
+    const likelihood = this.#rate.after(passed);
+    if (passed === WINDOWS || likelihood <= WORTH_TELLING) return undefined;
     const middle = this.#first + passed * this.#period;
-    this.from = middle - this.#width();
-    this.until = middle + this.#width();
-    return true;
+    return { from: middle - this.#width(), until: middle + this.#width(), likelihood };
   }
 
   /** Half of a window. Three times the mean distance is 2.4 standard deviations of a normal one, and all of an even one. */
@@ -112,8 +110,7 @@ export class Period {
 
   /** Looks back from now over the gaps, with the last two as the first guess at the period. */
   #find(now: number): void {
-    const count = this.gaps.length;
-    if (count < GAPS_NEEDED) return;
+    if (this.#count < GAPS_NEEDED) return;
     const last = this.#gapAt(0);
     const before = this.#gapAt(1);
     if (Math.abs(last - before) > FIT * Math.max(last, before)) return;
@@ -124,7 +121,7 @@ export class Period {
     let hits = 0;
     let strays = 0;
     let sinceBeat = 0;
-    for (let age = 0; age < count; age++) {
+    for (let age = 0; age < this.#count; age++) {
       const gap = this.#gapAt(age);
       sinceBeat += gap;
       // The beat goes on over calls between ticks; or it starts anew here, after a clock was set or a service started again.

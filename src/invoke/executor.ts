@@ -86,6 +86,7 @@ export class Executor {
   readonly #unlinkable = new Map<number, string>();
   #whenEmpty: (() => void)[] = [];
   #stopped = false;
+  readonly #giveBack = (event: PoolEvent): void => this.#step(event);
 
   constructor(ports: ExecutorPorts) {
     this.#ports = ports;
@@ -317,7 +318,7 @@ export class Executor {
     const run = this.#runs.get(grant.run);
     const now = this.#ports.clock.now();
     const limits = run?.task.version.manifest.limits;
-    const lease = new Lease(grant, now + (limits?.duration ?? 0) + LEASE_GRACE_MS, (event) => this.#step(event));
+    const lease = new Lease(grant, now + (limits?.duration ?? 0) + LEASE_GRACE_MS, this.#giveBack);
     // Cancelled while the grant was on its way.
     if (run === undefined || limits === undefined) return this.#giveBackUnused(grant, lease);
     run.state = "running";

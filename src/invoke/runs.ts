@@ -61,7 +61,7 @@ class Ring {
   readonly #rungs: Run["rung"][];
   readonly #pools: Run["pool"][];
   readonly #terms: Run["term"][];
-  /** Few lists are there in all: runs that found the same things on their way share them. */
+  /** Nearly all of them are lists that the pool has once. */
   readonly #whys: (readonly string[] | undefined)[];
   readonly #callers: (Caller | undefined)[];
   #next = 0;

@@ -10,7 +10,9 @@ export interface CapacitySources {
 /** One sample: its labels and its value. */
 type Sample = readonly [Readonly<Record<string, string>>, number];
 
-export function registerCapacity(registry: Registry, { view, totals }: CapacitySources): void {
+export function registerCapacity(registry: Registry, sources: CapacitySources): void {
+  const view = (): PoolView => sources.view();
+  const totals = (): PoolTotals => sources.totals();
   const gauge = (name: string, help: string, labelNames: string[], read: () => Sample[]): void => {
     const collect = function (this: Gauge): void {
       this.reset();

@@ -244,14 +244,18 @@ export class Cells {
     if (cell.pool === "dedicated") this.#promised = undefined;
   }
 
-  /** Makes what a tenant has been promised, as far as there is room; true when all of it is there. */
-  settle(now: number, tenant: TenantState, out: PoolCommand[]): boolean {
+  /**
+   * Makes what a tenant has been promised, as far as there is room, in the size that is set. `whole`: all of it is there;
+   * `no-room`: others have what is missing; `in-use`: runs of its own are in the way.
+   */
+  settle(now: number, tenant: TenantState, out: PoolCommand[]): "whole" | "no-room" | "in-use" {
     const { cellBytes, cellSlots } = this.settings.pools.dedicated;
+    const fit = this.#fit(tenant, out);
     for (let missing = this.missing(tenant); missing > 0; missing--) {
-      if (!this.#roomForReserve(cellBytes, cellSlots, out)) return false;
+      if (!this.#roomForReserve(cellBytes, cellSlots, out)) return "no-room";
       this.#assign(this.#make("dedicated", 1, out), tenant, now);
     }
-    return this.#fit(tenant, out);
+    return fit;
   }
 
   /** What is promised is not free for others; for the reserves it is. Unassigned cells are given up for them. */
@@ -266,21 +270,21 @@ export class Cells {
   }
 
   /** Brings reserved cells to the size that is set: larger when there is room, smaller as what is in them goes. */
-  #fit(tenant: TenantState, out: PoolCommand[]): boolean {
+  #fit(tenant: TenantState, out: PoolCommand[]): "whole" | "no-room" | "in-use" {
     const { cellBytes, cellSlots } = this.settings.pools.dedicated;
-    let fits = true;
+    let [inUse, lacksRoom] = [false, false];
     for (const cell of tenant.cells.dedicated) {
       const [bytes, slots] = [cell.span * cellBytes, cell.span * cellSlots];
       if ((cell.bytes === bytes && cell.slots === slots) || cell.state !== "active") continue;
       const [more, moreSlots] = [Math.max(0, bytes - cell.bytes), Math.max(0, slots - cell.slots)];
-      if (!this.#roomForReserve(more, moreSlots, out)) {
-        fits = false;
-        continue;
-      }
-      this.#resize(cell, Math.max(bytes, Math.ceil(cell.charged)), Math.max(slots, occupants(cell)), out);
-      fits &&= cell.bytes === bytes && cell.slots === slots;
+      const mayGrow = more + moreSlots === 0 || this.#roomForReserve(more, moreSlots, out);
+      lacksRoom ||= !mayGrow;
+      const goal = { bytes: Math.max(bytes, Math.ceil(cell.charged)), slots: Math.max(slots, occupants(cell)) };
+      if (mayGrow) this.#resize(cell, goal.bytes, goal.slots, out);
+      else this.#resize(cell, Math.min(cell.bytes, goal.bytes), Math.min(cell.slots, goal.slots), out);
+      inUse ||= cell.bytes !== bytes || cell.slots !== slots;
     }
-    return fits;
+    return lacksRoom ? "no-room" : inUse ? "in-use" : "whole";
   }
 
   #resize(cell: Cell, bytes: number, slots: number, out: PoolCommand[]): void {
@@ -291,6 +295,14 @@ export class Cells {
     this.#count(cell, 1);
     this.#changes.count++;
     this.tell(cell, out);
+  }
+
+  /** Whether cells of the reserve can make way for one as large as so many. */
+  canJoin(parts: readonly Cell[], span: number): boolean {
+    const { budgetBytes, lobbyBytes, pools } = this.settings;
+    const bytes = parts.reduce((sum, cell) => sum + cell.bytes, budgetBytes - lobbyBytes - this.#bytes);
+    const slots = parts.reduce((sum, cell) => sum + cell.slots, this.#slots - this.#usedSlots);
+    return span * pools.dedicated.cellBytes <= bytes && span * pools.dedicated.cellSlots <= slots;
   }
 
   /** Replaces empty cells of the tenant's reserve by one as large as so many, and what is left of them. */

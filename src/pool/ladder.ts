@@ -29,6 +29,8 @@ const RESERVE_IN_USE: readonly string[] = Object.freeze(["own: the reserve is in
 
 /** A tenant with a cell may have it for so long before one that has none gets it, in milliseconds. */
 const TURN = 100;
+/** What parts the kinds of cells in the order in which they are taken back. */
+const TIER = 1e12;
 
 export interface LadderParts {
   readonly cells: Cells;
@@ -79,7 +81,7 @@ export class Ladder {
     // A busy instance that takes several is used before another is made, once there are enough of them.
     const shared = state.shared.size > 0 ? leastBusy(state, pool) : undefined;
     if (shared !== undefined && state.instances >= parallelism) return onInstance(shared, before);
-    const own = instances.living < slots ? this.#own(now, state, pool, charge) : undefined;
+    const own = instances.living < slots ? this.#own(state, pool, charge) : undefined;
     const idle = state.idleCount > 0 ? ONLY_WITHOUT_ROOM : ONLY_NONE_IDLE;
     const why = before.length === 0 ? idle : [...before, ...idle];
     if (own !== undefined) return { instance: undefined, cell: own, whose: "own", why };
@@ -88,19 +90,19 @@ export class Ladder {
   }
 
   /** A cell of the tenant where a run has room, and its code too, or elsewhere. */
-  #own(now: number, state: ProgramState, pool: SubPool, charge: number): Cell | undefined {
+  #own(state: ProgramState, pool: SubPool, charge: number): Cell | undefined {
     if (isHoused(state)) return ownWithRoom(state, pool, charge);
     const both = ownWithRoom(state, pool, charge + state.programBytes);
     if (both !== undefined) return both;
     const own = ownWithRoom(state, pool, charge);
-    return own !== undefined && this.#parts.residents.hasHome(now, state, own) ? own : undefined;
+    return own !== undefined && this.#parts.residents.hasHome(state, own) ? own : undefined;
   }
 
   /** What takes more than finding: a cell from elsewhere, or room that is made. */
   #further(now: number, state: ProgramState, pool: SubPool, charge: number, why: string[], out: PoolCommand[]): Place | undefined {
     const { instances, slots } = this.#parts;
     const span = this.span(state, pool, charge);
-    if (instances.living < slots && this.#isHousedIn(now, state, pool, span, charge)) {
+    if (instances.living < slots && this.#isHousedIn(state, pool, span, charge)) {
       const fresh = this.#fresh(now, state, pool, span, charge, why, out);
       if (fresh !== undefined) return fresh;
     }
@@ -116,10 +118,10 @@ export class Ladder {
     return cells.span(pool, Math.max(memoryLimit, charge + besides));
   }
 
-  #isHousedIn(now: number, state: ProgramState, pool: SubPool, span: number, charge: number): boolean {
+  #isHousedIn(state: ProgramState, pool: SubPool, span: number, charge: number): boolean {
     if (isHoused(state)) return true;
     const bytes = span * this.#parts.cells.settings.pools[pool].cellBytes;
-    return charge + state.programBytes <= bytes || this.#parts.residents.hasHome(now, state);
+    return charge + state.programBytes <= bytes || this.#parts.residents.hasHome(state);
   }
 
   /** An unassigned cell, one made from what is free, or a larger one joined from empty ones of the reserve. */
@@ -146,8 +148,9 @@ export class Ladder {
       return undefined;
     }
     residents.moveIn(state, taken.cell, charge, out);
-    const wasReclaimed = tenant.reclaiming[pool] !== undefined;
-    tenant.reclaiming[pool] = undefined;
+    const under = tenant.reclaiming[pool];
+    const wasReclaimed = under !== undefined && !cells.all.has(under.id);
+    if (wasReclaimed) tenant.reclaiming[pool] = undefined;
     if (wasReclaimed) why.push("warming: none was unassigned, one was taken back");
     else if (taken.made) why.push("warming: none was unassigned, one was made");
     return { instance: undefined, cell: taken.cell, whose: wasReclaimed ? "reclaimed" : "warming", why };
@@ -155,7 +158,7 @@ export class Ladder {
 
   /** A larger cell from idle ones of the reserve; they have to be empty for it. */
   #join(now: number, tenant: TenantState, span: number, out: PoolCommand[]): Cell | undefined {
-    const { instances, residents, cells } = this.#parts;
+    const { residents, cells } = this.#parts;
     const idle = tenant.cells.dedicated.filter(({ state, busy, starting, pinned }) => state === "active" && busy + starting + pinned === 0);
     if (spans(idle) < span) return undefined;
     const parts: Cell[] = [];
@@ -163,11 +166,9 @@ export class Ladder {
       if (spans(parts) >= span) break;
       parts.push(cell);
     }
+    if (!cells.canJoin(parts, span)) return undefined;
     for (const cell of parts) for (const instance of [...cell.idleInstances]) this.#evict(now, instance, out);
-    if (!parts.every(isEmpty)) {
-      instances.awaited(tenant);
-      return undefined;
-    }
+    if (!parts.every(isEmpty)) return undefined;
     for (const cell of parts) {
       cells.drain(cell);
       residents.moveOut(now, cell, out);
@@ -180,8 +181,10 @@ export class Ladder {
     const candidates = state.tenant.cells[pool].filter(
       (cell) => cell.state === "active" && cell.bytes >= state.memoryLimit && cell.busy + cell.starting < cell.slots,
     );
+    const isFeasible = (cell: Cell): boolean => cell.charged - releasable(cell, mayGo) + charge <= cell.bytes;
     for (const cell of candidates) {
-      if (cell.charged - releasable(cell, mayGo) + charge > cell.bytes && !this.#parts.residents.spread(cell, charge, out)) continue;
+      if (!isFeasible(cell)) this.#parts.residents.spread(cell, charge, out);
+      if (!isFeasible(cell)) continue;
       const place = this.#makeRoom(now, state, cell, charge, out);
       if (place !== undefined) return place;
     }
@@ -203,15 +206,15 @@ export class Ladder {
       const ready = readyInCell(state, cell, charge);
       if (ready !== undefined) return { instance: ready, cell, whose: "own" };
       if (fits(cell, charge) && instances.living < slots) break;
-      if (residents.spread(cell, charge, out) && fits(cell, charge) && instances.living < slots) break;
+      residents.spread(cell, charge, out);
+      if (fits(cell, charge) && instances.living < slots) break;
       const instance = leastIdle(cell);
       const program = occupants(cell) < cell.slots && instances.living < slots ? residents.lowestIn(now, cell) : undefined;
       if (instance !== undefined && (program === undefined || instance.owner.idlePriority <= program.priority)) this.#evict(now, instance, out);
-      else if (program !== undefined) residents.evict(program, out);
-      else return undefined;
+      else if (program === undefined || !residents.displace(now, program, cell, program === state, out)) return undefined;
     }
     // Its own code may have had to go, or never had a place.
-    const isPlaced = isHoused(state) || cell.charged + charge + state.programBytes <= cell.bytes || residents.hasHome(now, state, cell);
+    const isPlaced = isHoused(state) || cell.charged + charge + state.programBytes <= cell.bytes || residents.hasHome(state, cell);
     return isPlaced ? { instance: undefined, cell, whose: "own" } : undefined;
   }
 
@@ -242,7 +245,7 @@ export class Ladder {
       if (under?.state === "draining" && cells.all.has(under.id)) return undefined;
       tenant.reclaiming[pool] = undefined;
       if (pool === "variable" && !cells.mayHave(tenant, span)) return undefined;
-      if (!this.#isHousedIn(now, state, pool, span, charge)) return undefined;
+      if (!this.#isHousedIn(state, pool, span, charge)) return undefined;
       const victim = this.#victim(now, state, pool, span);
       if (victim === undefined) return undefined;
       this.empty(now, victim, out);
@@ -250,8 +253,8 @@ export class Ladder {
       if (!isEmpty(victim)) return undefined;
       // Nothing of an instance is left in it: it can be had at once.
       this.reclaimed(victim, out);
-      const place = this.#fresh(now, state, pool, span, charge, why, out);
-      if (place !== undefined) return place;
+      const place = this.#fresh(now, state, pool, span, charge, [], out);
+      if (place !== undefined) return { ...place, why };
     }
   }
 
@@ -271,21 +274,21 @@ export class Ladder {
   #worth(now: number, cell: Cell, asking: TenantState, pool: SubPool, span: number): number {
     const isIdle = cell.busy === 0 && cell.starting === 0;
     // The tenant's own cells of this sub-pool had no room as they are; idle ones that are too small make a larger one.
-    if (cell.tenant === asking && cell.pool === pool) return isIdle && cell.span < span ? 0 : Number.POSITIVE_INFINITY;
+    if (cell.tenant === asking && cell.pool === pool) return isIdle && cell.span < span ? -TIER : Number.POSITIVE_INFINITY;
     return isIdle ? idleWorth(now, cell) : this.#busyWorth(now, cell, asking, pool);
   }
 
   #busyWorth(now: number, cell: Cell, asking: TenantState, pool: SubPool): number {
     const busy = cell.busy + cell.starting;
     const holder = cell.tenant as TenantState;
-    if (cell.pool !== pool) return 2e15 + busy;
+    if (cell.pool !== pool) return 2 * TIER + busy;
     const excess = holder.active[pool] / holder.terms.weight - (asking.active[pool] + 1) / asking.terms.weight;
     // Who has more than the one that asks would have with one more; of the richest, the least busy cell.
-    if (excess > 0) return 3e15 - Math.min(1e12, excess * 1e6) + busy;
-    if (asking.active[pool] > 0 || holder === asking) return Number.POSITIVE_INFINITY;
+    if (excess > 0) return 3 * TIER - Math.min(TIER / 10, excess * 1e6) + busy;
+    if (asking.active[pool] > 0) return Number.POSITIVE_INFINITY;
     // Where there are more tenants than cells they take turns.
     const turnAt = cell.assignedAt + TURN;
-    if (now >= turnAt) return 4e15 + cell.assignedAt;
+    if (now >= turnAt) return 4 * TIER - Math.min(TIER / 10, now - cell.assignedAt);
     this.turnAt = Math.min(this.turnAt, turnAt);
     return Number.POSITIVE_INFINITY;
   }
@@ -296,7 +299,7 @@ export class Ladder {
     for (const cell of this.#parts.cells.all.values()) {
       if (cell.state !== "active" || cell.pool === "dedicated" || cell.pinned > 0) continue;
       const busy = cell.busy + cell.starting;
-      const worth = busy === 0 ? idleWorth(now, cell) : (cell.pool === "variable" ? 2e15 : 3e15) + busy;
+      const worth = busy === 0 ? idleWorth(now, cell) : (cell.pool === "variable" ? 2 : 3) * TIER + busy;
       if (worth < least) [victim, least] = [cell, worth];
     }
     if (victim !== undefined) this.empty(now, victim, out);
@@ -333,7 +336,7 @@ function idleWorth(now: number, cell: Cell): number {
   let worth = 0;
   for (const { owner } of cell.idleInstances) worth += owner.idlePriority;
   for (const program of cell.programs) worth += program.priority;
-  return (cell.pool === "variable" ? 1 : 1e15) + Math.min(1e14, worth * 1e9) - Math.min(0.5, (now - cell.idleSince) * 1e-9);
+  return (cell.pool === "variable" ? 0 : TIER) + Math.min(TIER / 10, worth * TIER) - Math.min(1000, (now - cell.idleSince) / 1000);
 }
 
 /** What can be let go in the cell: idle instances, and the programs of which that is so. Bytes. */

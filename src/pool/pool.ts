@@ -10,12 +10,12 @@ import type { Forecast } from "../forecast/forecast.js";
 import { Agenda } from "./agenda.js";
 import { Cells } from "./cells.js";
 import { Instances, expiry, runCharge } from "./instances.js";
-import { Ladder, type Place } from "./ladder.js";
+import { Ladder, mayRunIn, type Place } from "./ladder.js";
 import { LEAST_BYTES, PRIOR_COSTS, PRIOR_PROGRAM_BYTES, PRIOR_READY_BYTES, learn, learnPeak } from "./learn.js";
 import { Overload } from "./overload.js";
 import { FairQueue, type Waiter } from "./queue.js";
 import { Residents } from "./residents.js";
-import type { Cell, Instance, Lease, ProgramState, TenantState } from "./state.js";
+import type { Cell, Changes, Instance, Lease, ProgramState, TenantState } from "./state.js";
 import {
   NO_TERMS,
   type Code,
@@ -24,6 +24,7 @@ import {
   type PoolEvent,
   type PoolProgram,
   type PoolSettings,
+  type Priority,
   type RefusalReason,
   type Rung,
   type TenantTerms,
@@ -61,19 +62,24 @@ interface Waiting extends Waiter {
   readonly whose: Whose | undefined;
   readonly why: readonly string[];
   readonly reason: RefusalReason;
+  /** It waits for room: of its tenant, and maybe of the node. */
+  readonly presses: boolean;
+  readonly pressesNode: boolean;
 }
 
 interface Demanded {
   readonly run: number;
   readonly deadline: number;
   readonly lease: number;
-  readonly priority: "interactive" | "deferrable";
+  readonly priority: Priority;
 }
 
-/** A lease that has outlived its deadline is given this long: the engine ends runs itself, and the clock may have jumped. */
+/** A lease that has outlived its deadline is given this long: the engine ends runs itself. Milliseconds. */
 const GRACE = 2_000;
 /** How often leases are looked at. */
 const LEASE_CHECK = 1_000;
+/** Where leases are looked at and this much passes between two events, the clock has jumped, or the process stood still. */
+const JUMP = 5 * LEASE_CHECK;
 
 export class Pool {
   readonly #options: PoolOptions;
@@ -83,7 +89,8 @@ export class Pool {
   readonly #leases = new Map<number, Lease>();
   readonly #leaving = new Set<ProgramState>();
   readonly #cells: Cells;
-  readonly #instances = new Instances();
+  readonly #changes: Changes = { count: 0 };
+  readonly #instances = new Instances(this.#changes);
   readonly #residents: Residents;
   readonly #ladder: Ladder;
   readonly #upkeep: Upkeep;
@@ -94,9 +101,14 @@ export class Pool {
   readonly #passed = new Map<string, number>();
   readonly #refused = new Map<string, number>();
   #expired = 0;
+  /** The pool's own time, which never goes back: the driver's, and how far that has gone back in all. */
   #now = 0;
+  #told = Number.NEGATIVE_INFINITY;
+  #wentBack = 0;
   #leasesAt = Number.POSITIVE_INFINITY;
   #draining = false;
+  /** Runs that wait for room which other tenants may have. */
+  #pressing = 0;
   /** The warming pools were filled for the first time. */
   #begun = false;
   /** Something was freed in this step: runs that wait may find a place. */
@@ -109,43 +121,61 @@ export class Pool {
     this.#forecast = forecast;
     this.#queue = new FairQueue({ perTenant: options.queue });
     this.#overload = new Overload({ parallelism: options.parallelism });
-    this.#cells = new Cells(settings, options.slots, this.#tenants);
+    this.#cells = new Cells(settings, options.slots, this.#tenants, this.#changes);
     this.#residents = new Residents(this.#cells);
     const { slots, parallelism } = options;
-    const parts = { cells: this.#cells, instances: this.#instances, residents: this.#residents, slots };
+    const parts = { cells: this.#cells, instances: this.#instances, residents: this.#residents, changes: this.#changes, slots };
     this.#ladder = new Ladder({ ...parts, parallelism });
     this.#upkeep = new Upkeep({
       ...parts,
       agenda: this.#agenda,
       ladder: this.#ladder,
-      programs: this.#programs,
-      tenants: this.#tenants,
-      pressed: () => this.#queue.size > 0 || this.#overload.overloaded,
+      isOverloaded: () => this.#overload.overloaded,
+      isPressed: () => this.#pressing > 0,
+      isDraining: (tenant) => this.#isDraining(tenant),
     });
   }
 
   step(time: number, event: PoolEvent): PoolCommand[] {
-    // A clock that goes back is a clock that stands still.
-    const now = (this.#now = Math.max(this.#now, time));
+    const now = this.#timeOf(time);
     const out: PoolCommand[] = [];
     if (!this.#begun) {
       this.#begun = true;
       this.#cells.refill(now, out, true);
     }
     this.#handle(now, event, out);
-    if (this.#progress) {
-      this.#progress = false;
-      if (this.#queue.size > 0) this.#serve(now, out);
-    }
-    this.#upkeep.settle(now, out);
+    this.#settleDown(now, out);
     if (this.#leaving.size > 0) this.#forget(out);
     return out;
+  }
+
+  /** Runs that wait get what is there; then comes what is done ahead, which may free something in its turn. */
+  #settleDown(now: number, out: PoolCommand[]): void {
+    for (;;) {
+      const progressed = this.#progress;
+      this.#progress = false;
+      if (progressed && this.#queue.size > 0) this.#serve(now, out);
+      const freed = this.#changes.count;
+      this.#upkeep.settle(now, progressed, out);
+      if (this.#queue.size === 0 || this.#changes.count === freed) return;
+      this.#progress = true;
+    }
+  }
+
+  /** A clock that goes back goes on from where it was; one that jumps ahead ends no lease by that. */
+  #timeOf(time: number): number {
+    if (time < this.#told) this.#wentBack += this.#told - time;
+    this.#told = time;
+    const now = time + this.#wentBack;
+    const passed = now - this.#now;
+    if (passed > JUMP && this.#leases.size > 0) for (const lease of this.#leases.values()) lease.deadline += passed;
+    return (this.#now = now);
   }
 
   #handle(now: number, event: PoolEvent, out: PoolCommand[]): void {
     switch (event.kind) {
       case "demand":
-        return this.#demand(now, event, out);
+        return this.#demand(now, this.#wentBack === 0 ? event : { ...event, deadline: event.deadline + this.#wentBack }, out);
       case "settled":
         return this.#settled(now, event, out);
       case "retired":
@@ -154,7 +184,7 @@ export class Pool {
       case "ready":
         return this.#ready(now, event.slot, event.generation, event.nanoseconds, out);
       case "lease-refused":
-        return this.#again(now, event.run, event.deadline, out);
+        return this.#again(now, event.run, event.deadline + this.#wentBack, out);
       case "withdraw":
         return this.#withdraw(event.run);
       case "add":
@@ -188,12 +218,17 @@ export class Pool {
 
   /** When `tick` has something to do next; Infinity when never. */
   nextWake(): number {
-    return Math.min(this.#queue.nextDeadline(), this.#leasesAt, this.#upkeep.nextWake());
+    return Math.min(this.#queue.nextDeadline(), this.#leasesAt, this.#upkeep.nextWake()) - this.#wentBack;
   }
 
   /** How late the driver's timer was: a sign that the event loop has more than it can do. */
-  lag(now: number, milliseconds: number): void {
-    this.#overload.lag(now, milliseconds);
+  lag(time: number, milliseconds: number): void {
+    this.#overload.lag(Math.max(this.#now, time + this.#wentBack), milliseconds);
+  }
+
+  /** The share of the processors that this process has used lately, 0 to 1. */
+  busy(time: number, share: number): void {
+    this.#overload.busy(Math.max(this.#now, time + this.#wentBack), share);
   }
 
   /** Leases that runs of a program ever had; undefined for one that is gone. */
@@ -242,9 +277,14 @@ export class Pool {
         name,
         terms: NO_TERMS,
         cells: { shared: [], dedicated: [], variable: [] },
+        active: { shared: 0, dedicated: 0, variable: 0 },
         programs: new Set(),
         draining: false,
-        reclaiming: undefined,
+        reclaiming: { shared: undefined, dedicated: undefined, variable: undefined },
+        reserving: undefined,
+        changes: 0,
+        pressing: 0,
+        held: new Set(),
       };
       this.#tenants.set(name, tenant);
     }
@@ -258,13 +298,24 @@ export class Pool {
       // What it is was not all known before it was linked.
       known.reuse = terms.reuse;
       known.concurrency = terms.concurrency;
+      this.#freed(known.tenant);
       return;
     }
     const state = newProgram(now, terms, tenant, this.#forecast);
     this.#programs.set(terms.program, state);
     tenant.programs.add(state);
-    if (terms.code === "linked") this.#residents.enter(now, state, PRIOR_PROGRAM_BYTES, out);
-    this.#upkeep.admit(now, state, out);
+    if (terms.code === "linked" && !this.#residents.house(now, state, undefined, 0, out)) this.#residents.lower(state, out);
+    this.#upkeep.review(now, state, out);
+  }
+
+  /** Room of the tenant, or what its runs may do with it, has changed. */
+  #freed(tenant: TenantState): void {
+    tenant.changes++;
+    this.#progress = true;
+  }
+
+  #isDraining(tenant: TenantState): boolean {
+    return this.#draining || tenant.draining;
   }
 
   #amend(now: number, { program, pool, whenFull }: Extract<PoolEvent, { kind: "amend" }>, out: PoolCommand[]): void {
@@ -272,8 +323,13 @@ export class Pool {
     if (state === undefined) return;
     state.pool = pool;
     state.whenFull = whenFull;
+    // Instances in cells where its runs take place no more are of no use.
+    for (const [cell, idle] of [...state.idle]) {
+      if (!mayRunIn(state, cell.pool)) for (const instance of [...idle]) this.#end(now, instance, out);
+    }
+    if (whenFull === "reject") this.#refuseRest(now, state, out);
     this.#upkeep.review(now, state, out);
-    this.#progress = true;
+    this.#freed(state.tenant);
   }
 
   #remove(now: number, program: number, out: PoolCommand[]): void {
@@ -282,6 +338,10 @@ export class Pool {
     state.removed = true;
     this.#leaving.add(state);
     this.#upkeep.drop(state);
+    this.#endIdle(now, state, out);
+  }
+
+  #endIdle(now: number, state: ProgramState, out: PoolCommand[]): void {
     for (const idle of [...state.idle.values()]) for (const instance of [...idle]) this.#end(now, instance, out);
   }
 
@@ -296,7 +356,7 @@ export class Pool {
   #demand(now: number, event: Demanded & { program: number }, out: PoolCommand[]): void {
     const state = this.#programs.get(event.program);
     if (state === undefined || state.removed) return this.#refuse(event.run, "node-full", out);
-    if (this.#draining || state.tenant.draining) return this.#refuse(event.run, "draining", out);
+    if (this.#isDraining(state.tenant)) return this.#refuse(event.run, "draining", out);
     state.failing = false;
     state.demand.arrived(now);
     state.lastUsed = now;
@@ -309,9 +369,10 @@ export class Pool {
   #again(now: number, run: number, deadline: number, out: PoolCommand[]): void {
     const lease = this.#leases.get(run);
     if (lease === undefined) return;
+    const { priority, since } = lease;
     const { owner } = lease.instance;
     this.#giveBack(now, lease, false, 0, out);
-    this.#enter(now, owner, { run, deadline, lease: lease.deadline - now, priority: "interactive" }, out);
+    this.#enter(now, owner, { run, deadline, lease: lease.deadline - since, priority }, out);
   }
 
   /** Leases a place to the run, or puts it in line. */
@@ -320,27 +381,30 @@ export class Pool {
     // Whoever waits already goes first.
     if (state.waiting > 0 && !state.raising) return this.#wait(now, state, demand, fullness(state), undefined, out);
     if (!this.#overload.admits(this.#leases.size)) return this.#wait(now, state, demand, "overloaded", undefined, out);
+    if (cannotBeRaised(now, state)) return this.#refuseAsked(now, state, demand.run, "no-code", out);
     const place = this.#ladder.find(now, state, out);
     if (place === undefined) return this.#wait(now, state, demand, fullness(state), undefined, out);
-    if (state.code === "linked") return this.#grant(now, state, demand.run, now + demand.lease, place, { code: "linked" }, out);
-    if (!this.#raise(now, state, place.cell, out)) return this.#refuseAsked(now, state, demand.run, "no-code", out);
-    this.#wait(now, state, demand, "no-code", place, out);
+    if (state.code === "linked") return this.#grant(now, state, demand, place, ASKED_LINKED, out);
+    const isRaised = this.#raise(now, state, place.cell, out);
+    this.#wait(now, state, demand, isRaised ? "no-code" : fullness(state), place, out);
   }
 
   /** Links the program for runs that will take place in the cell. */
   #raise(now: number, state: ProgramState, cell: Cell, out: PoolCommand[]): boolean {
-    if (!this.#upkeep.raise(now, state, out)) return false;
-    if (!state.pins.has(cell)) {
+    const isRaised = this.#upkeep.raise(now, state, cell, out);
+    if (!isRaised) this.#upkeep.noteEmpty(now, cell, out);
+    else if (!state.pins.has(cell)) {
       state.pins.add(cell);
       cell.pinned++;
     }
-    return true;
+    return isRaised;
   }
 
   #unpin(now: number, state: ProgramState, out: PoolCommand[]): void {
     for (const cell of state.pins) {
       cell.pinned--;
       this.#upkeep.noteEmpty(now, cell, out);
+      this.#changes.count++;
     }
     state.pins.clear();
   }
@@ -360,11 +424,15 @@ export class Pool {
       leaseMs: demand.lease,
       code: state.code,
       whose: place?.whose,
-      why: place?.why ?? [`waited: ${WAITED_FOR[reason]}`],
+      why: place?.why ?? WAITED_FOR[reason],
       reason,
+      presses: reason === "tenant-full" || reason === "node-full",
+      pressesNode: (reason === "tenant-full" || reason === "node-full") && (state.pool !== "dedicated" || state.whenFull === "spill"),
     };
     if (!this.#queue.push(waiter)) return this.#refuseAsked(now, state, run, reason, out);
     state.waiting++;
+    if (waiter.presses) state.tenant.pressing++;
+    if (waiter.pressesNode) this.#pressing++;
   }
 
   /** Refuses a run that counted as demand. */
@@ -379,22 +447,16 @@ export class Pool {
     out.push({ kind: "refuse", run, reason, retryAfter });
   }
 
-  #grant(
-    now: number,
-    state: ProgramState,
-    run: number,
-    deadline: number,
-    place: Place,
-    asked: { code: Code; whose?: Whose | undefined; why?: readonly string[]; waited?: boolean },
-    out: PoolCommand[],
-  ): void {
+  #grant(now: number, state: ProgramState, demand: Omit<Demanded, "deadline">, place: Place, asked: Asked, out: PoolCommand[]): void {
     const charge = runCharge(state, this.#cells.settings.overcommit);
     const fresh = place.instance === undefined;
     const instance = place.instance ?? this.#instances.create(now, state, place.cell, "busy", charge);
-    this.#instances.occupy(instance);
-    if (instance.charge < charge) this.#instances.charge(instance, charge);
-    if (state.reclaiming !== undefined) state.reclaiming = undefined;
-    this.#hold(now, state, instance, run, deadline);
+    if (instance.active === 0) {
+      this.#instances.occupy(instance);
+      if (instance.charge < charge) this.#instances.charge(instance, charge);
+    }
+    this.#hold(now, state, instance, demand);
+    const { run } = demand;
     const last = instance.served >= state.reuse.maxRequests;
     const grant: Grant = {
       kind: "grant",
@@ -406,9 +468,9 @@ export class Pool {
       fresh,
       last,
       rung: rungOf(place, fresh, asked),
-      why: asked.why === undefined || asked.why.length === 0 ? place.why : [...asked.why, ...place.why],
+      why: reasonsOf(asked, place),
       pool: place.cell.pool,
-      term: termOf(state, place.cell, asked.waited ?? false),
+      term: termOf(state, place.cell, asked),
     };
     this.#note(grant);
     out.push(grant);
@@ -416,14 +478,14 @@ export class Pool {
     if (!fresh) this.#upkeep.noteShort(state);
   }
 
-  #hold(now: number, state: ProgramState, instance: Instance, run: number, deadline: number): void {
+  #hold(now: number, state: ProgramState, instance: Instance, { run, lease, priority }: Omit<Demanded, "deadline">): void {
     const { reuse } = state;
     instance.active++;
     instance.served++;
     state.leased++;
     state.granted++;
     this.#residents.touch(now, state);
-    this.#leases.set(run, { run, instance, deadline, overdueSince: undefined });
+    this.#leases.set(run, { run, instance, priority, since: now, deadline: now + lease });
     if (this.#leasesAt === Number.POSITIVE_INFINITY) this.#leasesAt = now + LEASE_CHECK;
     if (instance.served < reuse.maxRequests && instance.active < reuse.maxConcurrent) state.shared.add(instance);
     else state.shared.delete(instance);
@@ -442,12 +504,18 @@ export class Pool {
     const { cell } = lease.instance;
     if (event.startNanoseconds > 0) state.costs.linked = learn(state.costs.linked, event.startNanoseconds / 1e6);
     state.memoryPeak = learnPeak(state.memoryPeak, event.memoryBytes);
-    this.#overload.sample(now, event.waitNanoseconds);
+    this.#overload.sample(now, event.waitNanoseconds, lease.since);
     state.demand.ended(now);
     const isSound = event.ending === "sound";
+    const isThere = this.#isThere(lease);
     this.#giveBack(now, lease, isSound, event.memoryBytes, out);
     this.#upkeep.noteEnding(now, state, isSound, out);
-    if (cell !== undefined) this.#upkeep.noteExhausted(now, cell, event.ending === "exhausted", out);
+    if (cell !== undefined && isThere) this.#upkeep.noteExhausted(now, cell, event.ending === "exhausted", out);
+  }
+
+  /** Its instance is not gone: then its cell may have changed, or be another tenant's. */
+  #isThere({ instance }: Lease): boolean {
+    return this.#instances.get(instance.slot, instance.generation) === instance;
   }
 
   /** The lease is over; its instance is used again, or goes. */
@@ -457,7 +525,7 @@ export class Pool {
     const state = instance.owner;
     state.leased--;
     instance.active--;
-    this.#progress = true;
+    this.#freed(state.tenant);
     this.#overload.ended(now, this.#leases.size);
     if (instance.state === "busy") this.#afterRun(now, state, instance, isSound, memoryBytes, out);
     this.#upkeep.noteShort(state);
@@ -468,8 +536,11 @@ export class Pool {
     const { reuse } = state;
     const spent = instance.served >= reuse.maxRequests;
     const cell = instance.cell as Cell;
-    const unwanted = state.removed || cell.state === "draining" || state.tenant.draining;
-    if (!isSound || spent || unwanted || memoryBytes > reuse.maxMemory || now - instance.born >= reuse.maxAge) {
+    const unwanted = state.removed || cell.state === "draining" || this.#isDraining(state.tenant) || !mayRunIn(state, cell.pool);
+    // What it holds may be more than it was charged, and then more than its cell has beside others.
+    const holds = Math.max(LEAST_BYTES, memoryBytes);
+    const tooLarge = memoryBytes > reuse.maxMemory || cell.charged - instance.charge + holds > cell.bytes;
+    if (!isSound || spent || unwanted || tooLarge || now - instance.born >= reuse.maxAge) {
       state.shared.delete(instance);
       if (instance.active > 0) {
         // The others on it finish; it takes no more.
@@ -486,7 +557,7 @@ export class Pool {
       return;
     }
     state.shared.delete(instance);
-    this.#instances.charge(instance, Math.max(LEAST_BYTES, memoryBytes));
+    this.#instances.charge(instance, holds);
     this.#instances.putIdle(now, instance);
     this.#upkeep.noteExpiry(state, expiry(instance));
   }
@@ -497,8 +568,8 @@ export class Pool {
     const { owner, cell } = instance;
     owner.costs.linked = learn(owner.costs.linked, nanoseconds / 1e6);
     this.#progress = true;
-    const unwanted = owner.removed || cell === undefined || cell.state === "draining" || owner.tenant.draining;
-    if (unwanted) return this.#end(now, instance, out);
+    const unwanted = owner.removed || cell === undefined || cell.state === "draining" || !mayRunIn(owner, cell.pool);
+    if (unwanted || this.#isDraining(owner.tenant)) return this.#end(now, instance, out);
     this.#instances.putIdle(now, instance);
     this.#upkeep.noteShort(owner);
     this.#upkeep.noteDemand(now, owner);
@@ -525,13 +596,30 @@ export class Pool {
 
   #withdraw(run: number): void {
     const waiter = this.#queue.remove(run);
-    if (waiter !== undefined) this.#leftLine(this.#now, waiter).demand.ended(this.#now);
+    if (waiter !== undefined) this.#leftLine(waiter).demand.ended(this.#now);
   }
 
-  #leftLine(_now: number, { lane }: Waiter): ProgramState {
+  #leftLine(waiter: Waiter): ProgramState {
+    const { lane, presses, pressesNode } = waiter as Waiting;
     const state = this.#programs.get(lane) as ProgramState;
     state.waiting--;
+    if (pressesNode) this.#pressing--;
+    if (presses && --state.tenant.pressing === 0) this.#upkeep.release(state.tenant);
     return state;
+  }
+
+  /** Refuses all runs that wait for the program. */
+  #refuseLane(now: number, { program }: ProgramState, reason: RefusalReason, out: PoolCommand[], after?: number): void {
+    for (let head = this.#queue.laneHead(program); head !== undefined; head = this.#queue.laneHead(program)) {
+      this.#queue.remove(head.run);
+      this.#leftLine(head).demand.ended(now);
+      this.#refuse(head.run, reason, out, after);
+    }
+  }
+
+  /** Of a program whose runs do not wait for room: what found none. */
+  #refuseRest(now: number, state: ProgramState, out: PoolCommand[]): void {
+    if (!state.raising) this.#refuseLane(now, state, fullness(state), out);
   }
 
   /** Grants what can be granted, in the order of fairness. */
@@ -539,10 +627,9 @@ export class Pool {
     for (;;) {
       const waiter = this.#queue.take((lane) => this.#canServe(now, lane, out)) as Waiting | undefined;
       if (waiter === undefined) return;
-      const state = this.#leftLine(now, waiter);
-      const { code, whose, why, leaseMs } = waiter;
-      const place = this.#place as Place;
-      this.#grant(now, state, waiter.run, now + leaseMs, place, { code, whose, why, waited: waiter.reason !== "no-code" }, out);
+      const state = this.#leftLine(waiter);
+      const { run, leaseMs, priority } = waiter;
+      this.#grant(now, state, { run, lease: leaseMs, priority }, this.#place as Place, waiter, out);
     }
   }
 
@@ -550,6 +637,7 @@ export class Pool {
   #canServe(now: number, lane: number, out: PoolCommand[]): boolean {
     const state = this.#programs.get(lane) as ProgramState;
     if (state.raising || state.leased >= state.concurrency || !this.#overload.admits(this.#leases.size)) return false;
+    if (cannotBeRaised(now, state)) return false;
     this.#place = this.#ladder.find(now, state, out);
     if (this.#place === undefined) return false;
     if (state.code === "linked") return true;
@@ -563,23 +651,22 @@ export class Pool {
     const from = state.code === "stored" ? "stored" : "compiled";
     state.costs[from] = learn(state.costs[from], milliseconds);
     this.#upkeep.raised(state);
-    this.#residents.enter(now, state, bytes, out);
+    this.#residents.linked(now, state, bytes, out);
+    // Nothing takes the cells that were held for its runs before these have been served.
+    this.#serve(now, out);
     this.#unpin(now, state, out);
+    if (state.whenFull === "reject") this.#refuseRest(now, state, out);
     this.#upkeep.review(now, state, out);
-    this.#progress = true;
+    this.#freed(state.tenant);
   }
 
   #raiseFailed(now: number, program: number, out: PoolCommand[]): void {
     const state = this.#programs.get(program);
     if (state === undefined || !state.raising) return;
-    this.#upkeep.raiseFailed(now, state);
+    this.#upkeep.raiseFailed(now, state, out);
     this.#unpin(now, state, out);
-    for (let head = this.#queue.laneHead(program); head !== undefined; head = this.#queue.laneHead(program)) {
-      this.#queue.remove(head.run);
-      this.#leftLine(now, head).demand.ended(now);
-      this.#refuse(head.run, "no-code", out, state.raisePausedUntil - now);
-    }
-    this.#progress = true;
+    this.#refuseLane(now, state, "no-code", out, state.raisePausedUntil - now);
+    this.#freed(state.tenant);
   }
 
   #code(program: number, code: "compiled" | "stored"): void {
@@ -596,8 +683,14 @@ export class Pool {
   #configure(now: number, settings: PoolSettings, out: PoolCommand[]): void {
     this.#cells.configure(settings, out);
     this.#upkeep.shrink(now, out);
-    for (const tenant of this.#tenants.values()) if (tenant.terms.dedicated > 0) this.#upkeep.complete(now, tenant, out);
+    for (const tenant of this.#tenants.values()) {
+      if (tenant.terms.variableCeiling > 0) this.#upkeep.trim(now, tenant, out);
+      if (tenant.terms.dedicated > 0) this.#upkeep.complete(now, tenant, out);
+      for (const state of tenant.programs) this.#upkeep.review(now, state, out);
+    }
+    this.#upkeep.reviewCells(now, out);
     this.#cells.refill(now, out, true);
+    this.#changes.count++;
     this.#progress = true;
   }
 
@@ -606,35 +699,30 @@ export class Pool {
     tenant.terms = terms;
     this.#queue.setWeight(name, terms.weight);
     this.#cells.termsChanged();
+    this.#upkeep.trim(now, tenant, out);
     this.#upkeep.complete(now, tenant, out);
     for (const state of tenant.programs) this.#upkeep.review(now, state, out);
+    this.#changes.count++;
     this.#progress = true;
   }
 
   #drain(now: number, { tenant, cell }: { tenant?: string; cell?: number }, out: PoolCommand[]): void {
+    this.#progress = true;
     if (cell !== undefined) {
       const known = this.#cells.all.get(cell);
       if (known !== undefined) this.#upkeep.sicken(now, known, "an operator drains it", out);
-      this.#progress = true;
       return;
     }
     if (tenant === undefined) this.#draining = true;
-    for (const each of this.#tenants.values()) {
-      if (tenant !== undefined && each.name !== tenant) continue;
-      each.draining = each.draining || tenant !== undefined;
-      this.#drainTenant(now, each, out);
-    }
+    else this.#tenant(tenant).draining = true;
+    for (const each of this.#tenants.values()) if (tenant === undefined || each.name === tenant) this.#drainTenant(now, each, out);
   }
 
   /** Runs that wait are refused, idle instances go, runs finish. */
   #drainTenant(now: number, tenant: TenantState, out: PoolCommand[]): void {
     for (const state of tenant.programs) {
-      for (let head = this.#queue.laneHead(state.program); head !== undefined; head = this.#queue.laneHead(state.program)) {
-        this.#queue.remove(head.run);
-        this.#leftLine(now, head).demand.ended(now);
-        this.#refuse(head.run, "draining", out);
-      }
-      for (const idle of [...state.idle.values()]) for (const instance of [...idle]) this.#end(now, instance, out);
+      this.#refuseLane(now, state, "draining", out);
+      this.#endIdle(now, state, out);
       state.target = 0;
     }
     for (const cells of Object.values(tenant.cells)) for (const cell of [...cells]) this.#upkeep.noteEmpty(now, cell, out);
@@ -642,16 +730,16 @@ export class Pool {
 
   #resume(now: number, tenant: string | undefined, out: PoolCommand[]): void {
     if (tenant === undefined) this.#draining = false;
+    else this.#tenant(tenant).draining = false;
     for (const each of this.#tenants.values()) {
       if (tenant !== undefined && each.name !== tenant) continue;
-      if (tenant !== undefined) each.draining = false;
       for (const state of each.programs) this.#upkeep.review(now, state, out);
     }
   }
 
   #tick(now: number, out: PoolCommand[]): void {
     for (const waiter of this.#queue.expire(now) as Waiting[]) {
-      const state = this.#leftLine(now, waiter);
+      const state = this.#leftLine(waiter);
       state.demand.ended(now);
       this.#refuse(waiter.run, waiter.reason === "no-code" ? fullness(state) : waiter.reason, out);
     }
@@ -663,11 +751,7 @@ export class Pool {
   /** Leases that outlived their deadline and the grace after it: the engine is silent about them. */
   #checkLeases(now: number, out: PoolCommand[]): void {
     this.#leasesAt = now + LEASE_CHECK;
-    for (const lease of [...this.#leases.values()]) {
-      if (lease.deadline > now) continue;
-      if (lease.overdueSince === undefined) lease.overdueSince = now;
-      else if (now - lease.overdueSince >= GRACE) this.#expire(now, lease, out);
-    }
+    for (const lease of [...this.#leases.values()]) if (now - lease.deadline >= GRACE) this.#expire(now, lease, out);
   }
 
   #expire(now: number, lease: Lease, out: PoolCommand[]): void {
@@ -676,9 +760,10 @@ export class Pool {
     this.#expired++;
     out.push({ kind: "expire", run, slot: instance.slot, generation: instance.generation });
     owner.demand.ended(now);
+    const isThere = this.#isThere(lease);
     this.#giveBack(now, lease, false, 0, out);
     this.#upkeep.noteEnding(now, owner, false, out);
-    if (cell !== undefined) this.#upkeep.sicken(now, cell, "a run in it outlived its lease", out);
+    if (cell !== undefined && isThere) this.#upkeep.sicken(now, cell, "a run in it outlived its lease", out);
   }
 
   #forget(out: PoolCommand[]): void {
@@ -688,20 +773,31 @@ export class Pool {
       this.#residents.leave(state, out);
       this.#programs.delete(state.program);
       state.tenant.programs.delete(state);
+      this.#upkeep.drop(state);
       if (![...state.tenant.programs].some(({ task }) => task === state.task)) this.#forecast.forget(state.task);
       out.push({ kind: "forget", program: state.program });
     }
   }
 }
 
-const WAITED_FOR: Readonly<Record<RefusalReason, string>> = {
-  "task-full": "the task runs as often at once as it may",
-  "tenant-full": "the tenant's sub-pool had no room",
-  "node-full": "the node had no room",
-  overloaded: "the processors were busy",
-  draining: "it is being drained",
-  "no-code": "its code was being linked",
+/** How far the code was when a run asked for it, and what it passed over and waited for since. */
+type Asked = Pick<Waiting, "code" | "whose" | "why"> & { readonly reason: RefusalReason | undefined };
+
+const ASKED_LINKED: Asked = { code: "linked", whose: undefined, why: [], reason: undefined };
+
+const WAITED_FOR: Readonly<Record<RefusalReason, readonly string[]>> = {
+  "task-full": ["waited: the task runs as often at once as it may"],
+  "tenant-full": ["waited: the tenant's sub-pool had no room"],
+  "node-full": ["waited: the node had no room"],
+  overloaded: ["waited: the processors were busy"],
+  draining: ["waited: it is being drained"],
+  "no-code": ["waited: its code was being linked"],
 };
+
+/** Its code is not there, and making it failed a moment ago. */
+function cannotBeRaised(now: number, { code, raising, raisePausedUntil }: ProgramState): boolean {
+  return code !== "linked" && !raising && raisePausedUntil > now;
+}
 
 /** Whose room is used up: a tenant's own, or everyone's. */
 function fullness({ leased, concurrency, pool, whenFull }: ProgramState): RefusalReason {
@@ -709,12 +805,19 @@ function fullness({ leased, concurrency, pool, whenFull }: ProgramState): Refusa
   return pool === "shared" || whenFull === "spill" ? "node-full" : "tenant-full";
 }
 
-function termOf(state: ProgramState, cell: Cell, waited: boolean): Term {
+function termOf(state: ProgramState, cell: Cell, { reason }: Asked): Term {
   if (cell.pool !== state.pool) return "spill";
-  return waited ? "wait" : "direct";
+  // Waiting for one's own code is no matter of terms.
+  return reason === undefined || reason === "no-code" ? "direct" : "wait";
 }
 
-function rungOf(place: Place, fresh: boolean, asked: { code: Code; whose?: Whose | undefined }): Rung {
+/** A run that waited for its code had a place, and passed over what was nearer; one that waited for room has found it now. */
+function reasonsOf({ reason, why }: Asked, place: Place): readonly string[] {
+  if (reason === undefined) return place.why;
+  return reason === "no-code" ? why : [...why, ...place.why];
+}
+
+function rungOf(place: Place, fresh: boolean, asked: Asked): Rung {
   const whose = place.whose === "own" ? (asked.whose ?? "own") : place.whose;
   if (asked.code !== "linked") return `${whose}/${asked.code}`;
   return fresh ? `${whose}/linked` : `${whose}/ready`;
@@ -736,7 +839,7 @@ function newProgram(now: number, terms: PoolProgram, tenant: TenantState, foreca
     raising: false,
     home: undefined,
     pins: new Set(),
-    reclaiming: undefined,
+    stuckAt: -1,
     idle: new Map(),
     idleCount: 0,
     shared: new Set(),
@@ -753,7 +856,7 @@ function newProgram(now: number, terms: PoolProgram, tenant: TenantState, foreca
     uses: 0,
     target: terms.ready,
     foreseenUntil: 0,
-    programBytes: PRIOR_PROGRAM_BYTES,
+    programBytes: terms.bytes ?? PRIOR_PROGRAM_BYTES,
     readyBytes: PRIOR_READY_BYTES,
     memoryPeak: 0,
     costs: { ...PRIOR_COSTS },

@@ -41,8 +41,8 @@ export class Residents {
   }
 
   /** Whether a place for its linked form can be found outside of the cell. */
-  hasHome(now: number, state: ProgramState, not?: Cell): boolean {
-    return cellWithRoom(state, not) !== undefined || this.#lobbyFits(now, state.programBytes);
+  hasHome(state: ProgramState, not?: Cell): boolean {
+    return cellWithRoom(state, not) !== undefined || this.#lobbyFits(state.programBytes);
   }
 
   /**
@@ -93,7 +93,7 @@ export class Residents {
       const home = cellWithRoom(state, cell);
       if (home !== undefined) {
         this.#settleIn(home, state, out);
-      } else if (this.#lobbyFits(now, state.programBytes) || !mayGo(state)) {
+      } else if (this.#lobbyFits(state.programBytes) || !mayGo(state)) {
         // What is in use stays, and the lobby holds more than it may until something can go.
         this.#makeLobbyRoom(now, state.programBytes, out);
         this.#settleIn(undefined, state, out);
@@ -130,11 +130,29 @@ export class Residents {
 
   /** Of the programs of the cell that may go, the one that is worth least. */
   lowestIn(now: number, cell: Cell): ProgramState | undefined {
-    return lowest(now, cell.programs);
+    return lowest(now, cell.programs, this.#cells.settings.forecast);
   }
 
-  /** Lets a program go for want of room. */
-  evict(state: ProgramState, out: PoolCommand[]): void {
+  /**
+   * The program leaves the cell, for the lobby where it is worth more than what is there, else it is let go. `mustStay`:
+   * it is about to run, so it needs a place. False when there is none for it.
+   */
+  displace(now: number, state: ProgramState, cell: Cell, mustStay: boolean, out: PoolCommand[]): boolean {
+    if (mustStay && !this.#lobbyFits(state.programBytes)) return false;
+    while (!this.#lobbyHas(state.programBytes)) {
+      const least = lowest(now, this.#lobby, this.#cells.settings.forecast);
+      if (!mustStay && (least === undefined || least.priority >= state.priority)) {
+        this.#evict(state, out);
+        return true;
+      }
+      if (!this.#evictFromLobby(now, out)) return false;
+    }
+    this.#uncharge(cell, state, out);
+    this.#settleIn(undefined, state, out);
+    return true;
+  }
+
+  #evict(state: ProgramState, out: PoolCommand[]): void {
     this.#inflation = Math.max(this.#inflation, state.priority);
     this.evicted++;
     this.lower(state, out);
@@ -161,7 +179,7 @@ export class Residents {
   }
 
   /** Whether the lobby has room for so much, or can have it when others go. */
-  #lobbyFits(now: number, bytes: number): boolean {
+  #lobbyFits(bytes: number): boolean {
     let over = this.#lobbyBytes + bytes - this.#cells.settings.lobbyBytes;
     if (over <= 0) return true;
     if (bytes > this.#cells.settings.lobbyBytes) return false;
@@ -173,7 +191,7 @@ export class Residents {
   }
 
   #makeLobbyRoom(now: number, bytes: number, out: PoolCommand[]): boolean {
-    if (!this.#lobbyFits(now, bytes)) return false;
+    if (!this.#lobbyFits(bytes)) return false;
     while (!this.#lobbyHas(bytes) && this.#evictFromLobby(now, out));
     return this.#lobbyHas(bytes);
   }
@@ -187,8 +205,8 @@ export class Residents {
       this.#settleIn(home, state, out);
       return true;
     }
-    const victim = lowest(now, this.#lobby);
-    if (victim !== undefined) this.evict(victim, out);
+    const victim = lowest(now, this.#lobby, this.#cells.settings.forecast);
+    if (victim !== undefined) this.#evict(victim, out);
     return victim !== undefined;
   }
 
@@ -228,12 +246,12 @@ function isFarAhead(now: number, demand: Demand): boolean {
   return next !== undefined && next.likelihood >= LIKELY && next.from - now > FAR;
 }
 
-function lowest(now: number, programs: ReadonlySet<ProgramState>): ProgramState | undefined {
+function lowest(now: number, programs: ReadonlySet<ProgramState>, isForeseeing: boolean): ProgramState | undefined {
   let found: ProgramState | undefined;
   let foundTurn = 0;
   for (const state of programs) {
     if (!mayGo(state)) continue;
-    const turn = turnOf(now, state);
+    const turn = turnOf(now, state, isForeseeing);
     if (found !== undefined && (turn > foundTurn || (turn === foundTurn && state.priority >= found.priority))) continue;
     [found, foundTurn] = [state, turn];
   }
@@ -241,9 +259,9 @@ function lowest(now: number, programs: ReadonlySet<ProgramState>): ProgramState 
 }
 
 /** Before any priority: what is wanted much later goes first, what is wanted soon goes last. */
-function turnOf(now: number, state: ProgramState): number {
+function turnOf(now: number, state: ProgramState, isForeseeing: boolean): number {
   if (state.waiting > 0 || state.foreseenUntil > now) return 1;
-  return isFarAhead(now, state.demand) ? -1 : 0;
+  return isForeseeing && isFarAhead(now, state.demand) ? -1 : 0;
 }
 
 /** Runs a second over a long time, so that rare tasks can be told apart. */

@@ -138,8 +138,9 @@ export interface TenantState {
   reserving: Cell | undefined;
   /** How often room was freed in its cells. */
   changes: number;
-  /** Runs that wait for room, and not for their task's own limit or its code. */
+  /** Runs that wait for room, and not for their task's own limit or its code; programs that get no ready instances meanwhile. */
   pressing: number;
+  readonly held: Set<ProgramState>;
 }
 
 /** How often something was freed that any tenant may use; with a tenant's own count it says whether looking again makes sense. */

@@ -78,6 +78,8 @@ export interface PoolSettings {
   readonly instanceIdle: number;
   /** A cell without runs and instances goes back after this. */
   readonly cellIdle: number;
+  /** Capacity is kept ready for runs that are to be expected; without it, only what manifests say. */
+  readonly forecast: boolean;
   /** A linked program that nobody asked for this long, and whose next run is not foreseen, goes back to its compiled form. */
   readonly programIdle: number;
 }

@@ -5,12 +5,12 @@
  * Each program is looked at when there is a reason (its time on the agenda), not all of them at each step. Nothing here
  * takes capacity from a run: what is made ahead is made only where nobody waits, and never by taking a cell back.
  */
-import type { Agenda } from "./agenda.js";
+import { Agenda } from "./agenda.js";
 import type { Cells } from "./cells.js";
-import { expiry, type Instances } from "./instances.js";
+import { expiry, runCharge, type Instances } from "./instances.js";
 import type { Ladder } from "./ladder.js";
 import { LIKELY, mayGo, type Residents } from "./residents.js";
-import { isEmpty, occupants, type Cell, type ProgramState, type TenantState } from "./state.js";
+import { isEmpty, occupants, type Cell, type Changes, type Instance, type ProgramState, type TenantState } from "./state.js";
 import type { PoolCommand } from "./types.js";
 
 /** Instances of one program made ahead at once, and programs raised ahead at once, so that filling up starves nobody. */
@@ -40,11 +40,13 @@ export interface UpkeepParts {
   readonly instances: Instances;
   readonly residents: Residents;
   readonly ladder: Ladder;
-  readonly programs: ReadonlyMap<number, ProgramState>;
-  readonly tenants: ReadonlyMap<string, TenantState>;
+  readonly changes: Changes;
   readonly slots: number;
-  /** True while runs wait or the processors are busy: then nothing is made ahead. */
-  pressed(): boolean;
+  /** The processors are busy: nothing is made ahead. */
+  isOverloaded(): boolean;
+  /** Runs wait for room of the node: no cell is taken ahead. */
+  isPressed(): boolean;
+  isDraining(tenant: TenantState): boolean;
 }
 
 export class Upkeep {
@@ -55,9 +57,9 @@ export class Upkeep {
   readonly #toRaise = new Set<ProgramState>();
   /** Tenants whose reserve is not whole. */
   readonly #incomplete = new Set<TenantState>();
+  /** When empty cells go back. */
+  readonly #cellAgenda = new Agenda<Cell>();
   #raising = 0;
-  /** When cells are to be looked at. */
-  #cellsAt = Number.POSITIVE_INFINITY;
   /** Prepared for runs that were foreseen, ever. */
   foreseen = 0;
 
@@ -66,23 +68,32 @@ export class Upkeep {
   }
 
   nextWake(): number {
-    const { agenda, cells } = this.#parts;
-    return Math.min(agenda.next(), this.#cellsAt, cells.nextRefill());
+    const { agenda, cells, ladder } = this.#parts;
+    return Math.min(agenda.next(), this.#cellAgenda.next(), cells.nextRefill(), ladder.turnAt);
   }
 
   /** What has come due. */
   tick(now: number, out: PoolCommand[]): void {
-    const { agenda } = this.#parts;
+    const { agenda, ladder, changes } = this.#parts;
     for (let state = agenda.take(now); state !== undefined; state = agenda.take(now)) this.review(now, state, out);
-    if (now >= this.#cellsAt) this.#reviewCells(now, out);
+    for (let cell = this.#cellAgenda.take(now); cell !== undefined; cell = this.#cellAgenda.take(now)) this.#reviewCell(now, cell, out);
+    if (now < ladder.turnAt) return;
+    ladder.turnAt = Number.POSITIVE_INFINITY;
+    changes.count++;
   }
 
-  /** At the end of each step. */
-  settle(now: number, out: PoolCommand[]): void {
-    for (const tenant of this.#incomplete) if (this.#complete(now, tenant, out)) this.#incomplete.delete(tenant);
+  /** At the end of each step. `progressed`: something was freed in it. */
+  settle(now: number, progressed: boolean, out: PoolCommand[]): void {
+    const { residents, cells } = this.#parts;
+    if (progressed && residents.isOver) residents.trim(now, out);
+    if (progressed && this.#incomplete.size > 0) this.#completeAll(now, out);
     if (this.#toRaise.size > 0) this.#raiseAhead(now, out);
-    if (this.#short.size > 0 && !this.#parts.pressed()) this.#refill(now, out);
-    this.#parts.cells.refill(now, out);
+    if (this.#short.size > 0) this.#refill(now, out);
+    cells.refill(now, out);
+  }
+
+  #completeAll(now: number, out: PoolCommand[]): void {
+    for (const tenant of this.#incomplete) if (this.#complete(now, tenant, out)) this.#incomplete.delete(tenant);
   }
 
   /** A run of the program was asked for: its targets may have changed. */
@@ -95,6 +106,12 @@ export class Upkeep {
     if (isShort(state, wantedNow(state))) this.#short.add(state);
   }
 
+  /** None of the tenant's runs waits for room any more: what was held back for them can be made. */
+  release({ held }: TenantState): void {
+    for (const state of held) this.#short.add(state);
+    held.clear();
+  }
+
   /** An instance that was used lies idle: it has an end. */
   noteExpiry(state: ProgramState, at: number): void {
     this.#parts.agenda.atLatest(state, at);
@@ -105,22 +122,26 @@ export class Upkeep {
     return !state.removed && (state.floor > 0 || (state.pool === "dedicated" && state.tenant.terms.dedicated > 0));
   }
 
-  /** The program is new, or its terms are. */
-  admit(now: number, state: ProgramState, out: PoolCommand[]): void {
-    this.review(now, state, out);
-  }
-
   /** Whatever was planned for it is off. */
   drop(state: ProgramState): void {
     this.#parts.agenda.delete(state);
     this.#short.delete(state);
+    state.tenant.held.delete(state);
     this.#toRaise.delete(state);
   }
 
-  /** Links it, unless that goes on already or has just failed; false in the latter case. */
-  raise(now: number, state: ProgramState, out: PoolCommand[]): boolean {
+  /**
+   * Links it, near to the run that needs it, unless that goes on already; false when it has just failed, or when there is no
+   * place for it.
+   */
+  raise(now: number, state: ProgramState, near: Cell | undefined, out: PoolCommand[]): boolean {
     if (state.raising) return true;
-    if (state.raisePausedUntil > now) return false;
+    const { agenda, residents, cells } = this.#parts;
+    if (state.raisePausedUntil > now) {
+      agenda.atLatest(state, state.raisePausedUntil);
+      return false;
+    }
+    if (!residents.house(now, state, near, near === undefined ? 0 : runCharge(state, cells.settings.overcommit), out)) return false;
     state.raising = true;
     this.#raising++;
     this.#toRaise.delete(state);
@@ -131,13 +152,15 @@ export class Upkeep {
   raised(state: ProgramState): void {
     state.raising = false;
     state.raiseFailures = 0;
+    state.raisePausedUntil = 0;
     this.#raising--;
     this.#short.add(state);
   }
 
-  raiseFailed(now: number, state: ProgramState): void {
+  raiseFailed(now: number, state: ProgramState, out: PoolCommand[]): void {
     state.raising = false;
     this.#raising--;
+    this.#parts.residents.leave(state, out);
     state.raiseFailures++;
     state.raisePausedUntil = now + pause(state.raiseFailures - 1);
     if (this.isEager(state)) this.#parts.agenda.atLatest(state, state.raisePausedUntil);
@@ -147,7 +170,7 @@ export class Upkeep {
   review(now: number, state: ProgramState, out: PoolCommand[]): void {
     if (state.removed) return;
     const { demand } = state;
-    this.#foresee(now, state);
+    if (this.#parts.cells.settings.forecast) this.#foresee(now, state);
     state.target = this.#target(now, state);
     if (state.code !== "linked") {
       if (this.isEager(state) || state.foreseenUntil > now) this.#toRaise.add(state);
@@ -177,11 +200,13 @@ export class Upkeep {
   }
 
   #target(now: number, state: ProgramState): number {
-    const { floor, failing, pausedUntil, tenant, demand, foreseenUntil } = state;
-    if (tenant.draining) return 0;
+    const { floor, failing, pausedUntil, tenant, demand, foreseenUntil, reuse, leased } = state;
+    if (this.#parts.isDraining(tenant)) return 0;
     if (failing || pausedUntil > now) return 0;
+    if (!this.#parts.cells.settings.forecast) return floor;
     const peak = demand.peak(now, HORIZON);
-    const wanted = peak < 0.5 ? 0 : Math.ceil(peak);
+    // Instances that are used again come back from the runs that go on.
+    const wanted = (peak < 0.5 ? 0 : Math.ceil(peak)) - (reuse.maxRequests > 1 ? leased : 0);
     // Foreseen, with nothing there yet: one will do, the rest follows when it comes.
     const forecast = foreseenUntil > now ? Math.max(1, wanted) : wanted;
     return Math.max(floor, Math.min(forecast, isCheap(state) ? 1 : forecast, state.concurrency));
@@ -191,13 +216,13 @@ export class Upkeep {
   #letGo(now: number, state: ProgramState, out: PoolCommand[]): void {
     const { instances, cells } = this.#parts;
     if (state.idleCount === 0) return;
+    const { instanceIdle } = cells.settings;
     let surplus = state.idleCount - state.target;
     for (const idle of [...state.idle.values()]) {
       for (const instance of [...idle]) {
-        const unused = instance.served === 0;
-        const over = unused && surplus > 0 && now - instance.idleSince >= cells.settings.instanceIdle;
-        if (!over && expiry(instance) > now) continue;
-        if (unused) surplus--;
+        const isOver = surplus > 0 && now - instance.idleSince >= instanceIdle;
+        if (!isOver && expiry(instance) > now) continue;
+        surplus--;
         instances.end(now, instance, out);
       }
     }
@@ -205,7 +230,7 @@ export class Upkeep {
   }
 
   #isUnneeded(now: number, state: ProgramState): boolean {
-    if (!mayGo(now, state) || this.isEager(state) || state.waiting > 0) return false;
+    if (!mayGo(state) || this.isEager(state) || state.waiting > 0 || state.foreseenUntil > now) return false;
     return now - state.lastUsed >= this.#parts.cells.settings.programIdle;
   }
 
@@ -213,34 +238,45 @@ export class Upkeep {
     const { settings } = this.#parts.cells;
     const next = state.demand.next(now);
     let look = Number.POSITIVE_INFINITY;
-    if (next !== undefined && next.likelihood >= LIKELY && next.from > now) look = Math.max(now + 1, next.from - this.#lead(state));
+    if (next !== undefined && next.likelihood >= LIKELY && next.from - this.#lead(state) > now) look = next.from - this.#lead(state);
     if (state.foreseenUntil > now) look = Math.min(look, state.foreseenUntil);
     if (state.pausedUntil > now) look = Math.min(look, state.pausedUntil);
     if (state.code !== "linked") return look;
     if (!this.isEager(state)) look = Math.min(look, Math.max(now + WATCH, state.lastUsed + settings.programIdle));
-    if (state.target > state.floor || state.idleCount > state.target) look = Math.min(look, now + WATCH);
-    for (const idle of state.idle.values()) for (const instance of idle) look = Math.min(look, Math.max(now + 1, expiry(instance)));
-    return look;
+    if (state.target > state.floor) look = Math.min(look, now + WATCH);
+    const over = state.idleCount > state.target;
+    for (const idle of state.idle.values()) {
+      // The one that has been idle longest comes first.
+      if (over) look = Math.min(look, (idle[0] as Instance).idleSince + settings.instanceIdle);
+      for (const instance of idle) look = Math.min(look, expiry(instance));
+    }
+    return Math.max(look, now + 1);
   }
 
   #raiseAhead(now: number, out: PoolCommand[]): void {
     for (const state of this.#toRaise) {
       if (this.#raising >= RAISING_AT_ONCE) return;
       this.#toRaise.delete(state);
-      if (state.code !== "linked" && !state.removed) this.raise(now, state, out);
+      if (state.code === "linked" || state.removed) continue;
+      // Where it has no place now it may have one later.
+      if (!this.raise(now, state, undefined, out)) this.#parts.agenda.atLatest(state, now + WATCH);
     }
   }
 
   /** Makes instances ahead of demand, where there is room that no run waits for. */
   #refill(now: number, out: PoolCommand[]): void {
+    const isOverloaded = this.#parts.isOverloaded();
     for (const state of this.#short) {
       this.#short.delete(state);
       if (state.code !== "linked") continue;
-      while (isShort(state, state.target)) {
-        if (state.starting >= STARTING_AT_ONCE) break;
-        const cell = this.#cellAhead(now, state, out);
+      if (state.tenant.pressing > 0) {
+        state.tenant.held.add(state);
+        continue;
+      }
+      while (isShort(state, state.target) && state.starting < STARTING_AT_ONCE) {
+        const cell = isOverloaded ? undefined : this.#cellAhead(now, state, out);
         if (cell === undefined) {
-          // Room may come by itself: cells go back, others are made.
+          // Room may come by itself: runs get what they wait for, cells go back, others are made.
           this.#parts.agenda.atLatest(state, now + WATCH);
           break;
         }
@@ -251,20 +287,18 @@ export class Upkeep {
 
   /** A cell for an instance that is made ahead: the tenant's, or an unassigned one. */
   #cellAhead(now: number, state: ProgramState, out: PoolCommand[]): Cell | undefined {
-    const { instances, cells, slots, residents } = this.#parts;
+    const { instances, cells, slots, residents, ladder, isPressed } = this.#parts;
     if (instances.living >= slots) return undefined;
-    const own = state.tenant.cells[state.pool].find(
-      (cell) =>
-        cell.state === "active" &&
-        cell.bytes >= state.memoryLimit &&
-        occupants(cell) < cell.slots &&
-        cell.charged + state.readyBytes <= cell.bytes,
-    );
+    const own = ownWithRoom(state);
+    if (own !== undefined) return own;
     // Beyond what the tenant has, only for what it said it wants ready, and for runs that are foreseen.
-    if (own !== undefined || (state.floor <= state.idleCount + state.starting && state.foreseenUntil <= now)) return own;
-    const taken = cells.take(now, state.tenant, state.pool, cells.span(state.pool, state.memoryLimit), out);
-    if (taken !== undefined) residents.moveIn(state, taken.cell, out);
-    return taken?.cell;
+    if (isPressed() || (state.floor <= state.idleCount + state.starting && state.foreseenUntil <= now)) return undefined;
+    const charge = runCharge(state, cells.settings.overcommit);
+    const taken = cells.take(now, state.tenant, state.pool, ladder.span(state, state.pool, charge), out);
+    if (taken === undefined) return undefined;
+    residents.moveIn(state, taken.cell, Math.max(charge, state.readyBytes), out);
+    this.noteEmpty(now, taken.cell, out);
+    return hasRoom(state, taken.cell) ? taken.cell : undefined;
   }
 
   prepare(now: number, state: ProgramState, cell: Cell | undefined, trial: boolean, out: PoolCommand[]): void {
@@ -312,9 +346,14 @@ export class Upkeep {
   noteEmpty(now: number, cell: Cell, out: PoolCommand[]): void {
     if (!isEmpty(cell)) return;
     if (cell.state === "draining") return this.#drained(now, cell, out);
-    if (cell.pool === "dedicated" && cell.span === 1) return;
+    if (cell.state === "warming" || (cell.pool === "dedicated" && cell.span === 1)) return;
     cell.idleSince = Math.max(cell.idleSince, now);
-    this.#cellsAt = Math.min(this.#cellsAt, cell.tenant?.draining === true ? now : cell.idleSince + this.#parts.cells.settings.cellIdle);
+    this.#cellAgenda.set(cell, this.#goesAt(now, cell));
+  }
+
+  #goesAt(now: number, { tenant, idleSince }: Cell): number {
+    const isDrained = tenant !== undefined && this.#parts.isDraining(tenant);
+    return isDrained ? now : idleSince + this.#parts.cells.settings.cellIdle;
   }
 
   /** A cell that was being emptied is empty. */
@@ -330,23 +369,22 @@ export class Upkeep {
     if (tenant !== undefined && cell.pool === "dedicated") this.complete(now, tenant, out);
   }
 
-  /** Cells that have been empty for long go back. */
-  #reviewCells(now: number, out: PoolCommand[]): void {
+  /** A cell that has been empty for long goes back. */
+  #reviewCell(now: number, cell: Cell, out: PoolCommand[]): void {
     const { cells, residents } = this.#parts;
-    this.#cellsAt = Number.POSITIVE_INFINITY;
-    for (const cell of [...cells.all.values()]) {
-      if (cell.state !== "active" || !isEmpty(cell) || (cell.pool === "dedicated" && cell.span === 1)) continue;
-      const at = cell.tenant?.draining === true ? now : cell.idleSince + cells.settings.cellIdle;
-      if (at > now) {
-        this.#cellsAt = Math.min(this.#cellsAt, at);
-        continue;
-      }
-      const tenant = cell.tenant as TenantState;
-      cell.state = "draining";
-      residents.moveOut(now, cell, out);
-      cells.giveBack(cell, out);
-      if (cell.pool === "dedicated") this.complete(now, tenant, out);
-    }
+    if (cell.state !== "active" || !isEmpty(cell)) return;
+    const at = this.#goesAt(now, cell);
+    if (at > now) return this.#cellAgenda.set(cell, at);
+    const tenant = cell.tenant as TenantState;
+    cells.drain(cell);
+    residents.moveOut(now, cell, out);
+    cells.giveBack(cell, out);
+    if (cell.pool === "dedicated") this.complete(now, tenant, out);
+  }
+
+  /** The settings have changed: what goes back goes by the new times. */
+  reviewCells(now: number, out: PoolCommand[]): void {
+    for (const cell of this.#parts.cells.all.values()) if (cell.state === "active") this.noteEmpty(now, cell, out);
   }
 
   /** Brings a tenant's reserve to what its terms say, as soon as there is room. */
@@ -357,16 +395,29 @@ export class Upkeep {
   #complete(now: number, tenant: TenantState, out: PoolCommand[]): boolean {
     const { cells, ladder } = this.#parts;
     this.#giveUp(now, tenant, out);
-    if (cells.settle(now, tenant, out)) {
-      tenant.reclaiming = undefined;
-      return true;
+    this.#slim(now, tenant, out);
+    for (;;) {
+      const settled = cells.settle(now, tenant, out);
+      if (settled !== "no-room") tenant.reserving = undefined;
+      const { reserving } = tenant;
+      if (settled !== "no-room" || (reserving !== undefined && cells.all.has(reserving.id))) return settled === "whole";
+      // Others' idle cells make room for what was promised; runs in them finish.
+      const victim = (tenant.reserving = ladder.emptyOne(now, out));
+      if (victim === undefined) return false;
+      this.noteEmpty(now, victim, out);
     }
-    // Others' idle cells make room for what was promised; runs in them finish.
-    if (tenant.reclaiming === undefined || !cells.all.has(tenant.reclaiming.id)) {
-      tenant.reclaiming = ladder.emptyOne(now, tenant, out);
-      if (tenant.reclaiming !== undefined) this.noteEmpty(now, tenant.reclaiming, out);
+  }
+
+  /** Idle instances go from reserved cells that are to hold less than what is in them. */
+  #slim(now: number, { cells: { dedicated } }: TenantState, out: PoolCommand[]): void {
+    const { cells, instances } = this.#parts;
+    const { cellBytes, cellSlots } = cells.settings.pools.dedicated;
+    for (const cell of dedicated) {
+      for (const instance of [...cell.idleInstances]) {
+        if (cell.charged <= cell.span * cellBytes && occupants(cell) <= cell.span * cellSlots) break;
+        instances.end(now, instance, out);
+      }
     }
-    return cells.missing(tenant) === 0;
   }
 
   /** Reserved cells that are more than the terms say: empty ones at once, others when their runs have finished. */
@@ -379,28 +430,46 @@ export class Upkeep {
       if (surplus <= 0) return;
       surplus -= cell.span;
       ladder.empty(now, cell, out);
-      if (!isEmpty(cell)) continue;
-      cells.close(cell, out);
+      if (isEmpty(cell)) cells.close(cell, out);
     }
   }
 
   /** After the budget was lowered: idle cells go now, busy ones when their runs have finished; no run is ended. */
   shrink(now: number, out: PoolCommand[]): void {
-    const { cells, ladder, residents } = this.#parts;
-    residents.shrink(now, out);
-    let excess = cells.excess();
+    const { cells, residents } = this.#parts;
+    residents.trim(now, out);
     for (const pool of ["variable", "shared"] as const) {
-      while (excess > 0 && cells.warming[pool].length > 0) {
-        excess -= (cells.warming[pool].at(-1) as Cell).bytes;
-        cells.close(cells.warming[pool].at(-1) as Cell, out);
-      }
+      while (cells.excess() > 0 && cells.warming[pool].length > 0) cells.close(cells.warming[pool].at(-1) as Cell, out);
     }
-    for (const cell of [...cells.all.values()].sort(byBusyness)) {
+    this.#giveBack(
+      now,
+      cells.excess(),
+      [...cells.all.values()].filter(({ pool }) => pool !== "dedicated"),
+      out,
+    );
+    this.#giveBack(
+      now,
+      cells.variableExcess(),
+      [...cells.all.values()].filter(({ pool }) => pool === "variable"),
+      out,
+    );
+  }
+
+  /** After a tenant's ceiling was lowered. */
+  trim(now: number, tenant: TenantState, out: PoolCommand[]): void {
+    const { cells } = this.#parts;
+    this.#giveBack(now, cells.variableBytes(tenant) - cells.ceiling(tenant), tenant.cells.variable, out);
+  }
+
+  /** So many bytes of these cells go, the idle ones first; those that go anyway count. */
+  #giveBack(now: number, bytes: number, among: readonly Cell[], out: PoolCommand[]): void {
+    let excess = bytes;
+    for (const cell of among) if (cell.state === "draining") excess -= cell.bytes;
+    const staying = among.filter(({ state }) => state === "active").sort(byBusyness);
+    for (const cell of staying) {
       if (excess <= 0) return;
-      if (cell.pool === "dedicated") continue;
       excess -= cell.bytes;
-      if (cell.state === "draining") continue;
-      ladder.empty(now, cell, out);
+      this.#parts.ladder.empty(now, cell, out);
       this.noteEmpty(now, cell, out);
     }
   }
@@ -408,6 +477,15 @@ export class Upkeep {
 
 function byBusyness(a: Cell, b: Cell): number {
   return a.busy + a.starting - (b.busy + b.starting) || (a.pool === "variable" ? 0 : 1) - (b.pool === "variable" ? 0 : 1);
+}
+
+/** A cell of the tenant where an instance of the program has room that waits for its run. */
+function ownWithRoom(state: ProgramState): Cell | undefined {
+  return state.tenant.cells[state.pool].find((cell) => cell.bytes >= state.memoryLimit && hasRoom(state, cell));
+}
+
+function hasRoom({ readyBytes }: ProgramState, cell: Cell): boolean {
+  return cell.state === "active" && occupants(cell) < cell.slots && cell.charged + readyBytes <= cell.bytes;
 }
 
 /** Made at once where that is worth it, or was asked for; the rest at the next look. */

@@ -261,7 +261,14 @@ describe("the ledger", () => {
     ledger.change(30, 1000);
     ledger.refused(25);
     ledger.refused(19);
-    expect(ledger.outcome("p")).toMatchObject({ averageBytes: 150, peakBytes: 200, runs: 1, coldSeconds: 0.002, refused: 1, coldStarts: 0 });
+    expect(ledger.outcome("p")).toMatchObject({
+      averageBytes: 150,
+      peakBytes: 200,
+      runs: 1,
+      coldSeconds: 0.002,
+      refused: 1,
+      coldStarts: 0,
+    });
   });
 
   it("does not go back in time, and has a window that ends after it begins", () => {

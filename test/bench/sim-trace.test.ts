@@ -70,23 +70,33 @@ describe("the tasks of a generated trace", () => {
 
   it("vary in the gaps between requests as published", () => {
     const variation = (kind: TaskModel["trigger"]): number[] =>
-      models.filter(({ trigger }) => trigger === kind).map((model, n) => variationOf(gapsOf(arrivalsOf(new Random(n), model), 300)));
+      models
+        .filter(({ trigger }) => trigger === kind)
+        .slice(0, 1000)
+        .map((model, n) => variationOf(gapsOf(arrivalsOf(new Random(n), model), 2000)));
     const [others, timers] = [variation("others"), variation("timers")];
     expect(Math.abs(share(others, (cv) => cv < 0.05) - 0.11)).toBeLessThan(0.02);
     expect(Math.abs(share(others, (cv) => cv <= 1) - 0.34)).toBeLessThan(0.05);
     expect(Math.abs(share(others, (cv) => cv <= 4) - 0.76)).toBeLessThan(0.06);
     expect(Math.abs(share(timers, (cv) => cv < 0.05) - 0.5)).toBeLessThan(0.06);
     expect(share(timers, (cv) => cv <= 1)).toBeGreaterThan(0.9);
-    // "At least one timer": figure 6 has 30 % at 0 and 76 % up to 1.
-    const any = [...timers, ...variation("mixed")];
-    expect(Math.abs(share(any, (cv) => cv < 0.05) - 0.3)).toBeLessThan(0.06);
-    expect(Math.abs(share(any, (cv) => cv <= 1) - 0.76)).toBeLessThan(0.1);
+    // "At least one timer", where mixed ones are a little more than half: figure 6 has 30 % at 0 and 76 % up to 1.
+    const mixed = variation("mixed");
+    const any = (holds: (cv: number) => boolean): number =>
+      (TRIGGERS.timers * share(timers, holds) + TRIGGERS.mixed * share(mixed, holds)) / (TRIGGERS.timers + TRIGGERS.mixed);
+    expect(Math.abs(any((cv) => cv < 0.05) - 0.3)).toBeLessThan(0.06);
+    expect(Math.abs(any((cv) => cv <= 1) - 0.76)).toBeLessThan(0.1);
   });
 });
 
 function variationOfLogs(values: readonly number[]): number {
   const mean = meanOf(values);
   return Math.sqrt(meanOf(values.map((value) => (value - mean) ** 2)));
+}
+
+/** Of columns that are too long to compare value by value. */
+function isSame(a: Float64Array | Int32Array, b: Float64Array | Int32Array): boolean {
+  return Buffer.from(a.buffer, a.byteOffset, a.byteLength).equals(Buffer.from(b.buffer, b.byteOffset, b.byteLength));
 }
 
 describe("a generated trace", () => {
@@ -96,23 +106,20 @@ describe("a generated trace", () => {
   it("is the same for the same seed, and another for another", () => {
     const again = generateTrace(workload);
     expect(again.tasks).toEqual(trace.tasks);
-    for (const column of ["time", "task", "duration", "bytes"] as const) expect(again[column]).toEqual(trace[column]);
-    expect(generateTrace({ ...workload, seed: 4 }).time).not.toEqual(trace.time);
+    for (const column of ["time", "task", "duration", "bytes"] as const) expect(isSame(again[column], trace[column])).toBe(true);
+    expect(isSame(generateTrace({ ...workload, seed: 4 }).time, trace.time)).toBe(false);
   });
 
   it("is in order and within its time, and brings about as many requests as its tasks are asked for", () => {
-    for (let n = 1; n < trace.length; n++) expect(trace.time[n] as number).toBeGreaterThanOrEqual(trace.time[n - 1] as number);
+    expect(trace.time.every((time, n) => n === 0 || time >= (trace.time[n - 1] as number))).toBe(true);
     expect(trace.time[trace.length - 1]).toBeLessThan(DAY);
     const expected = modelTasks(workload).reduce((sum, { perDay }) => sum + perDay, 0);
     expect(Math.abs(trace.length / expected - 1)).toBeLessThan(0.25);
   });
 
   it("has runs from a millisecond to half a minute, which hold up to 64 MiB", () => {
-    for (let n = 0; n < trace.length; n += 7) {
-      expect(trace.duration[n]).toBeGreaterThanOrEqual(1);
-      expect(trace.duration[n]).toBeLessThanOrEqual(30_000);
-      expect(trace.bytes[n]).toBeLessThanOrEqual(64 * 2 ** 20);
-    }
+    expect(trace.duration.every((ms) => ms >= 1 && ms <= 30_000)).toBe(true);
+    expect(trace.bytes.every((bytes) => bytes > 0 && bytes <= 64 * 2 ** 20)).toBe(true);
   });
 });
 

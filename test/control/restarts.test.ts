@@ -1,5 +1,5 @@
 /** A durable runtime, closed and opened again: what was answered is there, and nothing needs a hand. */
-import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { Runtime, type RuntimeOptions } from "../../src/runtime.js";
@@ -85,9 +85,53 @@ describe("a restart", () => {
     const answers = await Promise.all(Array.from({ length: 10 }, () => ask(second, "/x")));
     expect(new Set(answers)).toEqual(new Set([200]));
     expect(second.stats().engine.programs).toBe(1);
-    expect((await log.first({ msg: "run", capacity: "own/compiled" })).task).toBe("hello-p2");
+    const rungs = (): unknown[] => log.all({ msg: "run", task: "hello-p2" }).map(({ capacity }) => capacity);
+    const raised = expect.stringMatching(/\/compiled$/) as string;
+    await expect.poll(rungs).toEqual(Array.from({ length: 10 }, () => raised));
     expect(await ask(second, "/x")).toBe(200);
     expect(second.tasks()[0]?.component?.runs.http).toBe("0.2");
+  });
+
+  it("compiles a task anew whose compiled form is gone, at its first run", async () => {
+    const data = tempDir();
+    const first = await open(data);
+    await first.deploy(guestTask("hello-p2"));
+    await first.close();
+    rmSync(join(data, "compiled"), { recursive: true });
+    const log = new LogCapture();
+    const second = await open(data, { log: "info", logTo: log });
+    expect(await ask(second, "/x")).toBe(200);
+    expect((await log.first({ msg: "run" })).capacity).toMatch(/\/stored$/);
+    expect(readdirSync(join(data, "compiled"))).toHaveLength(2);
+  });
+
+  it("links the tasks of a tenant with cells of its own before they are asked for", async () => {
+    const data = tempDir();
+    const first = await open(data);
+    await first.control.createTenant(first.operator, "acme", { capacity: { dedicated: 1 } });
+    await first.control.deploy(first.operator, "acme", { manifest: { name: "a", component: "a.wasm" }, component: HELLO });
+    await first.deploy(guestTask("hello-p2", { name: "b" }));
+    await first.close();
+    const log = new LogCapture();
+    const second = await open(data, { log: "info", logTo: log });
+    await expect.poll(() => second.stats().engine.programs).toBe(1);
+    expect(await ask(second, "/~acme/a")).toBe(200);
+    expect(await log.first({ msg: "run", task: "a" })).toMatchObject({ capacity: "own/linked" });
+  });
+
+  it("gives a secret that is changed while its task is being linked to every run that comes later", async () => {
+    const data = tempDir();
+    const first = await open(data);
+    const { control, operator } = first;
+    await control.putSecret(operator, "default", "TOKEN", "old-value");
+    await first.deploy(guestTask("hello-p2", { name: "a", secrets: ["TOKEN"] }));
+    await first.close();
+    const second = await open(data);
+    const programs = second.stats().engine.programs;
+    const [status] = await Promise.all([ask(second, "/x"), second.control.putSecret(second.operator, "default", "TOKEN", "new-value")]);
+    expect([programs, status, await ask(second, "/x")]).toEqual([0, 200, 200]);
+    // The program with the old value has gone.
+    await expect.poll(() => second.stats().engine.programs).toBe(1);
   });
 
   it("has instances ready of a task that wants some, before a request comes", async () => {
@@ -133,6 +177,9 @@ describe("a restart", () => {
     const second = await open(data, { log: "info", logTo: log });
     expect([await ask(second, "/whole"), await ask(second, "/broken")]).toEqual([200, 500]);
     expect((await log.first({ msg: "run", outcome: "platform" })).cause).toMatch(new RegExp(component.digest));
+    expect((await log.first({ level: 50, tenant: "default" })).msg).toMatch(
+      new RegExp(`^broken v1 cannot be linked: .*${component.digest}`),
+    );
     await second.deploy(guestTask("hello-p2", { name: "broken", routes: ["/broken"], env: { A: "1" } }));
     expect(await ask(second, "/broken")).toBe(200);
   });

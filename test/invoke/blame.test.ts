@@ -65,7 +65,10 @@ const TABLE: Row[] = [
   ],
   [{ kind: "cancelled" }, 499, "request/cancelled", undefined],
   [{ kind: "refused", code: "task-full", message: "x" }, 429, "capacity/task-full", undefined],
+  [{ kind: "refused", code: "tenant-full", message: "x" }, 429, "capacity/tenant-full", undefined],
   [{ kind: "refused", code: "node-full", message: "x" }, 503, "capacity/node-full", undefined],
+  [{ kind: "refused", code: "overloaded", message: "x" }, 503, "capacity/overloaded", undefined],
+  [{ kind: "refused", code: "draining", message: "this tenant takes no runs" }, 503, "platform/draining", "This tenant takes no runs."],
   [
     { kind: "refused", code: "malformed", message: 'the header "x" is not valid' },
     400,
@@ -91,6 +94,12 @@ const TABLE: Row[] = [
     503,
     "platform/instance-lost",
     "Another run on the same instance ended it; the request may be sent again.",
+  ],
+  [
+    { kind: "platform", code: "lease-expired", message: "the run outlived its lease" },
+    504,
+    "platform/lease-expired",
+    "The run outlived its lease.",
   ],
   [{ kind: "platform", code: "closing", message: "inside" }, 503, "platform/draining", undefined],
   [{ kind: "platform", code: "internal", message: "inside" }, 500, "platform/internal", undefined],
@@ -119,6 +128,14 @@ describe("an outcome without an answer", () => {
     const told = TABLE.filter(([outcome]) => problemOf(outcome, true).detail === "inside").map(([outcome]) => nameOf(outcome));
     expect(told).toEqual(["guest-error/error-code", "guest-error/bad-answer", "trap", "platform/internal"]);
   });
+
+  it.each(["task-full", "tenant-full", "node-full", "overloaded", "draining"] as const)(
+    "that is refused as %s says when to come back",
+    (code) => {
+      expect(problemOf({ kind: "refused", code, message: "x", retryAfter: 7 }, false).retryAfter).toBe(7);
+      expect(problemOf({ kind: "refused", code, message: "x" }, false)).not.toHaveProperty("retryAfter");
+    },
+  );
 
   it("blames the caller with 4xx, and the function or the node with 5xx", () => {
     for (const [outcome, status, code] of TABLE) {

@@ -18,7 +18,8 @@ describe("the runs that have ended", () => {
   it("are remembered as what they were", () => {
     const runs = new EndedRuns();
     const usage = { ...NO_USAGE, cpuNanoseconds: 2_500_000, memoryBytes: 77 };
-    const run = ended({ grantedAt: 4, status: 201, rung: "own/ready", usage, startedAtWall: Date.UTC(2026, 0, 2) });
+    const place = { rung: "warming/linked", pool: "variable", term: "wait", cell: 3, why: ["own/ready: none is idle"] } as const;
+    const run = ended({ grantedAt: 4, status: 201, ...place, usage, startedAtWall: Date.UTC(2026, 0, 2) });
     runs.add(run);
     expect(runs.get(run.id)?.record).toEqual({
       id: run.id,
@@ -29,7 +30,11 @@ describe("the runs that have ended", () => {
       startedAt: "2026-01-02T00:00:00.000Z",
       outcome: "ok",
       status: 201,
-      capacity: "own/ready",
+      capacity: "warming/linked",
+      pool: "variable",
+      term: "wait",
+      cell: 3,
+      why: ["own/ready: none is idle"],
       queueMs: 4,
       runMs: 5,
       cpuMs: 2.5,
@@ -45,6 +50,9 @@ describe("the runs that have ended", () => {
       outcome: "refused",
       status: undefined,
       capacity: undefined,
+      pool: undefined,
+      cell: undefined,
+      why: [],
       queueMs: 9,
       runMs: undefined,
     });
@@ -65,9 +73,11 @@ describe("the runs that have ended", () => {
     runs.add(mine);
     const others = Object.assign(ended(), { task: { ...task, tenant: "globex" } });
     const ids = Array.from({ length: 250 }, newRunId);
-    for (const id of ids) runs.add(Object.assign(others, { id }));
+    ids.forEach((id, at) => runs.add(Object.assign(others, { id, cell: at, pool: "shared", term: "spill", why: [`reason ${at}`] })));
     expect(runs.get(mine.id)?.record.id).toBe(mine.id);
     expect(ids.map((id) => runs.get(id) !== undefined)).toEqual(ids.map((_, at) => at >= 150));
+    // What a ring holds of a run goes along when the ring grows.
+    expect(runs.get(ids[200] as string)?.record).toMatchObject({ cell: 200, pool: "shared", term: "spill", why: ["reason 200"] });
     runs.forget("globex");
     expect([runs.get(ids.at(-1) as string), runs.get(mine.id)?.task]).toEqual([undefined, task]);
   });

@@ -186,7 +186,32 @@ describe("the head of an answer", () => {
     bench.engine.settle(first.handle);
     run.startNanoseconds = 1_500_000;
     run.headAt = 7.25;
-    expect(serverTiming(run)).toBe('capacity;desc="own/linked", pool;desc="shared", queue;dur=2.000, start;dur=1.500, run;dur=5.250');
+    const why = run.why.join("; ");
+    expect(why).toMatch(/own\/ready: none is idle/);
+    expect(serverTiming(run)).toBe(
+      `capacity;desc="own/linked", pool;desc="shared", queue;dur=2.000, start;dur=1.500, run;dur=5.250, why;desc="${why}"`,
+    );
     expect(withOurs([], run, true)).toEqual(["Pilotlight-Run", run.id, "Server-Timing", serverTiming(run)]);
+  });
+
+  it("gives no reasons where there are none, and names the sub-pool", () => {
+    const run = Object.assign(new Workbench().run(fakeTask("a")), {
+      rung: "own/ready",
+      pool: "dedicated",
+      grantedAt: 0,
+      headAt: 1,
+    } as const);
+    expect(serverTiming(run)).toBe('capacity;desc="own/ready", pool;desc="dedicated", queue;dur=0.000, start;dur=0.000, run;dur=1.000');
+  });
+
+  it.each([
+    ['a "quoted" \\ reason', 'a \\"quoted\\" \\\\ reason'],
+    ["ends\r\nInjected: 1 – é", "ends??Injected: 1 ? ?"],
+    ["x".repeat(300), `${"x".repeat(197)}...`],
+    ['"'.repeat(200), '\\"'.repeat(200)],
+  ])("tells a reason such as %j as a header may have it", (reason, told) => {
+    const run = Object.assign(new Workbench().run(fakeTask("a")), { why: [reason] });
+    expect(serverTiming(run)).toMatch(/, why;desc="/);
+    expect(serverTiming(run).split(", why;desc=")[1]).toBe(`"${told}"`);
   });
 });

@@ -80,6 +80,22 @@ describe("the line of a run", () => {
     expect(raw({ kind: "ok", exit: 0 })).toBe(raw({ kind: "cancelled" }).replace('"outcome":"cancelled"', '"outcome":"ok"'));
   });
 
+  it("says where a run took place, and why no nearer, when it was not the usual place", () => {
+    const captured = new Captured();
+    const place = { rung: "warming/linked", pool: "variable", why: ["own/ready: none is idle", 'own: "x"'] } as const;
+    logRun(captured.log, ended({ kind: "ok", exit: 0 }, place));
+    logRun(captured.log, ended({ kind: "trap", message: "" }, place));
+    logRun(captured.log, ended({ kind: "ok", exit: 0 }, { ...place, rung: "own/linked" }));
+    const { rung, pool, why } = place;
+    expect(captured.lines().map((line) => [line["capacity"], line["pool"], line["why"]])).toEqual([
+      [rung, pool, why],
+      [rung, pool, why],
+      ["own/linked", undefined, undefined],
+    ]);
+    const raw = captured.writes.join("").replace(/"time":\d+/g, '"time":0');
+    expect(raw).toContain(`"capacity":"warming/linked","pool":"variable","why":${JSON.stringify(why)},"queueMs":1.5`);
+  });
+
   it("of a run that never had a lease has no capacity and no time of running", () => {
     const captured = new Captured();
     logRun(

@@ -38,6 +38,7 @@ export function settings(said: SettingsSaid = {}): PoolSettings {
     instanceIdle: 1_000,
     cellIdle: 10_000,
     programIdle: 600_000,
+    forecast: true,
     ...said,
     pools: {
       shared: { ...pool, ...said.pools?.shared },

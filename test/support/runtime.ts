@@ -1,5 +1,6 @@
 /** A runtime with its Node front on a free port, as `pilotlight serve` has one; it ends with the test, and leaves nothing behind. */
 import { expect } from "vitest";
+import { usualCapacity } from "../../src/config/capacity.js";
 import type { Deployment } from "../../src/deployment.js";
 import { Runtime, type RuntimeOptions } from "../../src/runtime.js";
 import { atEnd } from "./cleanup.js";
@@ -23,7 +24,10 @@ const NOTHING = { instances: 0, runs: 0, guestBytes: 0, connections: 0, asks: 0 
 
 export async function startRuntime(tasks: readonly Deployment[], options: RuntimeOptions = {}): Promise<StartedRuntime> {
   const log = new LogCapture();
-  const runtime = new Runtime({ log: "trace", logTo: log, instances: 64, ...options });
+  const { instances = 64 } = options;
+  // Nothing is made ahead unless a manifest says so: tests count what is there.
+  const capacity = { ...usualCapacity(instances), forecast: false };
+  const runtime = new Runtime({ log: "trace", logTo: log, capacity, ...options, instances });
   atEnd(async () => {
     await runtime.close(2000);
     expect(runtime.stats().engine).toMatchObject(NOTHING);

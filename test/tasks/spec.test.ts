@@ -1,7 +1,9 @@
 import { expect, it } from "vitest";
 import type { ComponentInfo, ProgramSpec } from "../../src/engine/program.js";
 import { readManifest } from "../../src/tasks/manifest.js";
-import { NO_GRANTS, poolProgram, programSpec, type SpecInput } from "../../src/tasks/spec.js";
+import type { PoolProgram } from "../../src/pool/types.js";
+import { NO_GRANTS, poolProgram, programSpec, reuseDependsOnInfo, type PoolProgramInput, type SpecInput } from "../../src/tasks/spec.js";
+import { USUAL_TERMS } from "../../src/tenants/tenant.js";
 import { fakeInfo } from "./fake-task.js";
 
 const INFO = fakeInfo("0.3");
@@ -107,23 +109,36 @@ it("grants of the user's own machine come from the command line, never from a ma
   });
 });
 
-it("a manifest asks the pool for its reuse, its concurrency and its ready instances", () => {
-  expect(poolProgram(7, info("0.3"), manifest)).toEqual({
+const asked = (parts: Partial<PoolProgramInput>): PoolProgram =>
+  poolProgram({ program: 7, tenant: "acme", manifest, info: info("0.3"), terms: USUAL_TERMS, code: "linked", bytes: 9, ...parts });
+
+it("a manifest asks the pool for its reuse, its concurrency, its memory and its ready instances", () => {
+  expect(asked({})).toEqual({
     program: 7,
+    tenant: "acme",
+    task: `acme/${manifest.name}`,
     reuse: { maxRequests: 10, maxConcurrent: 9, maxMemory: 33_554_432, maxIdle: 5000, maxAge: 600_000 },
     concurrency: 8,
     ready: 11,
+    pool: "shared",
     whenFull: "reject",
+    memoryLimit: manifest.limits.memory,
+    code: "linked",
+    bytes: 9,
   });
 });
 
-it("instances of a 0.2 handler are never shared: a second run would only wait for the first", () => {
-  expect(spec({ info: info("0.2"), manifest, own: NO_GRANTS }).maxConcurrent).toBe(1);
-  expect(poolProgram(7, info("0.2"), manifest).reuse).toMatchObject({ maxRequests: 10, maxConcurrent: 1 });
+it("where a manifest picks no sub-pool, its tenant's terms do", () => {
+  expect(asked({ terms: { ...USUAL_TERMS, dedicated: 1 } }).pool).toBe("dedicated");
 });
 
-it("an instance of a 0.2 component is never shared, whatever its manifest says: its handler is synchronous", () => {
-  const info = fakeInfo("0.2");
-  expect(spec({ info, manifest, own: NO_GRANTS }).maxConcurrent).toBe(1);
-  expect(poolProgram(7, info, manifest).reuse).toMatchObject({ maxConcurrent: 1, maxRequests: 10 });
+it("instances of a 0.2 handler are never shared, whatever its manifest says: a second run would only wait for the first", () => {
+  expect(spec({ info: info("0.2"), manifest, own: NO_GRANTS }).maxConcurrent).toBe(1);
+  expect(asked({ info: info("0.2") }).reuse).toMatchObject({ maxRequests: 10, maxConcurrent: 1 });
+});
+
+it("nor are those of a component that nobody has looked at", () => {
+  const program = asked({ info: undefined, code: "stored", bytes: undefined });
+  expect([program.reuse.maxConcurrent, program.code, "bytes" in program]).toEqual([1, "stored", false]);
+  expect([reuseDependsOnInfo(manifest), reuseDependsOnInfo(readManifest({ name: "a", component: "a.wasm" }, "a"))]).toEqual([true, false]);
 });

@@ -70,6 +70,7 @@ interface SetFlags extends NodeFlags {
   readonly instanceIdle?: number;
   readonly cellIdle?: number;
   readonly programIdle?: number;
+  readonly forecast?: boolean;
   readonly cell?: PerPool;
   readonly slots?: PerPool;
   readonly warming?: PerPool;
@@ -95,6 +96,8 @@ function setCommand(terminal: Terminal): Command {
     .option("--instance-idle <TIME>", "when an idle instance goes that need not be ready", durationArgument)
     .option("--cell-idle <TIME>", "when a cell without instances goes back", durationArgument)
     .option("--program-idle <TIME>", "when a linked program that nobody asks for goes", durationArgument)
+    .option("--forecast", "keep capacity ready for runs that are to be expected")
+    .option("--no-forecast", "keep ready only what manifests say")
     .option("--reset", "take back everything that was set here");
   return nodeOptions(command, { tenant: false }).action(async (flags: SetFlags) => {
     const { client } = connect(terminal, flags);
@@ -111,8 +114,8 @@ function setCommand(terminal: Terminal): Command {
 }
 
 function changeOf(flags: SetFlags): CapacityChange {
-  const { memory, lobby, overcommit, variableCeiling, instanceIdle, cellIdle, programIdle } = flags;
-  const top = { budgetBytes: memory, lobbyBytes: lobby, overcommit, variableCeiling, instanceIdle, cellIdle, programIdle };
+  const { memory, lobby, overcommit, variableCeiling, instanceIdle, cellIdle, programIdle, forecast } = flags;
+  const top = { budgetBytes: memory, lobbyBytes: lobby, overcommit, variableCeiling, instanceIdle, cellIdle, programIdle, forecast };
   const pools: [SubPool, Partial<SubPoolSettings>][] = SUB_POOLS.map((pool) => [
     pool,
     said({ cellBytes: flags.cell?.[pool], cellSlots: flags.slots?.[pool], warming: flags.warming?.[pool] }),

@@ -290,6 +290,9 @@ const capacitySettings = {
   instanceIdle: milliseconds("after which an idle instance goes that need not be ready; less than cellIdle"),
   cellIdle: milliseconds("after which a cell without runs and instances goes back"),
   programIdle: milliseconds("after which a linked program that nobody asked for goes back to its compiled form"),
+  forecast: z
+    .boolean()
+    .openapi({ description: "Capacity is kept ready for runs that are to be expected; without it, only what manifests say" }),
 };
 const cellsChange = z.strictObject(cells).partial().optional();
 
