@@ -18,8 +18,12 @@ export interface Plan {
   readonly againUntil: number;
 }
 
-/** The instance of a run: made when the run comes, the one of an earlier run, or made unseen just before. */
-export type Instances = "made" | "kept" | "foreseen";
+/**
+ * The instance of a run: made when the run comes, the one of an earlier run, or made unseen just before. One that is kept
+ * holds what its runs have come to, as a linear memory never shrinks; one that is `emptied` what an unused one does, which
+ * nobody offers and which shows how much that is.
+ */
+export type Instances = "made" | "kept" | "emptied" | "foreseen";
 
 export interface Rule {
   readonly instances: Instances;
@@ -38,14 +42,19 @@ export function keeping(name: string, budgetBytes: number, ruleFor: (scene: Scen
   return { name, replay: (scene) => new KeepingNode(scene, budgetBytes, ruleFor(scene)).replay(name) };
 }
 
+interface Idle {
+  readonly until: number;
+  readonly bytes: number;
+}
+
 interface TaskState {
   readonly task: number;
   readonly component: Component;
   readonly steps: Steps;
   /** When its program is, or was, linked; undefined: it is not there. */
   linkedAt: number | undefined;
-  /** Instances that wait for a run, each until when; the last one is taken first. */
-  readonly idle: number[];
+  /** Instances that wait for a run; the last one is taken first. */
+  idle: Idle[];
   /** Runs that have come and not ended. */
   running: number;
   plan: Plan;
@@ -56,7 +65,8 @@ interface TaskState {
 }
 
 type Entry =
-  | { readonly kind: "begin" | "end"; readonly request: number }
+  /** `bytes`: what the instance holds. */
+  | { readonly kind: "begin" | "end"; readonly request: number; readonly bytes: number }
   | { readonly kind: "expire"; readonly state: TaskState }
   | { readonly kind: "fetch" | "fetched"; readonly state: TaskState; readonly plans: number };
 
@@ -113,10 +123,10 @@ class KeepingNode {
       const entry = this.#agenda.pop();
       switch (entry.kind) {
         case "begin":
-          this.#begin(now, entry.request);
+          this.#begin(now, entry.bytes);
           break;
         case "end":
-          this.#end(now, entry.request);
+          this.#end(now, entry.request, entry.bytes);
           break;
         case "expire":
           this.#expire(now, entry.state);
@@ -144,8 +154,9 @@ class KeepingNode {
     state.lastRequest = request;
     state.plans++; // what was planned for idleness is void
     this.#idle.delete(state);
-    const isReady = state.idle.pop() !== undefined;
-    if (isReady) this.#ledger.change(now, -steps.readyBytes);
+    const instance = state.idle.pop();
+    const isReady = instance !== undefined;
+    if (isReady) this.#ledger.change(now, -instance.bytes);
     else if (state.linkedAt === undefined) {
       this.#link(now, state);
       this.#fit(now);
@@ -153,27 +164,25 @@ class KeepingNode {
     const raise = isReady ? 0 : Math.max(0, (state.linkedAt as number) - now);
     const make = isReady || this.#rule.instances === "foreseen" ? 0 : steps.instantiateMs;
     this.#ledger.started(now, state.component, { raise, make, other: 0 });
-    if (raise > 0) this.#agenda.push(now + raise, { kind: "begin", request });
-    else this.#begin(now, request);
-    this.#agenda.push(now + raise + make + (this.#scene.trace.duration[request] as number), { kind: "end", request });
+    const bytes = Math.max(this.#scene.trace.bytes[request] as number, instance?.bytes ?? steps.readyBytes);
+    if (raise > 0) this.#agenda.push(now + raise, { kind: "begin", request, bytes });
+    else this.#begin(now, bytes);
+    this.#agenda.push(now + raise + make + (this.#scene.trace.duration[request] as number), { kind: "end", request, bytes });
   }
 
   /** The run's instance is there, or being made. */
-  #begin(now: number, request: number): void {
-    this.#ledger.change(now, this.#runBytes(request));
+  #begin(now: number, bytes: number): void {
+    this.#ledger.change(now, bytes);
     this.#fit(now);
   }
 
-  #end(now: number, request: number): void {
+  #end(now: number, request: number, bytes: number): void {
     const state = this.#stateOf(request);
     state.running--;
     state.lastEnd = now;
-    this.#ledger.change(now, -this.#runBytes(request));
+    this.#ledger.change(now, -bytes);
     const plan = this.#rule.ended(state.task, now, state.lastRequest);
-    if (this.#rule.instances === "kept" && plan.until > now) {
-      state.idle.push(plan.until);
-      this.#ledger.change(now, state.steps.readyBytes);
-    }
+    if (this.#keeps && plan.until > now) this.#putIdle(now, state, plan.until, this.#rule.instances === "kept" ? bytes : state.steps.readyBytes);
     if (state.running === 0) this.#idle.add(state);
     this.#adopt(state, plan);
     this.#fit(now);
@@ -188,10 +197,9 @@ class KeepingNode {
 
   /** Lets go what nothing holds any longer. */
   #expire(now: number, state: TaskState): void {
-    const kept = state.idle.filter((until) => until > now);
-    this.#ledger.change(now, (kept.length - state.idle.length) * state.steps.readyBytes);
-    state.idle.splice(0, state.idle.length, ...kept);
-    if (state.running === 0 && kept.length === 0 && state.plan.until <= now) this.#drop(now, state);
+    for (const { until, bytes } of state.idle) if (until <= now) this.#ledger.change(now, -bytes);
+    state.idle = state.idle.filter(({ until }) => until > now);
+    if (state.running === 0 && state.idle.length === 0 && state.plan.until <= now) this.#drop(now, state);
   }
 
   /** The run that was foreseen is near. */
@@ -201,7 +209,7 @@ class KeepingNode {
     if (state.linkedAt === undefined) this.#link(now, state);
     this.#idle.delete(state);
     this.#idle.add(state);
-    if (this.#rule.instances === "kept" && state.idle.length === 0) {
+    if (this.#keeps && state.idle.length === 0) {
       const ready = Math.max(now, state.linkedAt as number) + state.steps.instantiateMs;
       this.#agenda.push(ready, { kind: "fetched", state, plans });
     }
@@ -211,9 +219,17 @@ class KeepingNode {
 
   #fetched(now: number, state: TaskState, plans: number): void {
     if (state.plans !== plans || state.linkedAt === undefined || state.plan.until <= now) return;
-    state.idle.push(state.plan.until);
-    this.#ledger.change(now, state.steps.readyBytes);
+    this.#putIdle(now, state, state.plan.until, state.steps.readyBytes);
     this.#fit(now);
+  }
+
+  #putIdle(now: number, state: TaskState, until: number, bytes: number): void {
+    state.idle.push({ until, bytes });
+    this.#ledger.change(now, bytes);
+  }
+
+  get #keeps(): boolean {
+    return this.#rule.instances === "kept" || this.#rule.instances === "emptied";
   }
 
   #link(now: number, state: TaskState): void {
@@ -222,8 +238,8 @@ class KeepingNode {
   }
 
   #drop(now: number, state: TaskState): void {
-    this.#ledger.change(now, -state.idle.length * state.steps.readyBytes);
-    state.idle.length = 0;
+    for (const { bytes } of state.idle) this.#ledger.change(now, -bytes);
+    state.idle = [];
     if (state.linkedAt !== undefined) this.#ledger.change(now, -state.steps.programBytes);
     state.linkedAt = undefined;
     this.#idle.delete(state);
@@ -236,9 +252,5 @@ class KeepingNode {
       this.#drop(now, state);
       if (this.#ledger.bytes <= this.#budget) return;
     }
-  }
-
-  #runBytes(request: number): number {
-    return Math.max(this.#scene.trace.bytes[request] as number, this.#stateOf(request).steps.readyBytes);
   }
 }

@@ -12,11 +12,14 @@ export function leastRecentlyUsed(budgetBytes: number): Policy {
   return keeping("linked until full, then LRU", budgetBytes, () => ({ instances: "made", ended: () => FOREVER }));
 }
 
-/** Program and instance stay so long after a run, and serve the next one; as many instances as were needed at once. */
-export function keepAlive(minutes: number, budgetBytes = NEVER): Policy {
-  const name = `keep-alive ${minutes} min${budgetBytes === NEVER ? "" : ", bounded"}`;
+/**
+ * Program and instance stay so long after a run, and serve the next one; as many instances as were needed at once.
+ * `emptied` instances give back what their runs took.
+ */
+export function keepAlive(minutes: number, budgetBytes = NEVER, instances: "kept" | "emptied" = "kept"): Policy {
+  const name = `keep-alive ${minutes} min${instances === "emptied" ? ", emptied" : ""}${budgetBytes === NEVER ? "" : ", bounded"}`;
   return keeping(name, budgetBytes, () => ({
-    instances: "kept",
+    instances,
     ended: (_task, now) => ({ until: now + minutes * 60_000, again: NEVER, againUntil: NEVER }),
   }));
 }

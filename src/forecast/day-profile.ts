@@ -53,7 +53,7 @@ export class DayProfile {
   /** The usual peak between `now` and so long after, at most a day; 0 where fewer than three days are known. */
   most(now: number, horizonMs: number): number {
     const from = this.#slotOf(now);
-    const to = Math.min(Math.floor((this.#wall(now) + Math.min(horizonMs, DAY)) / SLOT), from + 1);
+    const to = Math.min(Math.floor((this.#wall(now) + Math.min(horizonMs, DAY)) / SLOT), from + SLOTS - 1);
     if (from !== this.#from || to !== this.#to) {
       this.#from = from;
       this.#to = to;

@@ -509,6 +509,8 @@ export class Pool {
     const isSound = event.ending === "sound";
     const isThere = this.#isThere(lease);
     this.#giveBack(now, lease, isSound, event.memoryBytes, out);
+    // An end that others brought about says nothing of version and cell.
+    if (event.ending === "cut") return;
     this.#upkeep.noteEnding(now, state, isSound, out);
     if (cell !== undefined && isThere) this.#upkeep.noteExhausted(now, cell, event.ending === "exhausted", out);
   }

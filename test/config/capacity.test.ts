@@ -70,6 +70,7 @@ it("what is said holds, each for itself", () => {
     instanceIdle: 5000,
     cellIdle: 10_000,
     programIdle: 60_000,
+    forecast: true,
   });
 });
 

@@ -48,6 +48,7 @@ describe("what flags and file mean together", () => {
         instanceIdle: 30_000,
         cellIdle: 60_000,
         programIdle: 600_000,
+        forecast: true,
       },
       prices: USUAL_PRICES,
       compiledBytes: 10 * GiB,

@@ -86,3 +86,8 @@ describe("predictions of which the likelihood is 0.8 or more", () => {
     expect(found.filter(({ looseness }) => looseness < 1).length).toBeLessThan(0.005 * starts);
   });
 });
+
+it("log-normal callers, who sometimes seem to keep a beat, are not believed to for long", () => {
+  const { predictions } = told(KINDS["log-normal gaps, narrow"]);
+  expect(trueShare(predictions.filter(({ likelihood }) => likelihood < 0.8))).toBeGreaterThanOrEqual(0.7);
+});

@@ -81,6 +81,23 @@ describe("the time of day", () => {
     expect(shop.peak(4 * DAY + 11 * HOUR, MINUTE)).toBeLessThan(0.5);
   });
 
+  it("that was asked for before something happened is reckoned anew after it", () => {
+    const shop = demand();
+    rush(shop, 15 * HOUR);
+    for (let i = 0; i < 7; i++) shop.arrived(DAY);
+    const noon = 4 * DAY + 12 * HOUR;
+    expect(shop.peak(noon, 0)).toBe(7);
+    for (let i = 0; i < 7; i++) shop.ended(noon + 1000);
+    expect(shop.peak(noon + 4.9 * MINUTE, 0)).toBeGreaterThan(5);
+
+    days(shop, 5, 6, 7);
+    for (let i = 0; i < 20; i++) shop.arrived(8 * DAY + 9 * HOUR);
+    const ahead = shop.peak(9 * DAY + 9 * HOUR, 0);
+    for (let i = 0; i < 40; i++) shop.arrived(8 * DAY + 9 * HOUR + 1000);
+    for (let i = 0; i < 60; i++) shop.ended(8 * DAY + 9 * HOUR + 2000);
+    expect(shop.peak(9 * DAY + 9 * HOUR, 0)).toBeGreaterThan(ahead + 5);
+  });
+
   it("looks a day ahead at most, and over midnight", () => {
     const shop = demand();
     for (const day of [0, 1, 2]) rush(shop, day * DAY + 5 * MINUTE);

@@ -85,13 +85,13 @@ describe("a strictly periodic caller", () => {
     runAll(report, ticks(20, 5 * MINUTE));
     const foreseen = [101, 106, 111, 116].map((minute) => report.next(minute * MINUTE)?.from);
     expect(foreseen).toEqual([105 * MINUTE - 1000, 110 * MINUTE - 1000, 115 * MINUTE - 1000, undefined]);
-    expect(report.next(1000 * MINUTE)).toBeUndefined();
-    run(report, 1000 * MINUTE);
-    const again = report.next(1000 * MINUTE)!;
-    expect(again.from).toBeGreaterThan(1004 * MINUTE);
-    expect(again.from).toBeLessThan(1005 * MINUTE);
-    expect(again.until).toBeGreaterThan(1005 * MINUTE);
-    expect(again.until).toBeLessThan(1006 * MINUTE);
+    expect(report.next(1002 * MINUTE)).toBeUndefined();
+    run(report, 1002 * MINUTE);
+    const again = report.next(1002 * MINUTE)!;
+    expect(again.from).toBeGreaterThan(1006 * MINUTE);
+    expect(again.from).toBeLessThan(1007 * MINUTE);
+    expect(again.until).toBeGreaterThan(1007 * MINUTE);
+    expect(again.until).toBeLessThan(1008 * MINUTE);
   });
 
   it("is foreseen for the time that is asked for, also after a later one", () => {
@@ -108,6 +108,40 @@ describe("a strictly periodic caller", () => {
     expect(report.next(52 * MINUTE)).toMatchObject({ from: 55 * MINUTE - 1000, until: 55 * MINUTE + 1000 });
     runAll(report, [55 * MINUTE, 60 * MINUTE]);
     expect(report.next(60 * MINUTE)).toMatchObject({ from: 65 * MINUTE - 1000, until: 65 * MINUTE + 1000 });
+  });
+
+  it("is found over a call in between", () => {
+    const report = demand();
+    runAll(
+      report,
+      [5, 10, 15, 18.5, 20, 25, 30].map((minute) => minute * MINUTE),
+    );
+    expect(report.next(30 * MINUTE)).toMatchObject({ from: 35 * MINUTE - 1000, until: 35 * MINUTE + 1000 });
+  });
+
+  it("whose period changes a little is followed to the new one", () => {
+    const report = demand();
+    runAll(report, ticks(8, 11 * MINUTE));
+    const times = ticks(40, 10 * MINUTE).map((at) => 88 * MINUTE + at);
+    runAll(report, times);
+    const expected = report.next(times.at(-1)!)!;
+    expect((expected.from + expected.until) / 2 - times.at(-1)!).toBeCloseTo(10 * MINUTE, -3);
+    expect(expected.until - expected.from).toBeLessThan(10_000);
+    expect(expected.likelihood).toBeGreaterThan(0.95);
+  });
+
+  it("that begins unevenly and goes on evenly has a narrow window in the end", () => {
+    const report = demand();
+    runAll(
+      report,
+      ticks(12, 10 * MINUTE, (tick) => (tick % 3) * 20_000),
+    );
+    const early = report.next(120 * MINUTE)!;
+    expect(early.until - early.from).toBeGreaterThan(MINUTE);
+    runAll(report, ticks(40, 10 * MINUTE).slice(12));
+    const late = report.next(400 * MINUTE)!;
+    expect(late.until - late.from).toBeLessThan(5000);
+    expect(late.until).toBeGreaterThan(410 * MINUTE);
   });
 
   it("that shifts its phase is followed within three calls", () => {
@@ -189,6 +223,22 @@ describe("gaps that are alike without a beat", () => {
     let at = 0;
     run(report, at);
     for (const minutes of [...MINUTES, ...MINUTES]) run(report, (at += minutes * MINUTE));
+    expect(report.next(at)).toBeUndefined();
+  });
+
+  it("are believed less after some that fell outside", () => {
+    const report = demand();
+    let at = 0;
+    run(report, at);
+    for (const minutes of [...MINUTES, 15, 15, 15]) run(report, (at += minutes * MINUTE));
+    expect(report.next(at)!.likelihood).toBeLessThan(0.7);
+  });
+
+  it("give none where the histogram does not reach one in four of them", () => {
+    const report = demand();
+    let at = 0;
+    run(report, at);
+    for (const minutes of [...MINUTES, ...MINUTES]) run(report, (at += minutes * 1.6 * HOUR));
     expect(report.next(at)).toBeUndefined();
   });
 
