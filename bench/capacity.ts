@@ -3,8 +3,10 @@
  *
  * The steps of a start are measured on this machine's addon first; then every policy replays the same requests with them
  * over a simulated clock (docs/simulator.md). `--seed N`, `--tasks N`, `--hours N` that count, after as many that do not,
- * `--trace FILE.csv` instead of a generated trace, `--json FILE`.
+ * `--trace FILE.csv` instead of a generated trace, `--idle N` minutes as our node's `programIdle` (0: as it comes),
+ * `--json FILE`.
  */
+import { usualCapacity } from "#dist/config/capacity.js";
 import { createForecast } from "#dist/forecast/history.js";
 import { Pool } from "#dist/pool/pool.js";
 import { clairvoyantAhead, clairvoyantOnDemand } from "./sim/clairvoyant.js";
@@ -14,7 +16,7 @@ import { atEqualMemory } from "./sim/equal.js";
 import { generateTrace } from "./sim/generate.js";
 import { hybridHistogram } from "./sim/hybrid.js";
 import type { Outcome } from "./sim/ledger.js";
-import { ours, poolSettings } from "./sim/ours.js";
+import { ours } from "./sim/ours.js";
 import type { Policy, Scene } from "./sim/policy.js";
 import { keepAlive, leastRecentlyUsed } from "./sim/rivals.js";
 import { COMPONENTS, type Trace } from "./sim/trace.js";
@@ -25,11 +27,13 @@ import { publish, type Row } from "./support/report.js";
 import { ratio } from "./support/statistics.js";
 
 const MIB = 2 ** 20;
-const DEFAULTS = { seed: 1, tasks: 1000, hours: 12 };
+const DEFAULTS = { seed: 1, tasks: 1000, hours: 12, idle: 0 };
 /** Halvings of the range of budgets, for a rule and for our pool, which takes longer. */
-const STEPS = { rule: 7, ours: 5 };
-/** The node of the product's defaults, but with as many processors as it needs. */
+const STEPS = { rule: 7, ours: 4 };
+/** As many instances as an engine has, and more processors than the trace needs. */
 const POOL = { slots: 20_000, parallelism: 64, queue: 10_000 };
+/** A budget that is no limit to our node: its cells are reserved, not held. */
+const AMPLE = 64 * 2 ** 30;
 
 await main(async () => {
   const { numbers, files, json } = readFlags(DEFAULTS, process.argv.slice(2), ["trace"]);
@@ -37,13 +41,12 @@ await main(async () => {
   const costs = await measureCosts(note);
   const trace = files["trace"] === undefined ? generated(numbers) : readTrace(files["trace"]);
   const scene = { trace, costs, window: windowOf(trace) };
-  const outcomes = compare(scene);
-  const { fixed, lru, own } = outcomes;
+  const { fixed, lru, own, all } = compare(scene, numbers.idle);
   publish(
     {
       question: `what starts cost: ${trace.length} requests for ${trace.tasks.length} tasks, of which the second half of the time counts`,
       machine,
-      rows: outcomes.all.map(outcomeRow),
+      rows: all.map(outcomeRow),
       ratios: {
         fixed10_cold_seconds_over_ours: ratio(fixed.coldSeconds, own.coldSeconds),
         lru_cold_seconds_over_ours: ratio(lru.coldSeconds, own.coldSeconds),
@@ -51,7 +54,7 @@ await main(async () => {
       figures: {
         memory_vs_fixed10: own.averageBytes / fixed.averageBytes,
         peak_memory_vs_fixed10: own.peakBytes / fixed.peakBytes,
-        refused: own.refused,
+        ours_refused: own.refused,
         ...causes(own),
         ...stepFigures(costs),
       },
@@ -79,26 +82,28 @@ interface Compared {
 }
 
 /** Everybody, the limited ones with as many bytes on average as the keep-alive of ten minutes has without a limit. */
-function compare(scene: Scene): Compared {
+function compare(scene: Scene, idleMinutes: number): Compared {
   const free = (policy: Policy): Outcome => {
     note(policy.name);
     return policy.replay(scene);
   };
   const fixed = free(keepAlive(10));
-  const equal = (policyFor: (budgetBytes: number) => Policy, steps: number, most: number): Outcome => {
-    note(`${policyFor(fixed.averageBytes).name}, with as much memory`);
-    return atEqualMemory(scene, fixed.averageBytes, policyFor, [fixed.averageBytes / 2, most], steps).outcome;
+  const range = [fixed.averageBytes / 2, 2 * fixed.peakBytes] as const;
+  const equal = (policyFor: (budgetBytes: number) => Policy): Outcome => {
+    note(`${policyFor(0).name}, with as much memory`);
+    return atEqualMemory(scene, fixed.averageBytes, policyFor, range, STEPS.rule).outcome;
   };
-  const most = 2 * fixed.peakBytes;
-  const lru = equal(leastRecentlyUsed, STEPS.rule, most);
-  const own = equal((budget) => ours("ours", newPool, poolSettings(budget)), STEPS.ours, most);
+  const lru = equal(leastRecentlyUsed);
+  note("ours, with as much memory");
+  const own = atEqualMemory(scene, fixed.averageBytes, (budget) => ourNode(budget, idleMinutes), [range[0], AMPLE], STEPS.ours).outcome;
   const all = [
     free(keepAlive(1)),
     fixed,
+    free(keepAlive(10, undefined, "emptied")),
     free(keepAlive(60)),
-    equal((budget) => keepAlive(60, budget), STEPS.rule, most),
+    equal((budget) => keepAlive(60, budget)),
     free(hybridHistogram()),
-    equal((budget) => hybridHistogram(budget), STEPS.rule, most),
+    equal((budget) => hybridHistogram(budget)),
     lru,
     own,
     free(clairvoyantOnDemand(fixed.averageBytes)),
@@ -107,8 +112,11 @@ function compare(scene: Scene): Compared {
   return { fixed, lru, own, all };
 }
 
-function newPool(settings: ConstructorParameters<typeof Pool>[1]): Pool {
-  return new Pool(POOL, settings, createForecast());
+/** The product's pool, with what a node's configuration means that says how much memory there is, and maybe `programIdle`. */
+function ourNode(budgetBytes: number, idleMinutes: number): Policy {
+  const usual = usualCapacity(POOL.slots, 2 * budgetBytes);
+  const settings = idleMinutes === 0 ? usual : { ...usual, programIdle: idleMinutes * 60_000 };
+  return ours("ours", (given) => new Pool(POOL, given, createForecast()), settings);
 }
 
 function outcomeRow({ policy, runs, coldStarts, coldSeconds, p99StartMs, averageBytes, peakBytes }: Outcome): Row {

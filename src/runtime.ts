@@ -14,7 +14,7 @@ import { firstKey } from "./control/first-key.js";
 import { Ledger } from "./control/ledger.js";
 import { NodeCapacity } from "./control/node-capacity.js";
 import { ControlPlane } from "./control/plane.js";
-import { Programs } from "./control/programs.js";
+import { Programs, type CodeSteps } from "./control/programs.js";
 import { canonical } from "./control/checks.js";
 import type { EngineStats, Engine, GuestLine } from "./engine/engine.js";
 import { startEngine } from "./engine/native.js";
@@ -61,6 +61,7 @@ export interface RuntimeStats {
   readonly engine: EngineStats;
   readonly pool: PoolCounts;
   readonly liveRuns: number;
+  readonly code: CodeSteps;
 }
 
 /** How long `close` waits for runs before it ends them. */
@@ -142,6 +143,7 @@ export class Runtime implements AsyncDisposable {
       engine: () => this.#engine.stats(),
       pool: () => this.#pool.counts(),
       capacity: this.#pool,
+      code: () => this.#programs.steps(),
       liveRuns: () => this.#executor.liveCount,
       connections: () => this.#dataFronts.reduce((sum, front) => sum + front.connections(), 0),
     });
@@ -168,6 +170,7 @@ export class Runtime implements AsyncDisposable {
       engine: this.#engine,
       pool: this.#pool,
       clock: systemClock,
+      processors: parallelism,
       ended: new EndedRuns(),
       code: this.#programs,
       mask: (text, tenant) => home.secrets.mask(text, tenant),
@@ -386,7 +389,7 @@ export class Runtime implements AsyncDisposable {
   }
 
   stats(): RuntimeStats {
-    return { engine: this.#engine.stats(), pool: this.#pool.counts(), liveRuns: this.#executor.liveCount };
+    return { engine: this.#engine.stats(), pool: this.#pool.counts(), liveRuns: this.#executor.liveCount, code: this.#programs.steps() };
   }
 
   /** Takes no more runs; lets those that run finish for at most `limitMs`, ends the rest, and gives everything back. */

@@ -6,6 +6,7 @@ import { adminClient, uploadOf, type Admin } from "../soak/support/admin.js";
 import { ServedNode } from "../soak/support/served-node.js";
 import { BenchError } from "../support/bench-error.js";
 import { guestFile } from "../support/paths.js";
+import { WORK_FILE } from "../support/work.js";
 
 export type TenantName = "dedicated" | "on-demand" | "flood";
 
@@ -80,7 +81,7 @@ function make(admin: Admin, name: TenantName, capacity: object): Promise<unknown
 function deploy(admin: Admin, tenant: string, guest: "work" | "behave", capacity: object): Promise<unknown> {
   // What `behave` does is its whole path.
   const manifest = { name: guest, capacity, ...(guest === "behave" ? { routes: ["/sleep"] } : {}) };
-  const upload = uploadOf(manifest, readFileSync(guestFile(`${guest}-p2`)));
+  const upload = uploadOf(manifest, readFileSync(guest === "work" ? WORK_FILE : guestFile("behave-p2")));
   return asked(admin("POST", `/tenants/${tenant}/tasks/${guest}/versions`, upload), 201, `deploying ${guest} for ${tenant}`);
 }
 

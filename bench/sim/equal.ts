@@ -11,7 +11,7 @@ export interface Fitted {
 /**
  * Replays with several budgets and takes the best that stays within `averageBytes`. A hard limit cuts peaks, so a policy
  * whose average is to be as high as that of one without a limit needs a limit above it. `from` and `to` are budgets that are
- * surely not too large, and large enough to be no limit; so many `steps` halve what is between.
+ * surely not too large, and large enough to be no limit; so many `steps` halve what is between, in proportion.
  */
 export function atEqualMemory(
   scene: Scene,
@@ -25,7 +25,7 @@ export function atEqualMemory(
   let best: Fitted | undefined;
   let [low, high] = [from, to];
   for (let step = 0; step < steps; step++) {
-    const budgetBytes = (low + high) / 2;
+    const budgetBytes = Math.sqrt(low * high);
     const outcome = policyFor(budgetBytes).replay(scene);
     if (outcome.averageBytes <= averageBytes) {
       best = { outcome, budgetBytes };

@@ -182,7 +182,8 @@ class KeepingNode {
     state.lastEnd = now;
     this.#ledger.change(now, -bytes);
     const plan = this.#rule.ended(state.task, now, state.lastRequest);
-    if (this.#keeps && plan.until > now) this.#putIdle(now, state, plan.until, this.#rule.instances === "kept" ? bytes : state.steps.readyBytes);
+    if (this.#keeps && plan.until > now)
+      this.#putIdle(now, state, plan.until, this.#rule.instances === "kept" ? bytes : state.steps.readyBytes);
     if (state.running === 0) this.#idle.add(state);
     this.#adopt(state, plan);
     this.#fit(now);

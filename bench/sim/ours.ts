@@ -19,7 +19,7 @@ export type MakePool = (settings: PoolSettings) => Pool;
 const DEADLINE = 10_000;
 const LEASE = 60_000;
 const MIB = 2 ** 20;
-const LEAST_LIMIT = 4 * MIB;
+const USUAL_LIMIT = 128 * MIB;
 /** What the engine takes to say that an instance is gone. */
 const RETIRE_MS = 0.05;
 /** Ticks at one moment, after which the pool is taken to be stuck. */
@@ -29,8 +29,8 @@ const MOST_TICKS = 10_000;
 const REUSE = { maxRequests: 1, maxConcurrent: 1, maxMemory: 32 * MIB, maxIdle: 5000, maxAge: 600_000 };
 
 /**
- * A task's program as the runtime describes it: its manifest sets the memory limit that `usage --advise` advises, and says
- * nothing else. Its compiled form is on disk.
+ * A task's program as the runtime describes it, deployed with a manifest that says nothing, unless its runs hold more than that
+ * allows. Its compiled form is on disk.
  */
 export function deployed(program: number, { tenant, name }: TraceTask, peakBytes: number): PoolProgram {
   return {
@@ -42,34 +42,9 @@ export function deployed(program: number, { tenant, name }: TraceTask, peakBytes
     ready: 0,
     pool: "shared",
     whenFull: "wait",
-    memoryLimit: advisedLimit(peakBytes),
+    memoryLimit: Math.max(USUAL_LIMIT, peakBytes),
     code: "compiled",
   };
-}
-
-/**
- * A node that is given so many bytes: what they are cut into. A cell is a limit and not memory by itself, so the budget of
- * cells is the sum of what tenants may take at once; the bytes that are given bound what lies linked.
- */
-export function poolSettings(bytes: number): PoolSettings {
-  const cell = { cellBytes: 16 * MIB, cellSlots: 32, warming: 0 };
-  return {
-    budgetBytes: 16 * 2 ** 30,
-    lobbyBytes: bytes,
-    overcommit: 2,
-    variableCeiling: 0,
-    forecast: true,
-    instanceIdle: 30_000,
-    cellIdle: 60_000,
-    programIdle: 12 * 3_600_000,
-    forecast: true,
-    pools: { shared: { ...cell, warming: 8 }, dedicated: cell, variable: cell },
-  };
-}
-
-/** Half as much again as a run ever held, in a round number. */
-function advisedLimit(peakBytes: number): number {
-  return Math.max(LEAST_LIMIT, 2 ** Math.ceil(Math.log2(1.5 * peakBytes)));
 }
 
 export function ours(name: string, makePool: MakePool, settings: PoolSettings): Policy {

@@ -63,6 +63,12 @@ interface Known {
   weighed: boolean;
 }
 
+/** How often code was brought nearer, ever: components compiled or mapped, and programs linked. */
+export interface CodeSteps {
+  readonly load: number;
+  readonly link: number;
+}
+
 /** How long a deploy waits for the first instance; whatever takes longer is found by the first run. */
 const WARM_MS = 12_000;
 
@@ -87,6 +93,8 @@ export class Programs implements CodePort {
   /** One at a time: the process's memory is looked at. */
   #weighing: Promise<void> = Promise.resolve();
   #next = 1;
+  #loads = 0;
+  #links = 0;
 
   constructor(ports: ProgramPorts) {
     this.#ports = ports;
@@ -149,6 +157,10 @@ export class Programs implements CodePort {
   /** Names a program in messages: `hello v7`, as whoever deployed it did, with its tenant. */
   named(program: number): { readonly tenant: string; readonly source: string } | undefined {
     return this.#known.get(program)?.request;
+  }
+
+  steps(): CodeSteps {
+    return { load: this.#loads, link: this.#links };
   }
 
   /** The tenant's terms have changed: so may have what its programs pick among them. */
@@ -239,6 +251,7 @@ export class Programs implements CodePort {
     const info = await this.#load(request);
     const { tenant, manifest, own } = request;
     const spec = programSpec({ info, tenant, manifest, secrets: request.secrets(), own });
+    this.#links++;
     const engine = await explained(request.source, () => this.#ports.engine.link(spec));
     return { engine, info, bytes: linkedBytes(info, this.#ports.forms.keeps) };
   }
@@ -262,6 +275,7 @@ export class Programs implements CodePort {
         `${source}: its component ${digest} is not in the data folder; deploy it again, or restore a backup`,
       );
     }
+    this.#loads++;
     const info = await engine.load(bytes);
     if (await forms.used(digest)) this.#moved(digest, "compiled");
     return info;

@@ -46,6 +46,8 @@ export interface PoolPort {
   nextWake(): number;
   /** The timer was so many milliseconds late. */
   lag?(now: number, milliseconds: number): void;
+  /** The share of the processors that this process has used since the last time, 0 to 1. */
+  busy?(now: number, share: number): void;
 }
 
 export interface ExecutorPorts {
@@ -53,6 +55,8 @@ export interface ExecutorPorts {
   readonly pool: PoolPort;
   readonly code: CodePort;
   readonly clock: Clock;
+  /** Threads that execute guests. */
+  readonly processors: number;
   readonly ended: EndedRuns;
   readonly observer: RunObserver;
   /** Takes a tenant's secrets out of a text that a guest may have written. */
@@ -63,6 +67,8 @@ export interface ExecutorPorts {
 const LONGEST_SLEEP_MS = 50;
 /** The same while none is. It is moved when something earlier comes up. */
 const LONGEST_REST_MS = 1000;
+/** How long the processor time of this process is summed before it is told. */
+const CPU_EVERY_MS = 20;
 /** The longest a run waits for capacity, whatever its own deadline. */
 const LONGEST_WAIT_MS = 10_000;
 /** The engine ends a run by itself when its time is up, and is given so long to do it. */
@@ -85,6 +91,8 @@ export class Executor {
   /** Why programs could not be linked when that was tried last. */
   readonly #unlinkable = new Map<number, string>();
   #whenEmpty: (() => void)[] = [];
+  #cpu = process.cpuUsage();
+  #cpuAt = 0;
   #stopped = false;
   readonly #giveBack = (event: PoolEvent): void => this.#step(event);
 
@@ -436,8 +444,21 @@ export class Executor {
     const { pool, clock } = this.#ports;
     const now = clock.now();
     this.#timer = undefined;
-    if (this.#runs.size > 0) pool.lag?.(now, Math.max(0, now - this.#due));
+    if (this.#runs.size > 0) this.#report(pool, now);
     this.#step({ kind: "tick" });
+  }
+
+  /** How busy the event loop and the processors were since the last time. */
+  #report(pool: PoolPort, now: number): void {
+    pool.lag?.(now, Math.max(0, now - this.#due));
+    const { user, system } = process.cpuUsage(this.#cpu);
+    const elapsed = now - this.#cpuAt;
+    // Too short a time says nothing, and what was before the first run is no load.
+    if (elapsed >= CPU_EVERY_MS) {
+      if (elapsed < 4 * LONGEST_SLEEP_MS) pool.busy?.(now, Math.min(1, (user + system) / 1000 / elapsed / this.#ports.processors));
+      this.#cpu = process.cpuUsage();
+      this.#cpuAt = now;
+    }
   }
 }
 

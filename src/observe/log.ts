@@ -51,7 +51,7 @@ function writeOk(log: Logger, run: Run): void {
   if (origin.path !== undefined) line += `,"path":${quote(origin.path)}`;
   if (run.status !== undefined) line += `,"status":${run.status}`;
   line += `,"outcome":"ok","capacity":"${run.rung}"`;
-  if (!isUsual(run)) line += `,"pool":"${run.pool}","why":${JSON.stringify(run.why)}`;
+  if (!isUsual(run)) line += `,"pool":"${run.pool}"${isDirect(run) ? "" : `,"term":"${run.term}"`},"why":${JSON.stringify(run.why)}`;
   line += `,"queueMs":${round(granted - run.admittedAt)}`;
   if (usage.startNanoseconds !== 0) line += `,"startMs":${round(usage.startNanoseconds / 1e6)}`;
   line += `,"runMs":${round((run.settledAt ?? granted) - granted)},"cpuMs":${round(usage.cpuNanoseconds / 1e6)},"memory":${usage.memoryBytes}`;
@@ -89,6 +89,7 @@ function writeOther(log: Logger, run: Run, level: LogLevel & keyof Logger, outco
       cause: causeOf(run),
       capacity: run.rung,
       pool: isUsual(run) ? undefined : run.pool,
+      term: isDirect(run) ? undefined : run.term,
       why: isUsual(run) ? undefined : run.why,
       queueMs: round(granted - run.admittedAt),
       startMs: run.usage.startNanoseconds === 0 ? undefined : round(run.usage.startNanoseconds / 1e6),
@@ -105,9 +106,19 @@ function writeOther(log: Logger, run: Run, level: LogLevel & keyof Logger, outco
   );
 }
 
-/** Where nearly every run finds its place; only of the others it is told why. */
-function isUsual({ rung }: Run): boolean {
-  return rung === "own/ready" || rung === "own/linked" || rung === undefined;
+/** The one reason that the usual run passes over a rung for, in the pool's words. */
+const NONE_IDLE = "own/ready: none is idle";
+
+/** At once and in a cell of its tenant, where nearly every run finds its place; only of the others it is told why. */
+function isUsual(run: Run): boolean {
+  const { rung, why } = run;
+  if (rung === undefined) return true;
+  if (!isDirect(run)) return false;
+  return rung === "own/ready" || (rung === "own/linked" && (why.length === 0 || (why.length === 1 && why[0] === NONE_IDLE)));
+}
+
+function isDirect({ term }: Run): boolean {
+  return term === "direct" || term === undefined;
 }
 
 /** What is the same for every run of a task is serialised once. */

@@ -17,6 +17,8 @@ export interface MetricSources {
   engine(): EngineStats;
   pool(): PoolCounts;
   readonly capacity: CapacitySources;
+  /** Components compiled or mapped, and programs linked, ever. */
+  code(): { readonly load: number; readonly link: number };
   liveRuns(): number;
   connections(): number;
 }
@@ -71,6 +73,7 @@ export class Metrics {
     this.#delay.enable();
     this.#gauges(sources);
     registerCapacity(this.#registry, sources.capacity);
+    this.#registry.registerMetric(codeSteps(sources));
   }
 
   settled(run: Run): void {
@@ -151,4 +154,13 @@ export class Metrics {
       return utilization;
     });
   }
+}
+
+function codeSteps(sources: MetricSources): Counter {
+  const collect = function (this: Counter): void {
+    this.reset();
+    for (const [step, times] of Object.entries(sources.code())) this.inc({ step }, times);
+  };
+  const help = "Components compiled or mapped (load), and programs linked (link).";
+  return new Counter({ name: "pilotlight_code_steps_total", help, labelNames: ["step"], registers: [], collect });
 }

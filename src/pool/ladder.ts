@@ -64,6 +64,11 @@ export class Ladder {
     return place;
   }
 
+  /** The place that was found is of no use: its code has none. */
+  noteStuck(state: ProgramState): void {
+    state.stuckAt = this.#freed(state);
+  }
+
   #freed({ tenant }: ProgramState): number {
     return this.#parts.changes.count + tenant.changes;
   }
@@ -112,16 +117,18 @@ export class Ladder {
   }
 
   /** Cells that a run of the program takes: a joined one holds its code too where that has no other place. */
-  span({ memoryLimit, programBytes }: ProgramState, pool: SubPool, charge: number): number {
-    const { cells } = this.#parts;
-    const besides = programBytes > cells.settings.lobbyBytes ? programBytes : 0;
-    return cells.span(pool, Math.max(memoryLimit, charge + besides));
+  span(state: ProgramState, pool: SubPool, charge: number): number {
+    const { cells, residents } = this.#parts;
+    const besides = isHoused(state) || residents.hasHome(state) ? 0 : state.programBytes;
+    return cells.span(pool, Math.max(state.memoryLimit, charge + besides));
   }
 
   #isHousedIn(state: ProgramState, pool: SubPool, span: number, charge: number): boolean {
     if (isHoused(state)) return true;
     const bytes = span * this.#parts.cells.settings.pools[pool].cellBytes;
-    return charge + state.programBytes <= bytes || this.#parts.residents.hasHome(state);
+    if (charge + state.programBytes <= bytes) return true;
+    // What other cells have room for now may be over when they are joined.
+    return pool === "dedicated" ? this.#parts.residents.lobbyHolds(state) : this.#parts.residents.hasHome(state);
   }
 
   /** An unassigned cell, one made from what is free, or a larger one joined from empty ones of the reserve. */
@@ -179,24 +186,27 @@ export class Ladder {
   /** Makes room in a cell of the tenant among what lies idle there. */
   #clear(now: number, state: ProgramState, pool: SubPool, charge: number, out: PoolCommand[]): Omit<Place, "why"> | undefined {
     const candidates = state.tenant.cells[pool].filter(
-      (cell) => cell.state === "active" && cell.bytes >= state.memoryLimit && cell.busy + cell.starting < cell.slots,
+      (cell) => holds(cell, state) && cell.busy + cell.starting < cell.slots,
     );
-    const isFeasible = (cell: Cell): boolean => cell.charged - releasable(cell, mayGo) + charge <= cell.bytes;
+    const canHave = (cell: Cell, isFree: (program: ProgramState) => boolean): boolean =>
+      cell.charged - releasable(cell, isFree) + this.#needs(state, cell, charge) <= cell.bytes;
     for (const cell of candidates) {
-      if (!isFeasible(cell)) this.#parts.residents.spread(cell, charge, out);
-      if (!isFeasible(cell)) continue;
+      if (!canHave(cell, mayGo)) this.#parts.residents.spread(cell, this.#needs(state, cell, charge), out);
+      if (!canHave(cell, mayGo)) continue;
       const place = this.#makeRoom(now, state, cell, charge, out);
       if (place !== undefined) return place;
     }
     // A program goes once the last of its instances is gone: those can be ended now.
-    for (const cell of candidates) {
-      if (cell.charged - releasable(cell, (program) => isOnlyIdleIn(program, cell)) + charge > cell.bytes) continue;
-      for (const instance of [...cell.idleInstances]) {
-        if (cell.programs.has(instance.owner) && isOnlyIdleIn(instance.owner, cell)) this.#evict(now, instance, out);
-      }
-      break;
+    const cell = candidates.find((each) => canHave(each, (program) => isOnlyIdleIn(program, each)));
+    for (const instance of cell === undefined ? [] : [...cell.idleInstances]) {
+      if (instance.owner.home === cell && isOnlyIdleIn(instance.owner, cell as Cell)) this.#evict(now, instance, out);
     }
     return undefined;
+  }
+
+  /** Bytes that the run takes in the cell: with its code, where that has no place and finds none elsewhere. */
+  #needs(state: ProgramState, cell: Cell, charge: number): number {
+    return isHoused(state) || this.#parts.residents.hasHome(state, cell) ? charge : charge + state.programBytes;
   }
 
   /** Lets go what is worth least, until the run has room in the cell. */
@@ -205,17 +215,15 @@ export class Ladder {
     for (;;) {
       const ready = readyInCell(state, cell, charge);
       if (ready !== undefined) return { instance: ready, cell, whose: "own" };
-      if (fits(cell, charge) && instances.living < slots) break;
-      residents.spread(cell, charge, out);
-      if (fits(cell, charge) && instances.living < slots) break;
+      const needs = this.#needs(state, cell, charge);
+      if (instances.living < slots && (fits(cell, needs) || (residents.spread(cell, needs, out) && fits(cell, needs)))) {
+        return { instance: undefined, cell, whose: "own" };
+      }
       const instance = leastIdle(cell);
       const program = occupants(cell) < cell.slots && instances.living < slots ? residents.lowestIn(now, cell) : undefined;
       if (instance !== undefined && (program === undefined || instance.owner.idlePriority <= program.priority)) this.#evict(now, instance, out);
       else if (program === undefined || !residents.displace(now, program, cell, program === state, out)) return undefined;
     }
-    // Its own code may have had to go, or never had a place.
-    const isPlaced = isHoused(state) || cell.charged + charge + state.programBytes <= cell.bytes || residents.hasHome(state, cell);
-    return isPlaced ? { instance: undefined, cell, whose: "own" } : undefined;
   }
 
   #evict(now: number, instance: Instance, out: PoolCommand[]): void {
@@ -326,6 +334,11 @@ export function mayRunIn({ pool, whenFull }: ProgramState, where: SubPool): bool
   return pool === where || (where === "shared" && pool === "dedicated" && whenFull === "spill");
 }
 
+/** Whether the cell takes runs, and is as large as an instance of the program may grow. */
+export function holds(cell: Cell, { memoryLimit }: ProgramState): boolean {
+  return cell.state === "active" && cell.bytes >= memoryLimit;
+}
+
 /** Its linked form has a place: it is linked, or is being linked. */
 function isHoused({ code, raising }: ProgramState): boolean {
   return code === "linked" || raising;
@@ -367,7 +380,7 @@ function readyIn(state: ProgramState, pool: SubPool, charge: number): Instance |
   if (state.idleCount === 0) return undefined;
   for (const [cell, idle] of state.idle) {
     const instance = idle.at(-1) as Instance;
-    if (cell.pool === pool && cell.state === "active" && cell.charged - instance.charge + charge <= cell.bytes) return instance;
+    if (cell.pool === pool && holds(cell, state) && cell.charged - instance.charge + charge <= cell.bytes) return instance;
   }
   return undefined;
 }
@@ -386,7 +399,7 @@ function leastBusy(state: ProgramState, pool: SubPool): Instance | undefined {
   let best: Instance | undefined;
   for (const instance of state.shared) {
     const { cell } = instance;
-    if (cell?.state !== "active" || cell.pool !== pool) continue;
+    if (cell?.pool !== pool || !holds(cell, state)) continue;
     if (best === undefined || instance.active < best.active) best = instance;
   }
   return best;
@@ -396,7 +409,7 @@ function leastBusy(state: ProgramState, pool: SubPool): Instance | undefined {
 function ownWithRoom(state: ProgramState, pool: SubPool, charge: number): Cell | undefined {
   let best: Cell | undefined;
   for (const cell of state.tenant.cells[pool]) {
-    if (cell.state !== "active" || cell.bytes < state.memoryLimit || !fits(cell, charge)) continue;
+    if (!holds(cell, state) || !fits(cell, charge)) continue;
     if (best === undefined || cell.charged > best.charged) best = cell;
   }
   return best;

@@ -27,7 +27,7 @@
  * two thirds of the processors are used.
  *
  * The event loop is another limit: when it is late all through an interval, fewer runs are let in, but never fewer than it
- * has been seen to finish in the time that it may be late, since each of its turns starts only what the limit has room for.
+ * finishes in the time that it may be late, since each of its turns starts only what the limit has room for.
  *
  * No clock and no timer: whoever calls says what time it is, in milliseconds that do not go back. The limit may have
  * moved after any call that tells the time, so runs that wait should be looked at then.
@@ -64,8 +64,6 @@ const ASLEEP = 0.5;
 /** How much the newest wait counts among those of its interval, and an interval in the completion rate. */
 const LEARN_WAIT = 0.125;
 const LEARN_RATE = 0.3;
-/** What is left of the best completion rate after an interval: half of it after 7 seconds. */
-const FADE = 0.99;
 
 const LEAST_RETRY_MS = 1000;
 const MOST_RETRY_MS = 30_000;
@@ -131,9 +129,8 @@ export class Overload {
 
   #now = Number.NEGATIVE_INFINITY;
   #running = 0;
-  /** Completions a second, and the best there were, slowly forgotten. */
+  /** Completions a second. */
   #rate = 0;
-  #best = 0;
   #lastLag = 0;
   #interval: Interval | undefined;
 
@@ -255,7 +252,6 @@ export class Overload {
   #learn(interval: Interval, elapsed: number): void {
     const rate = (interval.ended * 1000) / elapsed;
     this.#rate = this.#rate === 0 ? rate : this.#rate + LEARN_RATE * (rate - this.#rate);
-    this.#best = Math.max(this.#rate, this.#best * FADE);
     this.#base = Math.min(this.#base, interval.fresh.least);
   }
 
@@ -288,17 +284,17 @@ export class Overload {
     return interval.lag !== undefined && interval.lag > this.#target * LOOP_TARGETS && this.#tooManyForLoop() > 0;
   }
 
-  /** Runs more than the event loop has been seen to finish in the time that it may be late. */
+  /** Runs more than the event loop finishes in the time that it may be late. */
   #tooManyForLoop(): number {
-    const seen = (this.#best * this.#target * LOOP_TARGETS) / 1000;
-    return Math.max(0, this.#running - Math.max(this.#parallelism, seen));
+    const finished = (this.#rate * this.#target * LOOP_TARGETS) / 1000;
+    return Math.max(0, this.#running - Math.max(this.#parallelism, finished));
   }
 
   /** Whether more runs would find a processor. */
   #hasRoom(interval: Interval): boolean {
     const waits = interval.waits;
     if (waits.count === 0) return interval.busy !== undefined && interval.busy < ASLEEP;
-    return waits.lateShare <= FEW_LATE && this.#running <= this.#limit;
+    return waits.lateShare <= FEW_LATE;
   }
 
   /** Fewer runs than processors, and yet all wait: what they wait for is not each other, and refusing does not help. */

@@ -10,7 +10,7 @@ import type { Forecast } from "../forecast/forecast.js";
 import { Agenda } from "./agenda.js";
 import { Cells } from "./cells.js";
 import { Instances, expiry, runCharge } from "./instances.js";
-import { Ladder, mayRunIn, type Place } from "./ladder.js";
+import { Ladder, holds, mayRunIn, type Place } from "./ladder.js";
 import { LEAST_BYTES, PRIOR_COSTS, PRIOR_PROGRAM_BYTES, PRIOR_READY_BYTES, learn, learnPeak } from "./learn.js";
 import { Overload } from "./overload.js";
 import { FairQueue, type Waiter } from "./queue.js";
@@ -29,7 +29,6 @@ import {
   type Rung,
   type TenantTerms,
   type Term,
-  type Whose,
 } from "./types.js";
 import { Upkeep } from "./upkeep.js";
 import { cellView, poolView, programView } from "./viewing.js";
@@ -59,7 +58,8 @@ export interface PoolCounts {
 interface Waiting extends Waiter {
   readonly leaseMs: number;
   readonly code: Code;
-  readonly whose: Whose | undefined;
+  /** Where it was to take place while its code was not there yet. */
+  readonly place: Place | undefined;
   readonly why: readonly string[];
   readonly reason: RefusalReason;
   /** It waits for room: of its tenant, and maybe of the node. */
@@ -80,6 +80,8 @@ const GRACE = 2_000;
 const LEASE_CHECK = 1_000;
 /** Where leases are looked at and this much passes between two events, the clock has jumped, or the process stood still. */
 const JUMP = 5 * LEASE_CHECK;
+/** What sums of times may be wrong by, in milliseconds. */
+const ROUNDING = 0.001;
 
 export class Pool {
   readonly #options: PoolOptions;
@@ -113,6 +115,8 @@ export class Pool {
   #begun = false;
   /** Something was freed in this step: runs that wait may find a place. */
   #progress = false;
+  /** What had been freed when runs that wait were last served. */
+  #servedAt = -1;
   /** The place that `#canServe` found for the run that is taken from the line. */
   #place: Place | undefined;
 
@@ -152,13 +156,12 @@ export class Pool {
   /** Runs that wait get what is there; then comes what is done ahead, which may free something in its turn. */
   #settleDown(now: number, out: PoolCommand[]): void {
     for (;;) {
-      const progressed = this.#progress;
+      const progressed = this.#progress || this.#changes.count !== this.#servedAt;
       this.#progress = false;
+      this.#servedAt = this.#changes.count;
       if (progressed && this.#queue.size > 0) this.#serve(now, out);
-      const freed = this.#changes.count;
       this.#upkeep.settle(now, progressed, out);
-      if (this.#queue.size === 0 || this.#changes.count === freed) return;
-      this.#progress = true;
+      if (this.#queue.size === 0 || this.#changes.count === this.#servedAt) return;
     }
   }
 
@@ -218,7 +221,9 @@ export class Pool {
 
   /** When `tick` has something to do next; Infinity when never. */
   nextWake(): number {
-    return Math.min(this.#queue.nextDeadline(), this.#leasesAt, this.#upkeep.nextWake()) - this.#wentBack;
+    const next = Math.min(this.#queue.nextDeadline(), this.#leasesAt, this.#upkeep.nextWake());
+    // Nobody is to be woken before the time because of a sum that was rounded down.
+    return this.#wentBack === 0 ? next : next - this.#wentBack + ROUNDING;
   }
 
   /** How late the driver's timer was: a sign that the event loop has more than it can do. */
@@ -369,10 +374,10 @@ export class Pool {
   #again(now: number, run: number, deadline: number, out: PoolCommand[]): void {
     const lease = this.#leases.get(run);
     if (lease === undefined) return;
-    const { priority, since } = lease;
+    const { priority, milliseconds } = lease;
     const { owner } = lease.instance;
     this.#giveBack(now, lease, false, 0, out);
-    this.#enter(now, owner, { run, deadline, lease: lease.deadline - since, priority }, out);
+    this.#enter(now, owner, { run, deadline, lease: milliseconds, priority }, out);
   }
 
   /** Leases a place to the run, or puts it in line. */
@@ -380,7 +385,7 @@ export class Pool {
     if (state.leased >= state.concurrency) return this.#wait(now, state, demand, "task-full", undefined, out);
     // Whoever waits already goes first.
     if (state.waiting > 0 && !state.raising) return this.#wait(now, state, demand, fullness(state), undefined, out);
-    if (!this.#overload.admits(this.#leases.size)) return this.#wait(now, state, demand, "overloaded", undefined, out);
+    if (!this.#mayStart(state)) return this.#wait(now, state, demand, "overloaded", undefined, out);
     if (cannotBeRaised(now, state)) return this.#refuseAsked(now, state, demand.run, "no-code", out);
     const place = this.#ladder.find(now, state, out);
     if (place === undefined) return this.#wait(now, state, demand, fullness(state), undefined, out);
@@ -389,11 +394,18 @@ export class Pool {
     this.#wait(now, state, demand, isRaised ? "no-code" : fullness(state), place, out);
   }
 
+  /** Whether the processors take one more run. A reserve is there for its tenant whatever others do. */
+  #mayStart({ pool }: ProgramState): boolean {
+    return pool === "dedicated" || this.#overload.admits(this.#leases.size);
+  }
+
   /** Links the program for runs that will take place in the cell. */
   #raise(now: number, state: ProgramState, cell: Cell, out: PoolCommand[]): boolean {
     const isRaised = this.#upkeep.raise(now, state, cell, out);
-    if (!isRaised) this.#upkeep.noteEmpty(now, cell, out);
-    else if (!state.pins.has(cell)) {
+    if (!isRaised) {
+      this.#upkeep.noteEmpty(now, cell, out);
+      this.#ladder.noteStuck(state);
+    } else if (!state.pins.has(cell)) {
       state.pins.add(cell);
       cell.pinned++;
     }
@@ -423,7 +435,7 @@ export class Pool {
       since: now,
       leaseMs: demand.lease,
       code: state.code,
-      whose: place?.whose,
+      place,
       why: place?.why ?? WAITED_FOR[reason],
       reason,
       presses: reason === "tenant-full" || reason === "node-full",
@@ -485,7 +497,7 @@ export class Pool {
     state.leased++;
     state.granted++;
     this.#residents.touch(now, state);
-    this.#leases.set(run, { run, instance, priority, since: now, deadline: now + lease });
+    this.#leases.set(run, { run, instance, priority, since: now, milliseconds: lease, deadline: now + lease });
     if (this.#leasesAt === Number.POSITIVE_INFINITY) this.#leasesAt = now + LEASE_CHECK;
     if (instance.served < reuse.maxRequests && instance.active < reuse.maxConcurrent) state.shared.add(instance);
     else state.shared.delete(instance);
@@ -504,7 +516,9 @@ export class Pool {
     const { cell } = lease.instance;
     if (event.startNanoseconds > 0) state.costs.linked = learn(state.costs.linked, event.startNanoseconds / 1e6);
     state.memoryPeak = learnPeak(state.memoryPeak, event.memoryBytes);
-    this.#overload.sample(now, event.waitNanoseconds, lease.since);
+    // The wait includes making the instance, which is no wait for a processor.
+    const wait = event.waitNanoseconds - event.startNanoseconds;
+    if (event.waitNanoseconds > 0) this.#overload.sample(now, Math.max(0, wait), lease.since);
     state.demand.ended(now);
     const isSound = event.ending === "sound";
     const isThere = this.#isThere(lease);
@@ -538,10 +552,11 @@ export class Pool {
     const { reuse } = state;
     const spent = instance.served >= reuse.maxRequests;
     const cell = instance.cell as Cell;
-    const unwanted = state.removed || cell.state === "draining" || this.#isDraining(state.tenant) || !mayRunIn(state, cell.pool);
+    const unwanted = !this.#mayStay(state, cell);
     // What it holds may be more than it was charged, and then more than its cell has beside others.
-    const holds = Math.max(LEAST_BYTES, memoryBytes);
-    const tooLarge = memoryBytes > reuse.maxMemory || cell.charged - instance.charge + holds > cell.bytes;
+    const bytes = Math.max(LEAST_BYTES, memoryBytes);
+    const isOver = instance.active === 0 && cell.charged - instance.charge + bytes > cell.bytes;
+    const tooLarge = isOver || memoryBytes > reuse.maxMemory;
     if (!isSound || spent || unwanted || tooLarge || now - instance.born >= reuse.maxAge) {
       state.shared.delete(instance);
       if (instance.active > 0) {
@@ -559,9 +574,14 @@ export class Pool {
       return;
     }
     state.shared.delete(instance);
-    this.#instances.charge(instance, holds);
+    this.#instances.charge(instance, bytes);
     this.#instances.putIdle(now, instance);
     this.#upkeep.noteExpiry(state, expiry(instance));
+  }
+
+  /** Whether an instance of the program may lie idle in the cell: another run of it may come, and take place there. */
+  #mayStay(state: ProgramState, cell: Cell): boolean {
+    return !state.removed && !this.#isDraining(state.tenant) && mayRunIn(state, cell.pool) && holds(cell, state);
   }
 
   #ready(now: number, slot: number, generation: number, nanoseconds: number, out: PoolCommand[]): void {
@@ -570,8 +590,7 @@ export class Pool {
     const { owner, cell } = instance;
     owner.costs.linked = learn(owner.costs.linked, nanoseconds / 1e6);
     this.#progress = true;
-    const unwanted = owner.removed || cell === undefined || cell.state === "draining" || !mayRunIn(owner, cell.pool);
-    if (unwanted || this.#isDraining(owner.tenant)) return this.#end(now, instance, out);
+    if (cell === undefined || !this.#mayStay(owner, cell)) return this.#end(now, instance, out);
     this.#instances.putIdle(now, instance);
     this.#upkeep.noteShort(owner);
     this.#upkeep.noteDemand(now, owner);
@@ -638,7 +657,7 @@ export class Pool {
   /** Whether the first run in line of a program can have a place now; `#place` is where. */
   #canServe(now: number, lane: number, out: PoolCommand[]): boolean {
     const state = this.#programs.get(lane) as ProgramState;
-    if (state.raising || state.leased >= state.concurrency || !this.#overload.admits(this.#leases.size)) return false;
+    if (state.raising || state.leased >= state.concurrency || !this.#mayStart(state)) return false;
     if (cannotBeRaised(now, state)) return false;
     this.#place = this.#ladder.find(now, state, out);
     if (this.#place === undefined) return false;
@@ -783,9 +802,9 @@ export class Pool {
 }
 
 /** How far the code was when a run asked for it, and what it passed over and waited for since. */
-type Asked = Pick<Waiting, "code" | "whose" | "why"> & { readonly reason: RefusalReason | undefined };
+type Asked = Pick<Waiting, "code" | "place" | "why"> & { readonly reason: RefusalReason | undefined };
 
-const ASKED_LINKED: Asked = { code: "linked", whose: undefined, why: [], reason: undefined };
+const ASKED_LINKED: Asked = { code: "linked", place: undefined, why: [], reason: undefined };
 
 const WAITED_FOR: Readonly<Record<RefusalReason, readonly string[]>> = {
   "task-full": ["waited: the task runs as often at once as it may"],
@@ -820,7 +839,8 @@ function reasonsOf({ reason, why }: Asked, place: Place): readonly string[] {
 }
 
 function rungOf(place: Place, fresh: boolean, asked: Asked): Rung {
-  const whose = place.whose === "own" ? (asked.whose ?? "own") : place.whose;
+  // The cell that it had found is the tenant's own by now.
+  const whose = asked.place?.cell === place.cell ? asked.place.whose : place.whose;
   if (asked.code !== "linked") return `${whose}/${asked.code}`;
   return fresh ? `${whose}/linked` : `${whose}/ready`;
 }

@@ -42,7 +42,17 @@ export class Residents {
 
   /** Whether a place for its linked form can be found outside of the cell. */
   hasHome(state: ProgramState, not?: Cell): boolean {
-    return cellWithRoom(state, not) !== undefined || this.#lobbyFits(state.programBytes);
+    return cellWithRoom(state, not) !== undefined || this.#lobbyFits(state.programBytes, not);
+  }
+
+  /** Whether the lobby has room for its linked form, or can have it when others are let go. */
+  lobbyHolds({ programBytes }: ProgramState): boolean {
+    let over = this.#lobbyBytes + programBytes - this.#cells.settings.lobbyBytes;
+    for (const state of this.#lobby) {
+      if (over <= 0) break;
+      if (mayGo(state)) over -= state.programBytes;
+    }
+    return over <= 0;
   }
 
   /**
@@ -53,7 +63,7 @@ export class Residents {
     const { programBytes } = state;
     const isNear = near?.state === "active" && near.charged + programBytes + runBytes <= near.bytes;
     const home = isNear ? near : cellWithRoom(state, near);
-    if (home === undefined && !this.#makeLobbyRoom(now, programBytes, out)) return false;
+    if (home === undefined && !this.#makeLobbyRoom(now, programBytes, near, out)) return false;
     this.touch(now, state);
     this.#settleIn(home, state, out);
     return true;
@@ -93,9 +103,9 @@ export class Residents {
       const home = cellWithRoom(state, cell);
       if (home !== undefined) {
         this.#settleIn(home, state, out);
-      } else if (this.#lobbyFits(state.programBytes) || !mayGo(state)) {
+      } else if (this.#lobbyFits(state.programBytes, cell) || !mayGo(state)) {
         // What is in use stays, and the lobby holds more than it may until something can go.
-        this.#makeLobbyRoom(now, state.programBytes, out);
+        while (!this.#lobbyHas(state.programBytes) && this.#evictFromLobby(now, cell, out));
         this.#settleIn(undefined, state, out);
       } else {
         this.evicted++;
@@ -138,14 +148,14 @@ export class Residents {
    * it is about to run, so it needs a place. False when there is none for it.
    */
   displace(now: number, state: ProgramState, cell: Cell, mustStay: boolean, out: PoolCommand[]): boolean {
-    if (mustStay && !this.#lobbyFits(state.programBytes)) return false;
+    if (mustStay && !this.#lobbyFits(state.programBytes, cell)) return false;
     while (!this.#lobbyHas(state.programBytes)) {
       const least = lowest(now, this.#lobby, this.#cells.settings.forecast);
       if (!mustStay && (least === undefined || least.priority >= state.priority)) {
         this.#evict(state, out);
         return true;
       }
-      if (!this.#evictFromLobby(now, out)) return false;
+      if (!this.#evictFromLobby(now, cell, out)) return false;
     }
     this.#uncharge(cell, state, out);
     this.#settleIn(undefined, state, out);
@@ -160,7 +170,7 @@ export class Residents {
 
   /** After the lobby became smaller, or something in it may go. */
   trim(now: number, out: PoolCommand[]): void {
-    while (this.isOver && this.#evictFromLobby(now, out));
+    while (this.isOver && this.#evictFromLobby(now, undefined, out));
   }
 
   /** Back to the compiled form. */
@@ -178,28 +188,28 @@ export class Residents {
     return this.#lobbyBytes + bytes <= this.#cells.settings.lobbyBytes;
   }
 
-  /** Whether the lobby has room for so much, or can have it when others go. */
-  #lobbyFits(bytes: number): boolean {
+  /** Whether the lobby has room for so much, or can have it when others go, though not to that cell. */
+  #lobbyFits(bytes: number, not: Cell | undefined): boolean {
     let over = this.#lobbyBytes + bytes - this.#cells.settings.lobbyBytes;
     if (over <= 0) return true;
     if (bytes > this.#cells.settings.lobbyBytes) return false;
     for (const state of this.#lobby) {
-      if (mayGo(state) || cellWithRoom(state) !== undefined) over -= state.programBytes;
+      if (mayGo(state) || cellWithRoom(state, not) !== undefined) over -= state.programBytes;
       if (over <= 0) return true;
     }
     return false;
   }
 
-  #makeLobbyRoom(now: number, bytes: number, out: PoolCommand[]): boolean {
-    if (!this.#lobbyFits(bytes)) return false;
-    while (!this.#lobbyHas(bytes) && this.#evictFromLobby(now, out));
+  #makeLobbyRoom(now: number, bytes: number, not: Cell | undefined, out: PoolCommand[]): boolean {
+    if (!this.#lobbyFits(bytes, not)) return false;
+    while (!this.#lobbyHas(bytes) && this.#evictFromLobby(now, not, out));
     return this.#lobbyHas(bytes);
   }
 
-  #evictFromLobby(now: number, out: PoolCommand[]): boolean {
+  #evictFromLobby(now: number, not: Cell | undefined, out: PoolCommand[]): boolean {
     // Its tenant may have a cell by now.
     for (const state of this.#lobby) {
-      const home = cellWithRoom(state);
+      const home = cellWithRoom(state, not);
       if (home === undefined) continue;
       this.leave(state, out);
       this.#settleIn(home, state, out);

@@ -60,6 +60,8 @@ export interface Lease {
   readonly instance: Instance;
   readonly priority: Priority;
   readonly since: number;
+  /** How long it lasts, and when it ends; later when the clock has jumped ahead. */
+  readonly milliseconds: number;
   deadline: number;
 }
 

@@ -8,7 +8,7 @@
 import { Agenda } from "./agenda.js";
 import type { Cells } from "./cells.js";
 import { expiry, runCharge, type Instances } from "./instances.js";
-import type { Ladder } from "./ladder.js";
+import { holds, type Ladder } from "./ladder.js";
 import { LIKELY, mayGo, type Residents } from "./residents.js";
 import { isEmpty, occupants, type Cell, type Changes, type Instance, type ProgramState, type TenantState } from "./state.js";
 import type { PoolCommand } from "./types.js";
@@ -414,7 +414,9 @@ export class Upkeep {
     const { cellBytes, cellSlots } = cells.settings.pools.dedicated;
     for (const cell of dedicated) {
       for (const instance of [...cell.idleInstances]) {
-        if (cell.charged <= cell.span * cellBytes && occupants(cell) <= cell.span * cellSlots) break;
+        const bytes = cell.span * cellBytes;
+        const fits = cell.charged <= bytes && occupants(cell) <= cell.span * cellSlots && instance.owner.memoryLimit <= bytes;
+        if (fits) continue;
         instances.end(now, instance, out);
       }
     }
@@ -481,11 +483,11 @@ function byBusyness(a: Cell, b: Cell): number {
 
 /** A cell of the tenant where an instance of the program has room that waits for its run. */
 function ownWithRoom(state: ProgramState): Cell | undefined {
-  return state.tenant.cells[state.pool].find((cell) => cell.bytes >= state.memoryLimit && hasRoom(state, cell));
+  return state.tenant.cells[state.pool].find((cell) => holds(cell, state) && hasRoom(state, cell));
 }
 
 function hasRoom({ readyBytes }: ProgramState, cell: Cell): boolean {
-  return cell.state === "active" && occupants(cell) < cell.slots && cell.charged + readyBytes <= cell.bytes;
+  return occupants(cell) < cell.slots && cell.charged + readyBytes <= cell.bytes;
 }
 
 /** Made at once where that is worth it, or was asked for; the rest at the next look. */

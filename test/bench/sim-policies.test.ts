@@ -83,9 +83,16 @@ describe("of three requests by hand", () => {
     const outcome = keepAlive(1).replay(THREE);
     expect(outcome).toMatchObject({ runs: 3, coldStarts: 1, peakBytes: 1500 });
     expect(outcome.coldSeconds).toBeCloseTo(0.11, 9);
-    // Runs from 100 to 1110, 5000 to 6000 and 10000 to 11000; a ready instance between and after.
+    // One instance from 100 ms on, which never gets smaller.
+    expect(byteMs(keepAlive(1), THREE)).toBeCloseTo(1000 * 20_000 + 500 * 19_900, 3);
+  });
+
+  it("keep-alive would hold less if instances gave back what their runs took", () => {
+    // Runs from 100 to 1110, 5000 to 6000 and 10000 to 11000; an instance like an unused one between and after.
     const instances = 500 * (1010 + 1000 + 1000) + 100 * (5000 - 1110 + 4000 + 9000);
-    expect(byteMs(keepAlive(1), THREE)).toBeCloseTo(1000 * 20_000 + instances, 3);
+    const emptied = keepAlive(1, NEVER, "emptied");
+    expect(byteMs(emptied, THREE)).toBeCloseTo(1000 * 20_000 + instances, 3);
+    expect(emptied.replay(THREE).coldSeconds).toBe(keepAlive(1).replay(THREE).coldSeconds);
   });
 
   it("keep-alive lets both go a minute after the run", () => {
@@ -97,7 +104,7 @@ describe("of three requests by hand", () => {
       10 * MINUTE,
     );
     expect(keepAlive(1).replay(rare).coldStarts).toBe(2);
-    expect(byteMs(keepAlive(1), rare)).toBeCloseTo(2 * (1000 * (1110 + MINUTE) + 500 * 1010 + 100 * MINUTE), 3);
+    expect(byteMs(keepAlive(1), rare)).toBeCloseTo(2 * (1000 * (1110 + MINUTE) + 500 * (1010 + MINUTE)), 3);
   });
 
   it("keep-alive keeps as many instances as were needed at once", () => {
@@ -112,7 +119,7 @@ describe("of three requests by hand", () => {
     );
     const outcome = keepAlive(1).replay(burst);
     expect(outcome.byComponent.c).toMatchObject({ runs: 4, cold: 1, made: 2 });
-    const instances = 500 * (1010 + 1010 + 2000) + 100 * (10_000 - 1110 + 10_000 - 1510 + 2 * 9000);
+    const instances = 500 * (20_000 - 100 + 20_000 - 500);
     expect(byteMs(keepAlive(1), burst)).toBeCloseTo(1000 * 20_000 + instances, 3);
   });
 
@@ -146,8 +153,8 @@ describe("of three requests by hand", () => {
     const second = 30 * MINUTE + SECOND;
     const third = 60 * MINUTE + SECOND;
     const program = second + (third - second - fetch) + (until - fetch);
-    const ready = 30 * MINUTE - 1110 + (60 * MINUTE - second - fetch - 110) + (until - fetch - 110);
-    expect(byteMs(hybridHistogram(), regular)).toBeCloseTo(1000 * program + 100 * ready + 500 * (1010 + 2000), 0);
+    const ready = 60 * MINUTE - second - fetch - 110 + (until - fetch - 110);
+    expect(byteMs(hybridHistogram(), regular)).toBeCloseTo(1000 * program + 100 * ready + 500 * (second - 100 + SECOND), 0);
   });
 
   it("who knows all and links on demand keeps through the gaps that its bytes suffice for", () => {
@@ -204,7 +211,7 @@ describe("on a generated trace", () => {
   it("nobody who links on demand waits less than who knows all beforehand, with the same bytes on average", () => {
     for (const each of scenes) {
       const average = keepAlive(10).replay(each).averageBytes;
-      for (const policy of [keepAlive(1), keepAlive(10), keepAlive(60), keepAlive(60, average), leastRecentlyUsed(average)]) {
+      for (const policy of [keepAlive(1), keepAlive(10), keepAlive(60), keepAlive(60, average), leastRecentlyUsed(average / 4)]) {
         const outcome = policy.replay(each);
         const bound = clairvoyantOnDemand(outcome.averageBytes).replay(each);
         expect(bound.coldSeconds).toBeLessThanOrEqual(outcome.coldSeconds);
@@ -235,7 +242,7 @@ describe("on a generated trace", () => {
 
   it("at equal memory a policy gets the largest budget with which it holds no more on average", () => {
     const each = scenes[0] as Scene;
-    const { averageBytes, peakBytes } = keepAlive(10).replay(each);
+    const { averageBytes, peakBytes } = keepAlive(10, NEVER, "emptied").replay(each);
     const { outcome, budgetBytes } = atEqualMemory(each, averageBytes, leastRecentlyUsed, [averageBytes / 2, 4 * peakBytes], 12);
     expect(outcome.averageBytes).toBeLessThanOrEqual(averageBytes);
     expect(outcome.averageBytes).toBeGreaterThan(0.95 * averageBytes);

@@ -14,6 +14,7 @@ import { mirror, type MirrorOptions } from "../imports/mirror/mirror.js";
 import type * as Query from "../imports/mirror/types/interfaces/acme-db-query.js";
 import { atEnd } from "../support/cleanup.js";
 import { guestTask } from "../support/guests.js";
+import { nothingAhead } from "../support/runtime.js";
 import { until } from "../support/until.js";
 
 /** As an embedder has it: each function of the interface, by jco's types. */
@@ -35,7 +36,7 @@ const QUERY: Provided<typeof Query> = {
 const INTERFACE = "acme:db/query@1.2.0";
 
 async function start(imports: ScriptImports, options: RuntimeOptions = {}): Promise<Runtime> {
-  const runtime = await createRuntime({ instances: 16, imports, ...options });
+  const runtime = await createRuntime({ instances: 16, imports, capacity: nothingAhead(16), ...options });
   atEnd(async () => {
     await runtime.close(1000);
     expect(runtime.stats().engine).toMatchObject({ asks: 0, runs: 0, instances: 0 });

@@ -7,11 +7,11 @@ import { atEnd } from "../support/cleanup.js";
 import { tempDir } from "../support/files.js";
 import { guestPath, guestTask } from "../support/guests.js";
 import { LogCapture } from "../support/log.js";
-import { runOf } from "../support/runtime.js";
+import { nothingAhead, runOf } from "../support/runtime.js";
 import { until } from "../support/until.js";
 
 async function start(options: RuntimeOptions = {}): Promise<Runtime> {
-  const runtime = await createRuntime({ instances: 16, ...options });
+  const runtime = await createRuntime({ instances: 16, capacity: nothingAhead(16), ...options });
   atEnd(() => runtime.close(1000));
   return runtime;
 }

@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { availableParallelism } from "node:os";
 import { describe, expect, it } from "vitest";
+import { wholeProcess } from "../../src/config/capacity.js";
 import { guestTask, WASI } from "../support/guests.js";
 import { runOf, startRuntime, type StartedRuntime } from "../support/runtime.js";
 import { until } from "../support/until.js";
@@ -126,8 +127,9 @@ describe("WASI p3 with maxConcurrent", () => {
   });
 
   it("a trap takes the others of its instance along, and they are told that it was not they", async () => {
-    const node = await startRuntime([guestTask("behave-p3", { reuse: { maxRequests: 1000, maxConcurrent: 8 } })]);
-    // Instances are shared once there is one for each core.
+    // Instances are shared once there is one for each core; a cell with room for so many holds them all.
+    const capacity = { ...wholeProcess(64, 64 * 2 ** 20), forecast: false };
+    const node = await startRuntime([guestTask("behave-p3", { reuse: { maxRequests: 1000, maxConcurrent: 8 } })], { capacity });
     const count = availableParallelism() * 4;
     const sleeping = Array.from({ length: count }, () => node.get("/sleep?ms=1000"));
     await until("all are running", () => node.runtime.stats().engine.runs === count);

@@ -26,7 +26,15 @@ describe("the record of a run", () => {
   it("says that it runs while it does, and how it ended afterwards", async () => {
     const response = await node.get("/slow?pieces=2&ms=100");
     const id = runOf(response);
-    expect(await record(id)).toMatchObject({ id, task: "behave-p3", state: "running", ended: false, status: 200, capacity: "own/ready" });
+    expect(await record(id)).toMatchObject({
+      id,
+      task: "behave-p3",
+      state: "running",
+      ended: false,
+      status: 200,
+      capacity: "warming/linked",
+      why: ["own/ready: none is idle", "own: the tenant has no cell"],
+    });
     await response.text();
     await node.log.run(id);
     const ended = await record(id);
@@ -100,7 +108,10 @@ describe.each(WASI)("a run of WASI %s that takes longer than limits.duration", (
 });
 
 describe("Pilotlight-Explain", () => {
-  const explained = /^capacity;desc="own\/linked", pool;desc="shared", queue;dur=\d+\.\d+, start;dur=\d+\.\d+, run;dur=\d+\.\d+$/;
+  const explained = new RegExp(
+    '^capacity;desc="own/linked", pool;desc="shared", queue;dur=\\d+\\.\\d+, start;dur=\\d+\\.\\d+, run;dur=\\d+\\.\\d+' +
+      ', why;desc="own/ready: none is idle"$',
+  );
 
   it("tells callers on this machine where the time went", async () => {
     const response = await node.get("/hello", { headers: { "Pilotlight-Explain": "1" } });

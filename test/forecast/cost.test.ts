@@ -16,31 +16,31 @@ function held(): number {
   return heapUsed + arrayBuffers;
 }
 
-const NAMES = Array.from({ length: 4000 }, (_, i) => `task-${i}`);
+const NAMES = Array.from({ length: 20_000 }, (_, i) => `task-${i}`);
 /** Kept, so that nothing of an earlier one is given back while a later one is weighed. */
 const forecasts: Forecast[] = [];
 
-/** Bytes a name after so many runs. */
-function bytes(runs: number, gap: () => number): number {
+/** Bytes a name, over so many names after so many runs. */
+function bytes(names: number, runs: number, gap: () => number): number {
   const before = held();
   const forecast = createForecast();
   forecasts.push(forecast);
-  for (const name of NAMES) {
+  for (const name of NAMES.slice(0, names)) {
     const demand = forecast.of(name);
     let at = 0;
     for (let i = 0; i < runs; i++) run(demand, (at += gap()));
     demand.next(at);
     demand.peak(at, 60_000);
   }
-  return (held() - before) / NAMES.length;
+  return (held() - before) / names;
 }
 
 it("a name with few runs holds less than a KiB, and one with many no more than one with some", () => {
   const draw = drawOf(new Random(1));
   const beat = (): number => 300_000;
   const loose = (): number => 1000 + 600_000 * draw();
-  bytes(100, loose);
-  const [one, few, some, many] = [bytes(1, beat), bytes(6, beat), bytes(100, loose), bytes(1000, loose)];
+  bytes(2000, 100, loose);
+  const [one, few, some, many] = [bytes(20_000, 1, beat), bytes(20_000, 6, beat), bytes(4000, 100, loose), bytes(4000, 1000, loose)];
   console.log(`forecast memory: ${[one, few, some, many].map(Math.round).join(", ")} bytes a name after 1, 6, 100, 1000 runs`);
   expect(one).toBeLessThan(600);
   expect(few).toBeLessThan(1024);

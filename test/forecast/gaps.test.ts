@@ -64,6 +64,8 @@ describe("a strictly periodic caller", () => {
     }
     expect(report.peak(125 * MINUTE, MINUTE)).toBeLessThan(0.5);
     expect(Math.ceil(report.peak(129 * MINUTE, MINUTE))).toBe(6);
+    runAll(report, ticks(32, 10 * MINUTE).slice(12));
+    expect(Math.round(report.peak(329 * MINUTE, MINUTE))).toBe(1);
   });
 
   it("survives a missed tick: the next one is foreseen, a little less likely", () => {
@@ -92,6 +94,14 @@ describe("a strictly periodic caller", () => {
     expect(again.from).toBeLessThan(1007 * MINUTE);
     expect(again.until).toBeGreaterThan(1007 * MINUTE);
     expect(again.until).toBeLessThan(1008 * MINUTE);
+  });
+
+  it("starts a new beat with its first call after a long silence", () => {
+    const report = demand();
+    runAll(report, ticks(20, 24 * HOUR));
+    const back = 120 * 24 * HOUR + 6 * HOUR;
+    run(report, back);
+    expect(report.next(back)).toMatchObject({ from: back + 24 * HOUR - 1000, until: back + 24 * HOUR + 1000 });
   });
 
   it("is foreseen for the time that is asked for, also after a later one", () => {
@@ -230,8 +240,10 @@ describe("gaps that are alike without a beat", () => {
     const report = demand();
     let at = 0;
     run(report, at);
-    for (const minutes of [...MINUTES, 15, 15, 15]) run(report, (at += minutes * MINUTE));
-    expect(report.next(at)!.likelihood).toBeLessThan(0.7);
+    for (const minutes of MINUTES) run(report, (at += minutes * MINUTE));
+    expect(report.next(at)!.likelihood).toBeGreaterThan(0.9);
+    for (const minutes of [15, 15, 15]) run(report, (at += minutes * MINUTE));
+    expect(report.next(at)!.likelihood).toBeLessThan(0.75);
   });
 
   it("give none where the histogram does not reach one in four of them", () => {

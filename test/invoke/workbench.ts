@@ -102,6 +102,7 @@ export class Workbench {
       pool: pool ?? this.#pool,
       code: this.code,
       clock: this.clock,
+      processors: 2,
       ended: this.ended,
       mask: (text) => text.replaceAll("hunter2", "***"),
       observer: {

@@ -85,15 +85,29 @@ describe("the line of a run", () => {
     const place = { rung: "warming/linked", pool: "variable", why: ["own/ready: none is idle", 'own: "x"'] } as const;
     logRun(captured.log, ended({ kind: "ok", exit: 0 }, place));
     logRun(captured.log, ended({ kind: "trap", message: "" }, place));
-    logRun(captured.log, ended({ kind: "ok", exit: 0 }, { ...place, rung: "own/linked" }));
     const { rung, pool, why } = place;
     expect(captured.lines().map((line) => [line["capacity"], line["pool"], line["why"]])).toEqual([
       [rung, pool, why],
       [rung, pool, why],
-      ["own/linked", undefined, undefined],
     ]);
     const raw = captured.writes.join("").replace(/"time":\d+/g, '"time":0');
     expect(raw).toContain(`"capacity":"warming/linked","pool":"variable","why":${JSON.stringify(why)},"queueMs":1.5`);
+  });
+
+  it.each<[string, Partial<Run>, boolean]>([
+    ["found an instance ready", { rung: "own/ready", term: "direct", why: [] }, false],
+    ["had one made in its own cell", { rung: "own/linked", term: "direct", why: ["own/ready: none is idle"] }, false],
+    ["found one ready in a cell without room", { rung: "own/linked", term: "direct", why: ["own/ready: idle ones are …"] }, true],
+    ["waited for one", { rung: "own/ready", term: "wait", why: ["waited: the node had no room"] }, true],
+    ["went over to the shared cells", { rung: "own/linked", term: "spill", why: ["own: the reserve is in use"] }, true],
+  ])("of one that %s says so", (_what, facts, isTold) => {
+    for (const outcome of [{ kind: "ok", exit: 0 }, { kind: "cancelled" }] as const) {
+      const captured = new Captured();
+      logRun(captured.log, ended(outcome, { pool: "shared", ...facts }));
+      const { pool, term, why } = captured.lines()[0] as Record<string, unknown>;
+      const expected = ["shared", facts.term === "direct" ? undefined : facts.term, facts.why];
+      expect([pool, term, why]).toEqual(isTold ? expected : [undefined, undefined, undefined]);
+    }
   });
 
   it("of a run that never had a lease has no capacity and no time of running", () => {

@@ -57,8 +57,17 @@ const CAPACITY: CapacitySources = {
   }),
 };
 
+const CODE = { load: 20, link: 21 };
+
 function metrics(): Metrics {
-  const made = new Metrics({ engine: () => ENGINE, pool: () => POOL, capacity: CAPACITY, liveRuns: () => 8, connections: () => 9 });
+  const made = new Metrics({
+    engine: () => ENGINE,
+    pool: () => POOL,
+    capacity: CAPACITY,
+    code: () => CODE,
+    liveRuns: () => 8,
+    connections: () => 9,
+  });
   onTestFinished(() => made.stop());
   return made;
 }
@@ -123,6 +132,7 @@ describe("the metrics", () => {
       pilotlight_cells_replaced_total: "pool",
       pilotlight_cells_target: "pool",
       pilotlight_client_connections: "",
+      pilotlight_code_steps_total: "step",
       pilotlight_event_loop_delay_p99_seconds: "",
       pilotlight_event_loop_utilization_ratio: "",
       pilotlight_evictions_total: "what",
@@ -240,6 +250,7 @@ describe("the metrics", () => {
       expect(value("capacity_passed_total", { rung: "own/ready", reason: "none is idle" })).toBe(14);
       expect(value("capacity_refused_total", { reason: "overloaded" })).toBe(15);
       expect(["instance", "program"].map((what) => value("evictions_total", { what }))).toEqual([17, 18]);
+      expect(["load", "link"].map((step) => value("code_steps_total", { step }))).toEqual([20, 21]);
     }
   });
 

@@ -1,6 +1,15 @@
 /** Drives a pool by hand: events by name, commands as short text, so that a test reads as what happened. */
 import type { Demand, Expected, Forecast } from "../../src/forecast/forecast.js";
-import { Pool, type PoolCommand, type PoolEvent, type PoolOptions, type PoolProgram, type PoolSettings } from "../../src/pool/pool.js";
+import {
+  Pool,
+  type Ending,
+  type Grant,
+  type PoolCommand,
+  type PoolEvent,
+  type PoolOptions,
+  type PoolProgram,
+  type PoolSettings,
+} from "../../src/pool/pool.js";
 
 export const MiB = 2 ** 20;
 export const CLEAN = { maxRequests: 1, maxConcurrent: 1, maxMemory: 1000 * MiB, maxIdle: 100, maxAge: 1000 };
@@ -92,7 +101,7 @@ export class Script {
   now = 0;
   readonly #settings: PoolSettings;
   /** Which instance a run has. */
-  readonly #granted = new Map<number, { slot: number; generation: number }>();
+  readonly #granted = new Map<number, Grant>();
 
   constructor(options: Partial<PoolOptions> = {}, said: SettingsSaid = {}) {
     this.#settings = settings(said);
@@ -127,12 +136,13 @@ export class Script {
     return this.step({ kind: "failed", slot, generation });
   }
 
+  /** `wait`: milliseconds that it lay in line at the executor. */
   settle(
     run: number,
-    { ending = "sound", memoryBytes = 10 }: { ending?: "sound" | "unsound" | "exhausted"; memoryBytes?: number } = {},
+    { ending = "sound", memoryBytes = 10, wait = 0 }: { ending?: Ending; memoryBytes?: number; wait?: number } = {},
   ): string[] {
     const { slot, generation } = this.#granted.get(run) ?? { slot: -1, generation: -1 };
-    return this.step({ kind: "settled", run, slot, generation, ending, memoryBytes, startNanoseconds: 0, waitNanoseconds: 0 });
+    return this.step({ kind: "settled", run, slot, generation, ending, memoryBytes, startNanoseconds: 0, waitNanoseconds: wait * 1e6 });
   }
 
   leaseRefused(run: number, deadline = 1e9): string[] {
@@ -147,6 +157,19 @@ export class Script {
     return this.step({ kind: "raised", program: id, bytes, milliseconds: 2 });
   }
 
+  raiseFailed(id: number): string[] {
+    return this.step({ kind: "raise-failed", program: id });
+  }
+
+  /** A tenant, a cell, or the whole node. */
+  drain(what: { tenant?: string; cell?: number } = {}): string[] {
+    return this.step({ kind: "drain", ...what });
+  }
+
+  resume(tenant?: string): string[] {
+    return this.step({ kind: "resume", ...(tenant === undefined ? {} : { tenant }) });
+  }
+
   configure(said: SettingsSaid): string[] {
     return this.step({ kind: "configure", settings: { ...this.#settings, ...settings({ ...this.#settings, ...said }) } });
   }
@@ -159,6 +182,22 @@ export class Script {
   tick(now: number): string[] {
     this.now = now;
     return this.step({ kind: "tick" });
+  }
+
+  /** Lets time pass until `until`, and ticks whenever the pool wants to be woken, as the driver does. */
+  pass(until: number): string[] {
+    const commands: string[] = [];
+    for (let wakes = 0, at = this.pool.nextWake(); at <= until; at = this.pool.nextWake()) {
+      if (++wakes > 100_000) throw new Error(`it wants to be woken at ${at} again and again`);
+      commands.push(...this.tick(Math.max(this.now, at)));
+    }
+    this.now = until;
+    return commands;
+  }
+
+  /** The grant that the run got last; undefined: none. */
+  grantOf(run: number): Grant | undefined {
+    return this.#granted.get(run);
   }
 
   step(event: PoolEvent): string[] {

@@ -2,6 +2,7 @@
 import { expect } from "vitest";
 import { usualCapacity } from "../../src/config/capacity.js";
 import type { Deployment } from "../../src/deployment.js";
+import type { PoolSettings } from "../../src/pool/types.js";
 import { Runtime, type RuntimeOptions } from "../../src/runtime.js";
 import { atEnd } from "./cleanup.js";
 import { LogCapture } from "./log.js";
@@ -25,9 +26,7 @@ const NOTHING = { instances: 0, runs: 0, guestBytes: 0, connections: 0, asks: 0 
 export async function startRuntime(tasks: readonly Deployment[], options: RuntimeOptions = {}): Promise<StartedRuntime> {
   const log = new LogCapture();
   const { instances = 64 } = options;
-  // Nothing is made ahead unless a manifest says so: tests count what is there.
-  const capacity = { ...usualCapacity(instances), forecast: false };
-  const runtime = new Runtime({ log: "trace", logTo: log, capacity, ...options, instances });
+  const runtime = new Runtime({ log: "trace", logTo: log, capacity: nothingAhead(instances), ...options, instances });
   atEnd(async () => {
     await runtime.close(2000);
     expect(runtime.stats().engine).toMatchObject(NOTHING);
@@ -43,6 +42,11 @@ export async function startRuntime(tasks: readonly Deployment[], options: Runtim
     get: (path, init) => fetch(origin + path, init),
     idle: () => idle(runtime),
   };
+}
+
+/** The usual capacity, with nothing made ahead unless a manifest says so: tests count what is there. */
+export function nothingAhead(instances: number): PoolSettings {
+  return { ...usualCapacity(instances), forecast: false };
 }
 
 async function idle(runtime: Runtime): Promise<void> {

@@ -4,7 +4,7 @@
  * It is honest about what is legal (native/core: an unused slot, a newer generation, an instance that is there, a cell that
  * is open). Anything else that is commanded is a violation.
  */
-import type { PoolCommand, PoolProgram } from "../../../src/pool/types.js";
+import type { PoolCommand, PoolProgram, SubPool } from "../../../src/pool/types.js";
 import { Violation } from "../support/steps.js";
 import { Bag, type Bagged } from "./bag.js";
 
@@ -55,6 +55,9 @@ export interface EngineInstance extends Bagged {
   runs: number;
   ghosts: number;
   served: number;
+  /** The sub-pool of its cell, and when it was made, in the model's time. */
+  pool: SubPool | undefined;
+  readonly born: number;
   /** The least that it can be charged in its cell. */
   charge: number;
 }
@@ -68,6 +71,8 @@ export class EngineModel {
   readonly programs = new Map<number, EngineProgram>();
   readonly cells = new Map<number, EngineCell>();
   readonly instances = new Bag<EngineInstance>();
+  /** How often a cell has changed its tenant. */
+  moved = 0;
   readonly #slots = new Map<number, EngineInstance>();
   readonly #generations = new Map<number, number>();
   #lastCell = 0;
@@ -84,7 +89,7 @@ export class EngineModel {
     return instance?.generation === generation ? instance : undefined;
   }
 
-  make(slot: number, generation: number, program: EngineProgram, cellId: number, isStarting: boolean): EngineInstance {
+  make(slot: number, generation: number, program: EngineProgram, cellId: number, isStarting: boolean, born: number): EngineInstance {
     check(!this.#slots.has(slot), () => `slot ${slot} is in use`);
     check(generation > (this.#generations.get(slot) ?? 0), () => `generation ${generation} of slot ${slot} was used before`);
     check(program.code === "linked", () => `an instance of program ${program.terms.program}, which is not linked`);
@@ -103,6 +108,8 @@ export class EngineModel {
       runs: 0,
       ghosts: 0,
       served: 0,
+      pool: undefined,
+      born,
       charge: 0,
       bagAt: 0,
     };
@@ -123,6 +130,7 @@ export class EngineModel {
     const cell = this.cells.get(id);
     check(cell !== undefined, () => `an instance in cell ${id}, which is not there`);
     check(cell.existing === 0 || cell.tenant === tenant, () => `an instance of ${tenant} in cell ${id}, where ${cell.tenant} is`);
+    if (cell.tenant !== undefined && cell.tenant !== tenant) this.moved++;
     cell.tenant = tenant;
     return cell;
   }

@@ -8,7 +8,7 @@
 import type { CellView, ProgramView } from "../../../src/pool/views.js";
 import { SUB_POOLS, type SubPool } from "../../../src/pool/types.js";
 import { check, type EngineInstance, type EngineProgram } from "./engine.js";
-import { EXPIRY, type NodeModel, type Run } from "./node.js";
+import { EXPIRY, ROUNDING, type NodeModel, type Run } from "./node.js";
 
 
 /** All that a question about one moment needs. */
@@ -152,7 +152,7 @@ function judgeLeases({ node }: Scene): void {
   for (const { deadline } of node.waiting.items) earliest = Math.min(earliest, deadline);
   const wake = node.pool.nextWake() - node.clock + node.time;
   // Times that were moved by a clock that went back may differ in the last digits.
-  check(wake <= earliest + 1e-6, () => `the pool sleeps until ${wake}, past a deadline at ${earliest}`);
+  check(wake <= earliest + ROUNDING, () => `the pool sleeps until ${wake}, past a deadline at ${earliest}`);
 }
 
 /** Work is conserved: a run waits only where its task, its code, its terms or a node without room explain it. */
@@ -201,6 +201,7 @@ function onInstance({ node, cell, program: views }: Scene, { terms }: EngineProg
   for (const instance of node.engine.instances.items) {
     const view = instance.cell === undefined ? undefined : cell.get(instance.cell.id);
     if (instance.program.terms.program !== terms.program || view?.pool !== pool || view.state !== "active") continue;
+    if (view.bytes < terms.memoryLimit) continue;
     if (instance.isClosed || instance.isReleased || instance.isStarting) continue;
     const name = `${instance.slot}/${instance.generation}`;
     if (instance.runs > 0) {

@@ -68,6 +68,8 @@ export const JUMP = 5_000;
 /** When a silent lease is given up after its end: grace, and how often it is looked at. */
 export const EXPIRY = 3_000;
 const GRACE = 2_000;
+/** What sums of times may be wrong by. */
+export const ROUNDING = 0.01;
 /** Ticks at one moment, after which the pool spins. */
 const MOST_TICKS = 8;
 
@@ -87,7 +89,7 @@ export class NodeModel {
   clock = 0;
   time = 0;
   steady = 0;
-  readonly counts = { granted: 0, refused: 0, shared: 0, expired: 0, raised: 0, reclaimed: 0, moved: 0 };
+  readonly counts = { granted: 0, refused: 0, shared: 0, expired: 0, raised: 0, reclaimed: 0 };
   /** Called before the operator changes anything, when what was too much must not have grown. */
   beforeChange: () => void = () => {};
   readonly #runs = new Map<number, Run>();
@@ -213,19 +215,33 @@ export class NodeModel {
     this.step({ kind: "withdraw", run: run.id });
   }
 
-  /** Time passes: a driver that slept until `nextWake()` ticks. More than `JUMP` at once is a clock that jumps ahead. */
+  /** Time passes: a driver that sleeps until `nextWake()` ticks. More than `JUMP` at once is a clock that jumps ahead. */
   pass(milliseconds: number): void {
+    const until = this.clock + milliseconds;
+    if (milliseconds > JUMP) {
+      // From when on it jumped the pool cannot know, if it has not heard of the time just before.
+      this.step({ kind: "tick" });
+      this.#advance(milliseconds);
+    }
+    for (let ticks = 0; this.pool.nextWake() <= until; ticks++) {
+      const sleeps = Math.max(0, this.pool.nextWake() - this.clock);
+      if (sleeps > 0) ticks = 0;
+      check(ticks < MOST_TICKS, () => `the pool wants to be woken again and again at ${this.clock}`);
+      this.#advance(sleeps);
+      this.step({ kind: "tick" });
+    }
+    this.#advance(until - this.clock);
+  }
+
+  #advance(milliseconds: number): void {
     this.clock += milliseconds;
     this.time += milliseconds;
     if (milliseconds <= JUMP) this.steady += milliseconds;
-    for (let ticks = 0; this.pool.nextWake() <= this.clock; ticks++) {
-      check(ticks < MOST_TICKS, () => `the pool wants to be woken again and again at ${this.clock}`);
-      this.step({ kind: "tick" });
-    }
   }
 
-  /** The clock goes back, and no time passes. */
+  /** The clock goes back, and no time passes since the pool last heard of it. */
   goBack(milliseconds: number): void {
+    this.step({ kind: "tick" });
     this.clock -= milliseconds;
     this.step({ kind: "tick" });
   }
@@ -386,7 +402,7 @@ export class NodeModel {
     check(!program.isRemoved, () => `an instance of program ${id} is made ahead, which was removed`);
     check(!this.isDrained(program) || cell === 0, () => `an instance of ${program.terms.tenant} is made ahead, which is drained`);
     check(cell !== 0 || this.#event.kind === "try", () => `an instance is made in the lobby, and nobody tried`);
-    const instance = this.engine.make(slot, generation, program, cell, true);
+    const instance = this.engine.make(slot, generation, program, cell, true, this.time);
     instance.charge = charge;
     this.#later(() => this.#started(instance));
   }
@@ -402,12 +418,12 @@ export class NodeModel {
     const { run: id, slot, generation, program: number, cell, fresh, last } = grant;
     const run = this.#run(id);
     check(run.state === "asking" || run.state === "waiting", () => `run ${id} is ${run.state} and is granted a lease`);
-    check(run.state === "asking" || run.deadline > this.time, () => `run ${id} is granted a lease after its deadline`);
+    check(run.state === "asking" || run.deadline + ROUNDING > this.time, () => `run ${id} is granted a lease after its deadline`);
     const { program } = run;
     const { terms } = program;
     check(number === terms.program, () => `run ${id} of ${terms.program} is granted an instance of ${number}`);
     this.engine.program(number);
-    const instance = fresh ? this.engine.make(slot, generation, program, cell, false) : this.engine.at(slot, generation);
+    const instance = fresh ? this.engine.make(slot, generation, program, cell, false, this.time) : this.engine.at(slot, generation);
     const name = `${slot}/${generation}`;
     check(instance !== undefined, () => `run ${id} is granted ${name}, which is not there`);
     check(instance.program === program, () => `run ${id} of ${number} is granted an instance of ${instance.program.terms.program}`);
@@ -415,6 +431,7 @@ export class NodeModel {
     check(instance.cell !== undefined, () => `run ${id} is granted ${name}, which is in no cell`);
     check(instance.cell.id === cell, () => `run ${id} is granted ${name} in cell ${cell}, and it is in ${instance.cell?.id}`);
     this.#checkTerms(grant, program);
+    instance.pool = grant.pool;
     instance.runs++;
     instance.served++;
     if (instance.runs > 1) this.counts.shared++;
@@ -429,8 +446,8 @@ export class NodeModel {
   }
 
   #checkTerms({ run, pool, term, rung, why }: Grant, { terms }: EngineProgram): void {
-    const spills = terms.pool === "dedicated" && terms.whenFull === "spill" && pool === "shared";
-    check(pool === terms.pool || spills, () => `run ${run} of a ${terms.pool} task is granted a ${pool} cell`);
+    const spills = pool !== terms.pool;
+    check(mayRunIn({ terms }, pool), () => `run ${run} of a ${terms.pool} task is granted a ${pool} cell`);
     check((term === "spill") === spills, () => `run ${run} of a ${terms.pool} task in a ${pool} cell: ${term}`);
     check(pool !== "dedicated" || rung.startsWith("own/"), () => `run ${run} has a reserved cell by ${rung}`);
     check(rung === "own/ready" || why.length > 0 || term === "wait", () => `run ${run} came by ${rung} for no reason`);
@@ -505,7 +522,9 @@ export class NodeModel {
     this.#runs.delete(run.id);
     const memory = how === "fat" ? reuse.maxMemory + 1 : 10_000 + ((run.id * 7919) % 200_000);
     const isAlone = instance.runs + instance.ghosts === 0;
-    if (how !== "sound") instance.isClosed = true;
+    const isOld = this.time - instance.born >= reuse.maxAge;
+    const isUnwanted = run.program.isRemoved || this.isDrained(run.program) || !mayRunIn(run.program, instance.pool);
+    if (how !== "sound" || isOld || isUnwanted) instance.isClosed = true;
     // The engine ends by itself what its last lease closed and what a run has spoilt.
     const endsItself = isAlone && (how === "unsound" || how === "exhausted" || instance.served === reuse.maxRequests);
     if (endsItself && (how === "sound" || how === "fat")) this.engine.release(instance);
@@ -596,4 +615,9 @@ export class NodeModel {
   #later(deliver: () => void): void {
     this.pending.add({ deliver, bagAt: 0 });
   }
+}
+
+/** Of reserved cells a task may go over to shared ones. */
+function mayRunIn({ terms }: Pick<EngineProgram, "terms">, pool: SubPool | undefined): boolean {
+  return pool === terms.pool || (pool === "shared" && terms.pool === "dedicated" && terms.whenFull === "spill");
 }

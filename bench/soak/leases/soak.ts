@@ -23,7 +23,8 @@ export interface LeasesOptions {
 
 export interface LeasesResult {
   readonly nodes: number;
-  readonly counts: Readonly<NodeModel["counts"]>;
+  /** Cells that came to another tenant are `moved`. */
+  readonly counts: Readonly<NodeModel["counts"]> & { readonly moved: number };
   readonly seconds: number;
   readonly violations: number;
   readonly found: readonly Found[];
@@ -40,16 +41,18 @@ export const makeRealPool: MakePool = ({ slots, parallelism, queue, settings, fo
 export function runLeases(options: LeasesOptions): LeasesResult {
   const { steps, seed, every = EVERY, stepsEach = STEPS_EACH, makePool = makeRealPool, progress = () => {} } = options;
   const findings = new Findings();
-  const counts = { granted: 0, refused: 0, shared: 0, expired: 0, raised: 0, reclaimed: 0, moved: 0 };
+  const counts = { granted: 0, refused: 0, shared: 0, expired: 0, raised: 0, reclaimed: 0 };
+  let moved = 0;
   const begin = performance.now();
   let nodes = 0;
   for (let first = 0; first < steps; first += stepsEach) {
     const count = Math.min(stepsEach, steps - first);
     const node = runNode(new Random(seed, nodes++), first, count, every, makePool, findings);
     for (const key of Object.keys(counts) as (keyof typeof counts)[]) counts[key] += node.counts[key];
+    moved += node.engine.moved;
     if (nodes % NODES_A_LINE === 0) progress(`${first + count} of ${steps} steps, ${findings.count} violations`);
   }
-  return { nodes, counts, seconds: (performance.now() - begin) / 1000, violations: findings.count, found: findings.found };
+  return { nodes, counts: { ...counts, moved }, seconds: (performance.now() - begin) / 1000, violations: findings.count, found: findings.found };
 }
 
 /** So many steps on one node; stops at its first violation. */

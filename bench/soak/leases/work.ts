@@ -60,7 +60,7 @@ export function settingsOf(random: Random, reserved: number): PoolSettings {
   };
 }
 
-export function programOf(random: Random): Omit<PoolProgram, "program"> {
+export function programOf(node: NodeModel, random: Random): Omit<PoolProgram, "program"> {
   const tenant = random.pick(TENANTS);
   const shared = random.chance(0.4);
   return {
@@ -75,15 +75,21 @@ export function programOf(random: Random): Omit<PoolProgram, "program"> {
     },
     concurrency: 1 + random.below(12),
     ready: random.chance(0.3) ? random.below(4) : 0,
-    ...termsOf(random),
+    ...termsOf(node, tenant, random),
     memoryLimit: random.chance(0.15) ? (4 + random.below(24)) * MIB : 256 * KIB + random.below(4 * MIB),
     code: random.pick(CODES),
     ...(random.chance(0.5) ? { bytes: 100 * KIB + random.below(900 * KIB) } : {}),
   };
 }
 
-function termsOf(random: Random): { readonly pool: SubPool; readonly whenFull: WhenFull } {
-  const pool = random.pick(["shared", "shared", "dedicated", "variable"] as const);
+/** Most of the time what the tenant has. */
+function termsOf(node: NodeModel, tenant: string, random: Random): { readonly pool: SubPool; readonly whenFull: WhenFull } {
+  const { dedicated, variableCeiling } = node.tenant(tenant).terms;
+  const any = random.chance(0.1);
+  const pools: SubPool[] = ["shared"];
+  if (any || dedicated > 0) pools.push("dedicated");
+  if (any || variableCeiling > 0) pools.push("variable");
+  const pool = random.pick(pools);
   return { pool, whenFull: pool === "dedicated" ? random.pick(["wait", "spill", "reject"] as const) : random.pick(["wait", "wait", "reject"] as const) };
 }
 
@@ -91,21 +97,21 @@ function termsOf(random: Random): { readonly pool: SubPool; readonly whenFull: W
 export function operate(node: NodeModel, random: Random): void {
   const what = random.below(1000);
   const n = random.below(2 ** 20);
-  if (what < 400) return demand(node, random);
-  if (what < 580) return node.settle(n, random.pick(ENDINGS));
-  if (what < 790) return node.deliver(n);
-  if (what < 880) return node.pass(random.pick([1, 1, 3, 10, 40, 150, 1000]));
-  if (what < 895) return node.settleLate(n);
-  if (what < 910) return node.withdraw(n);
+  if (what < 300) return demand(node, random);
+  if (what < 560) return node.settle(n, random.pick(ENDINGS));
+  if (what < 800) return node.deliver(n);
+  if (what < 890) return node.pass(random.pick([1, 1, 3, 10, 40, 150, 1000]));
+  if (what < 905) return node.settleLate(n);
+  if (what < 915) return node.withdraw(n);
   if (what < 925) return node.lose(n);
   if (what < 935) return node.fail(n);
   if (what < 942) return node.silence(n);
-  if (what < 948) return node.echo(n);
-  if (what < 952) return withProgram(node, n, (program) => node.learn(program, n));
-  if (what < 955) return withProgram(node, n, (program) => node.try(program));
-  if (what < 970) return change(node, random);
-  if (what < 976) return node.drainCell(n);
-  if (what < 982) return drain(node, random);
+  if (what < 947) return node.echo(n);
+  if (what < 951) return withProgram(node, n, (program) => node.learn(program, n));
+  if (what < 954) return withProgram(node, n, (program) => node.try(program));
+  if (what < 966) return change(node, random);
+  if (what < 971) return node.drainCell(n);
+  if (what < 974) return drain(node, random);
   if (what < 996) return void resume(node, random);
   if (what < 998) return node.pass(JUMP + 1 + random.below(100_000));
   return node.goBack(1 + random.below(100_000));
@@ -129,7 +135,7 @@ function change(node: NodeModel, random: Random): void {
       return changeTerms(node, random);
     case 2:
       return withProgram(node, n, (program) => {
-        const { pool, whenFull } = termsOf(random);
+        const { pool, whenFull } = termsOf(node, program.terms.tenant, random);
         node.amend(program, pool, whenFull);
       });
     case 3:
@@ -142,7 +148,7 @@ function change(node: NodeModel, random: Random): void {
 }
 
 export function addProgram(node: NodeModel, random: Random): void {
-  node.add(programOf(random), 100 * KIB + random.below(900 * KIB));
+  node.add(programOf(node, random), 100 * KIB + random.below(900 * KIB));
 }
 
 /** Terms that the node can keep: an operator's others are refused. */
@@ -170,7 +176,7 @@ function drain(node: NodeModel, random: Random): void {
   else node.drain(random.pick(TENANTS));
 }
 
-/** Twice as often as drains come, so that most of the time there is work. */
+/** Much more often than drains come, so that most of the time there is work. */
 function resume(node: NodeModel, random: Random): void {
   if (node.isDraining) return node.resume();
   const drained = [...node.tenants.values()].filter(({ isDraining }) => isDraining);

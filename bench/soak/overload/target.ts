@@ -4,15 +4,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { BenchError } from "../../support/bench-error.js";
 import { guestFile } from "../../support/paths.js";
-import { workOf } from "../../support/work.js";
+import { WORK_FILE, workOf } from "../../support/work.js";
 import { adminClient, uploadOf } from "../support/admin.js";
-import { ServedNode } from "../support/served-node.js";
+import { ServedNode, type NodeAddress } from "../support/served-node.js";
 
 /** `work` computes for some milliseconds; `hello` costs next to nothing, so that the node itself is the limit. */
 export const GUESTS = ["work", "hello"] as const;
 export type Guest = (typeof GUESTS)[number];
 
 export interface Target extends AsyncDisposable {
+  readonly address?: NodeAddress;
   readonly url: string;
   readonly expected: string;
   /** What one request is, for people. */
@@ -21,6 +22,7 @@ export interface Target extends AsyncDisposable {
   finish(): Promise<readonly string[]>;
 }
 
+const FILES: Readonly<Record<Guest, string>> = { work: WORK_FILE, hello: guestFile("hello-p2") };
 const HELLO = "Hello, WASI!\n";
 
 /** Starts a node as a user does, with the guest on it; `workMs` of processor time for each request of `work`, about. */
@@ -34,7 +36,7 @@ export async function startTarget(guest: Guest, workMs: number): Promise<Target>
   try {
     const address = await node.listening;
     if (address === undefined) throw new BenchError(`the node ended before it listened: ${node.said}`);
-    const component = readFileSync(guestFile(`${guest}-p2`));
+    const component = readFileSync(FILES[guest]);
     const { status, bytes } = await adminClient(address)(
       "POST",
       `/tenants/default/tasks/${guest}/versions`,
@@ -43,7 +45,7 @@ export async function startTarget(guest: Guest, workMs: number): Promise<Target>
     if (status !== 201) throw new BenchError(`the deploy was answered ${status}: ${bytes.toString()}`);
     const url = `${address.data}/${guest}`;
     const what = guest === "work" ? await workTarget(url, workMs) : { url, expected: HELLO, about: "hello" };
-    return { ...what, finish: () => finish(node), [Symbol.asyncDispose]: stop };
+    return { ...what, address, finish: () => finish(node), [Symbol.asyncDispose]: stop };
   } catch (error) {
     await stop();
     throw error;
