@@ -27,9 +27,9 @@ import { publish, type Row } from "./support/report.js";
 import { ratio } from "./support/statistics.js";
 
 const MIB = 2 ** 20;
-const DEFAULTS = { seed: 1, tasks: 1000, hours: 12, idle: 0 };
+const DEFAULTS = { seed: 1, tasks: 500, hours: 12, idle: 0 };
 /** Halvings of the range of budgets, for a rule and for our pool, which takes longer. */
-const STEPS = { rule: 7, ours: 4 };
+const STEPS = { rule: 5, ours: 4 };
 /** As many instances as an engine has, and more processors than the trace needs. */
 const POOL = { slots: 20_000, parallelism: 64, queue: 10_000 };
 /** A budget that is no limit to our node: its cells are reserved, not held. */

@@ -409,6 +409,7 @@ export class Runtime implements AsyncDisposable {
     await this.#executor.drained(CANCELLED_MS);
     // Until here whoever asks is told that the node is not ready.
     await Promise.all(this.#adminFronts.map((front) => front.close(ADMIN_CLOSE_MS)));
+    await this.#programs.rest();
     await this.#engine.close();
     clearInterval(this.#housekeeper);
     await this.#keepHouse();

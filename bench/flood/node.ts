@@ -24,10 +24,10 @@ export interface PoolNow {
   readonly pools: readonly { readonly pool: string; readonly warming: number; readonly active: number }[];
 }
 
-/** Few cells, so that a flood fills them: 7 of 64 MiB beside the lobby, 2 of them dedicated. */
+/** Few cells, so that a flood fills them: 7 of 128 MiB beside the lobby, 2 of them dedicated. */
 const CELLS = { shared: 5, dedicated: 2 } as const;
-const CONFIG = { node: { memory: "512MiB", lobby: "64MiB" }, pools: { shared: { cell: "64MiB" }, dedicated: { cell: "64MiB" } } };
-/** A run with the usual limit of 64 MiB is charged an eighth of it, so that a cell holds so many at once. */
+const CONFIG = { node: { memory: "1GiB", lobby: "128MiB" }, pools: { shared: { cell: "128MiB" }, dedicated: { cell: "128MiB" } } };
+/** A run with the usual limit of 128 MiB is charged an eighth of it, so that a cell holds so many at once. */
 const RUNS_IN_A_CELL = 8;
 
 export const SHARED_RUNS = CELLS.shared * RUNS_IN_A_CELL;

@@ -56,6 +56,7 @@ const PATIENCE_MS = 20_000;
 const SHOWN = 5;
 /** Connections that are opened at once. */
 const OPENING = 32;
+const SETTLE_MS = 500;
 
 /** When the arrivals of a Poisson process of `rate` a second are within some seconds. Milliseconds from its beginning. */
 export function arrivals(rate: number, seconds: number, random: Random): number[] {
@@ -72,6 +73,8 @@ function gapOf(mean: number, random: Random): number {
 export async function drive(streams: readonly Stream[], seconds: number): Promise<Streamed[]> {
   const drivers = streams.map((stream) => new Driver(stream));
   for (const driver of drivers) await driver.open();
+  // The other side is still accepting them when this one has them.
+  await sleep(SETTLE_MS);
   const begin = performance.now();
   return Promise.all(drivers.map((driver) => driver.run(begin, seconds)));
 }
@@ -148,7 +151,7 @@ class Driver {
     for (let next = 0; next < due.length;) {
       const now = performance.now() - begin;
       while (next < due.length && (due[next] as number) <= now) this.#ask(begin + (due[next++] as number));
-      if (next < due.length) await sleep((due[next] as number) - now);
+      if (next < due.length) await sleep(Math.ceil((due[next] as number) - now));
     }
   }
 
@@ -166,7 +169,8 @@ class Driver {
     for (;;) {
       const due = performance.now() + gapOf(gap, this.#random);
       if (due >= end) return;
-      await sleep(due - performance.now());
+      // A timer drops what is less than a millisecond, and nothing is sent before it is due.
+      await sleep(Math.ceil(due - performance.now()));
       const answered = new Promise<void>((resolve) => (this.#due = () => resolve()));
       this.#ask(due);
       await answered;

@@ -12,6 +12,8 @@ import type { ConfigFile } from "./schema.js";
 const MiB = 2 ** 20;
 /** Nothing that is worth a cell fits into less. */
 const LEAST_CELL = MiB;
+/** One takes a task whose manifest says nothing of its memory (src/tasks/manifest.ts): with less, no such task could use a warming cell. */
+const LEAST_USUAL_CELL = 128 * MiB;
 /** As many as an engine has. */
 export const MOST_SLOTS = 20_000;
 const MOST_WARMING = 10_000;
@@ -42,7 +44,7 @@ export function resolveCapacity(
   const budgetBytes = sizeOf(node.memory) ?? Math.floor(memory / 2);
   const lobbyBytes = sizeOf(node.lobby) ?? Math.floor(budgetBytes / 8);
   const room = budgetBytes - lobbyBytes;
-  const sixtyFourth = Math.min(Math.max(64 * MiB, wholeMiB(budgetBytes / 64)), 512 * MiB);
+  const sixtyFourth = Math.min(Math.max(LEAST_USUAL_CELL, wholeMiB(budgetBytes / 64)), 512 * MiB);
   // Where there is no room at all, that is what is told.
   const usualCell = room > 0 ? Math.max(LEAST_CELL, Math.min(sixtyFourth, room)) : sixtyFourth;
   const cells = (pool: SubPool, usualWarming: number): SubPoolSettings => {

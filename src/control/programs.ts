@@ -92,6 +92,7 @@ export class Programs implements CodePort {
   readonly #loading = new Map<Digest, Promise<ComponentInfo>>();
   /** One at a time: the process's memory is looked at. */
   #weighing: Promise<void> = Promise.resolve();
+  #resting = false;
   #next = 1;
   #loads = 0;
   #links = 0;
@@ -226,6 +227,12 @@ export class Programs implements CodePort {
     }, WEIGH_AFTER).unref();
   }
 
+  /** Measures nothing any more. Resolves when no instance is left of what was being measured: the engine does not know of those. */
+  rest(): Promise<void> {
+    this.#resting = true;
+    return this.#weighing;
+  }
+
   #add(request: ProgramRequest, code: Code, linked: Linked | undefined): number {
     const program = this.#next++;
     const known = { program, request, linked, raising: false, weighed: false };
@@ -297,7 +304,7 @@ export class Programs implements CodePort {
     known.weighed = false;
     try {
       const { capacity, instances } = engine.stats();
-      if (linked === undefined || capacity - instances < WEIGH_ROOM) return;
+      if (this.#resting || linked === undefined || capacity - instances < WEIGH_ROOM) return;
       executor.tell({ kind: "footprint", program, bytes: await engine.footprint(linked.engine) });
       known.weighed = true;
     } catch {

@@ -241,6 +241,7 @@ export class Cells {
     this.counts[cell.pool].assigned++;
     // Who has more of them may have to give one up.
     this.#changes.count++;
+    tenant.changes++;
     if (cell.pool === "dedicated") this.#promised = undefined;
   }
 
@@ -294,6 +295,7 @@ export class Cells {
     cell.slots = slots;
     this.#count(cell, 1);
     this.#changes.count++;
+    if (cell.tenant !== undefined) cell.tenant.changes++;
     this.tell(cell, out);
   }
 

@@ -56,8 +56,7 @@ export class Ladder {
 
   /** The nearest place for a run of the program; undefined: there is none now. May make and empty cells for it. */
   find(now: number, state: ProgramState, out: PoolCommand[]): Place | undefined {
-    // Where nothing was freed since it was last found stuck, it still is.
-    if (state.stuckAt === this.#freed(state)) return undefined;
+    if (this.isStuck(state)) return undefined;
     const place = this.#in(now, state, state.pool, NO_REASONS, out) ?? this.#spilled(now, state, out);
     // A place for its code may come without anything being freed for runs.
     if (place === undefined) state.stuckAt = isHoused(state) ? this.#freed(state) : -1;
@@ -69,8 +68,14 @@ export class Ladder {
     state.stuckAt = this.#freed(state);
   }
 
-  #freed({ tenant }: ProgramState): number {
-    return this.#parts.changes.count + tenant.changes;
+  /** Where nothing was freed since it was last found stuck, it still is. */
+  isStuck(state: ProgramState): boolean {
+    return state.stuckAt === this.#freed(state);
+  }
+
+  /** What happens in others' cells is nothing to a run that waits for a reserve. */
+  #freed({ tenant, pool, whenFull }: ProgramState): number {
+    return pool === "dedicated" && whenFull !== "spill" ? tenant.changes : this.#parts.changes.count + tenant.changes;
   }
 
   /** Variable capacity never goes over to the shared one: its tenants wait for it. */

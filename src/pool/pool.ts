@@ -56,6 +56,7 @@ export interface PoolCounts {
 
 /** A run in line, and what it found when it came. */
 interface Waiting extends Waiter {
+  readonly state: ProgramState;
   readonly leaseMs: number;
   readonly code: Code;
   /** Where it was to take place while its code was not there yet. */
@@ -97,7 +98,7 @@ export class Pool {
   readonly #ladder: Ladder;
   readonly #upkeep: Upkeep;
   readonly #agenda = new Agenda<ProgramState>();
-  readonly #queue: FairQueue;
+  readonly #queue: FairQueue<Waiting>;
   readonly #overload: Overload;
   readonly #rungs = new Map<string, number>();
   readonly #passed = new Map<string, number>();
@@ -417,6 +418,7 @@ export class Pool {
       cell.pinned--;
       this.#upkeep.noteEmpty(now, cell, out);
       this.#changes.count++;
+      state.tenant.changes++;
     }
     state.pins.clear();
   }
@@ -427,6 +429,7 @@ export class Pool {
     if ((state.whenFull === "reject" && reason !== "no-code") || patience <= 0) return this.#refuseAsked(now, state, run, reason, out);
     const waiter: Waiting = {
       run,
+      state,
       tenant: state.tenant.name,
       lane: state.program,
       deadline: Math.min(demand.deadline, now + patience),
@@ -550,30 +553,23 @@ export class Pool {
   /** What becomes of an instance when one of its runs has ended. */
   #afterRun(now: number, state: ProgramState, instance: Instance, isSound: boolean, memoryBytes: number, out: PoolCommand[]): void {
     const { reuse } = state;
-    const spent = instance.served >= reuse.maxRequests;
-    const cell = instance.cell as Cell;
-    const unwanted = !this.#mayStay(state, cell);
-    // What it holds may be more than it was charged, and then more than its cell has beside others.
-    const bytes = Math.max(LEAST_BYTES, memoryBytes);
-    const isOver = instance.active === 0 && cell.charged - instance.charge + bytes > cell.bytes;
-    const tooLarge = isOver || memoryBytes > reuse.maxMemory;
-    if (!isSound || spent || unwanted || tooLarge || now - instance.born >= reuse.maxAge) {
-      state.shared.delete(instance);
-      if (instance.active > 0) {
-        // The others on it finish; it takes no more.
-        instance.served = Number.POSITIVE_INFINITY;
-        return;
-      }
-      // The engine retires a spent instance by itself: its last lease said so.
-      if (spent && isSound && Number.isFinite(instance.served)) this.#instances.ended(now, instance);
-      else this.#end(now, instance, out);
-      return;
-    }
+    const isSpent = instance.served >= reuse.maxRequests;
+    const isWorn = !isSound || memoryBytes > reuse.maxMemory || now - instance.born >= reuse.maxAge;
     if (instance.active > 0) {
-      state.shared.add(instance);
+      // Others on it finish; after this it takes no more, or one more.
+      if (isWorn) instance.served = Number.POSITIVE_INFINITY;
+      if (isWorn || isSpent) state.shared.delete(instance);
+      else state.shared.add(instance);
       return;
     }
     state.shared.delete(instance);
+    // The engine retires a spent instance by itself: its last lease said so.
+    if (isSpent && isSound && Number.isFinite(instance.served)) return this.#instances.ended(now, instance);
+    const cell = instance.cell as Cell;
+    // What it holds may be more than it was charged, and then more than its cell has beside others.
+    const bytes = Math.max(LEAST_BYTES, memoryBytes);
+    const isOver = cell.charged - instance.charge + bytes > cell.bytes;
+    if (isSpent || isWorn || isOver || !this.#mayStay(state, cell)) return this.#end(now, instance, out);
     this.#instances.charge(instance, bytes);
     this.#instances.putIdle(now, instance);
     this.#upkeep.noteExpiry(state, expiry(instance));
@@ -620,9 +616,7 @@ export class Pool {
     if (waiter !== undefined) this.#leftLine(waiter).demand.ended(this.#now);
   }
 
-  #leftLine(waiter: Waiter): ProgramState {
-    const { lane, presses, pressesNode } = waiter as Waiting;
-    const state = this.#programs.get(lane) as ProgramState;
+  #leftLine({ state, presses, pressesNode }: Waiting): ProgramState {
     state.waiting--;
     if (pressesNode) this.#pressing--;
     if (presses && --state.tenant.pressing === 0) this.#upkeep.release(state.tenant);
@@ -646,7 +640,7 @@ export class Pool {
   /** Grants what can be granted, in the order of fairness. */
   #serve(now: number, out: PoolCommand[]): void {
     for (;;) {
-      const waiter = this.#queue.take((lane) => this.#canServe(now, lane, out)) as Waiting | undefined;
+      const waiter = this.#queue.take((_lane, { state }) => this.#canServe(now, state, out));
       if (waiter === undefined) return;
       const state = this.#leftLine(waiter);
       const { run, leaseMs, priority } = waiter;
@@ -655,8 +649,8 @@ export class Pool {
   }
 
   /** Whether the first run in line of a program can have a place now; `#place` is where. */
-  #canServe(now: number, lane: number, out: PoolCommand[]): boolean {
-    const state = this.#programs.get(lane) as ProgramState;
+  #canServe(now: number, state: ProgramState, out: PoolCommand[]): boolean {
+    if (this.#ladder.isStuck(state)) return false;
     if (state.raising || state.leased >= state.concurrency || !this.#mayStart(state)) return false;
     if (cannotBeRaised(now, state)) return false;
     this.#place = this.#ladder.find(now, state, out);
@@ -708,6 +702,7 @@ export class Pool {
       if (tenant.terms.variableCeiling > 0) this.#upkeep.trim(now, tenant, out);
       if (tenant.terms.dedicated > 0) this.#upkeep.complete(now, tenant, out);
       for (const state of tenant.programs) this.#upkeep.review(now, state, out);
+      tenant.changes++;
     }
     this.#upkeep.reviewCells(now, out);
     this.#cells.refill(now, out, true);
@@ -724,7 +719,7 @@ export class Pool {
     this.#upkeep.complete(now, tenant, out);
     for (const state of tenant.programs) this.#upkeep.review(now, state, out);
     this.#changes.count++;
-    this.#progress = true;
+    this.#freed(tenant);
   }
 
   #drain(now: number, { tenant, cell }: { tenant?: string; cell?: number }, out: PoolCommand[]): void {
@@ -759,7 +754,7 @@ export class Pool {
   }
 
   #tick(now: number, out: PoolCommand[]): void {
-    for (const waiter of this.#queue.expire(now) as Waiting[]) {
+    for (const waiter of this.#queue.expire(now)) {
       const state = this.#leftLine(waiter);
       state.demand.ended(now);
       this.#refuse(waiter.run, waiter.reason === "no-code" ? fullness(state) : waiter.reason, out);

@@ -274,6 +274,25 @@ describe("what an unused instance holds", () => {
     await later();
     expect(engine.weighed).toEqual([102]);
   });
+
+  it("is finished before all rests, and not begun after that", async () => {
+    const { programs, engine, told } = await bench();
+    const { program } = await programs.prepare(request());
+    const another = await programs.prepare(request());
+    let measured = (_bytes: number): void => {};
+    engine.footprint = (() => new Promise<number>((resolve) => (measured = resolve))) as never;
+    timed();
+    programs.prepares(program);
+    programs.prepares(another.program);
+    await vi.advanceTimersByTimeAsync(1000);
+    let rests = false;
+    const rest = programs.rest().then(() => (rests = true));
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(rests).toBe(false);
+    measured(1);
+    await rest;
+    expect(told.filter(({ kind }) => kind === "footprint")).toEqual([{ kind: "footprint", program, bytes: 1 }]);
+  });
 });
 
 it("a linked program is thought to hold a constant and the touched part of its compiled form", () => {

@@ -23,7 +23,7 @@ describe("the ladder", () => {
     const node = await startNode({ capacity: cells(2, { warming: 2 }) });
     for (const tenant of ["acme", "globex", "initech"]) {
       await node.tenant(tenant);
-      await node.task(tenant, "behave-p2", REUSED);
+      await node.task(tenant, "echo-p2", REUSED);
     }
     await node.task("acme", "hello-p2", { routes: ["acme.test/hello"] });
     expect(node.pool("shared")).toMatchObject({ cells: 2, warming: 2, active: 0, assigned: 0 });
@@ -35,9 +35,12 @@ describe("the ladder", () => {
 
     const { cell } = first;
     expect(await node.ask("acme", "/")).toMatchObject({ status: 200, capacity: "own/ready", cell, why: [] });
-    const both = await Promise.all([node.ask("acme", "/sleep?ms=100"), node.ask("acme", "/sleep?ms=100")]);
-    expect(both.map(({ capacity }) => capacity).sort()).toEqual(["own/linked", "own/ready"]);
-    expect(both.map((run) => run.cell)).toEqual([cell, cell]);
+    const both = [await node.hold("acme"), await node.hold("acme")];
+    expect(both.map((run) => [run.capacity, run.cell])).toEqual([
+      ["own/ready", cell],
+      ["own/linked", cell],
+    ]);
+    for (const run of both) await run.end();
     expect(await node.ask("acme", "/hello")).toMatchObject({ text: "Hello, WASI!\n", capacity: "own/linked", cell });
     expect(node.pool("shared")).toMatchObject({ cells: 2, warming: 1, active: 1, assigned: 1 });
 
@@ -58,16 +61,15 @@ describe("the ladder", () => {
     const node = await startNode({ capacity: cells(2, { warming: 2, slots: 1 }) });
     for (const tenant of ["acme", "globex", "initech"]) {
       await node.tenant(tenant);
-      await node.task(tenant, "behave-p2");
+      await node.task(tenant, "echo-p2");
     }
-    const going = [node.ask("acme", "/sleep?ms=400"), node.ask("globex", "/sleep?ms=400")];
-    await until("both run", () => node.runtime.stats().engine.runs === 2);
+    const going = [await node.hold("acme"), await node.hold("globex")];
     // The ones that have a cell want more, and so does one that has none.
     const more = ["initech", "acme", "globex", "initech"].map((tenant) => node.ask(tenant, "/"));
     await until("they wait", () => node.runtime.stats().pool.waiting === 4);
     expect(node.pool("shared")).toMatchObject({ cells: 2, warming: 0 });
     expectApart(node);
-    expect((await Promise.all(going)).map(({ status }) => status)).toEqual([200, 200]);
+    for (const run of going) expect((await run.end()).status).toBe(200);
     const late = await Promise.all(more);
     for (const run of late) expect(run).toMatchObject({ status: 200, term: "wait" });
     expectApart(node);
@@ -78,7 +80,7 @@ describe("the ladder", () => {
     await node.tenant("acme");
     const large = { ...REUSED, limits: { memory: "40MiB" } };
     await node.task("acme", "hello-p2", { ...large, routes: ["acme.test/hello"] });
-    await node.task("acme", "behave-p2", large);
+    await node.task("acme", "echo-p2", large);
     const before = await node.ask("acme", "/hello");
     const held = await node.hold("acme");
     expect(held.cell).toBe(before.cell);
@@ -89,7 +91,7 @@ describe("the ladder", () => {
     const why = ["own/ready: idle ones are in cells without room to run", "own: no cell of the tenant has room"];
     expect(run.why).toEqual(why);
     expect(await node.log.run(run.run)).toMatchObject({ capacity: "warming/linked", pool: "shared", why });
-    const record = (await (await node.get(`/-/runs/${run.run}`)).json()) as unknown;
+    const record: unknown = await (await node.get(`/-/runs/${run.run}`)).json();
     expect(record).toMatchObject({ capacity: "warming/linked", cell: run.cell, why });
     await held.end();
   });
@@ -110,7 +112,10 @@ describe("who may not", () => {
 
     const seen = (): unknown => {
       const { now, totals } = control.capacity(operator);
-      return [now, totals, node.cells().map(({ idleMs: _, ...cell }) => cell), node.runtime.stats()];
+      const of = node
+        .cells()
+        .map(({ cell, state, chargedBytes, busy, idle, starting }) => [cell, state, chargedBytes, busy, idle, starting]);
+      return [now, totals, of, node.runtime.stats()];
     };
     const before = seen();
     const statuses: number[] = [];
@@ -155,10 +160,10 @@ describe("a tenant's dedicated cells", () => {
       { tenant: "acme", state: "active" },
       { tenant: "acme", state: "active" },
     ]);
-    await first.task("acme", "behave-p2");
+    await first.task("acme", "echo-p2");
     await first.task("acme", "hello-p2", { routes: ["acme.test/hello"], capacity: { ready: 1 } });
     const tasks = (node: TenantsNode): string[] => own(node).flatMap((cell) => cell.tasks);
-    expect(tasks(first)).toEqual(["acme/behave-p2", "acme/hello-p2"]);
+    expect(tasks(first)).toEqual(["acme/echo-p2", "acme/hello-p2"]);
     await first.runtime.close();
 
     const second = await startNode(options);
@@ -173,7 +178,7 @@ describe("a tenant's dedicated cells", () => {
   it("are waited for, spilled over from, or refused when they are full, as the task says", async () => {
     const node = await startNode({ capacity: cells(4, { slots: 2, warming: 1 }), prices: PRICES });
     await node.tenant("acme", { dedicated: 1 });
-    await node.task("acme", "behave-p2", { name: "waits", routes: ["acme.test/*"], capacity: { whenFull: "wait" } });
+    await node.task("acme", "echo-p2", { name: "waits", routes: ["acme.test/*"], capacity: { whenFull: "wait" } });
     await node.task("acme", "hello-p2", { name: "spills", routes: ["acme.test/spill"], capacity: { whenFull: "spill" } });
     await node.task("acme", "hello-p2", { name: "rejects", routes: ["acme.test/reject"], capacity: { whenFull: "reject" } });
     const held = [await node.hold("acme"), await node.hold("acme")];
@@ -210,10 +215,10 @@ describe("a tenant's dedicated cells", () => {
   it("are never lent: an idle one stays its tenant's while others wait, and serves it at once", async () => {
     const node = await startNode({ capacity: cells(2, { slots: 1 }) });
     await node.tenant("acme", { dedicated: 1 });
-    await node.task("acme", "behave-p2");
+    await node.task("acme", "echo-p2");
     for (const tenant of ["globex", "initech"]) {
       await node.tenant(tenant);
-      await node.task(tenant, "behave-p2", { capacity: { whenFull: tenant === "initech" ? "reject" : "wait" } });
+      await node.task(tenant, "echo-p2", { capacity: { whenFull: tenant === "initech" ? "reject" : "wait" } });
     }
     const held = await node.hold("globex");
     expect(await node.ask("initech", "/")).toMatchObject({ status: 503, text: expect.stringContaining("capacity/node-full") });
@@ -235,7 +240,7 @@ describe("variable capacity", () => {
     const node = await startNode({ capacity: cells(4, { slots: 1, warming: 2, variableCeiling: 0.25 }), prices: PRICES });
     for (const tenant of ["acme", "globex"]) {
       await node.tenant(tenant, { variableCeiling: 0.25 });
-      await node.task(tenant, "behave-p2", { capacity: { pool: "variable" } });
+      await node.task(tenant, "echo-p2", { capacity: { pool: "variable" } });
     }
     const held = await node.hold("acme");
     expect(held).toMatchObject({ pool: "variable", capacity: "warming/linked" });
@@ -263,18 +268,18 @@ describe("cells", () => {
     const node = await startNode({ capacity: cells(3, { warming: 1 }) });
     const { control, operator } = node.runtime;
     await node.tenant("acme", { dedicated: 1 });
-    await node.task("acme", "behave-p2", REUSED);
-    const run = node.ask("acme", "/sleep?ms=300");
-    const cell = await until("it runs", () => node.cells().find(({ busy }) => busy === 1));
-    await control.drainCell(operator, String(cell.cell));
-    expect(node.cells().find((one) => one.cell === cell.cell)).toMatchObject({ state: "draining", busy: 1, sick: "an operator drains it" });
-    expect(await run).toMatchObject({ status: 200, cell: cell.cell });
+    await node.task("acme", "echo-p2", REUSED);
+    const run = await node.hold("acme");
+    const cell = run.cell as number;
+    await control.drainCell(operator, String(cell));
+    expect(node.cells().find((one) => one.cell === cell)).toMatchObject({ state: "draining", busy: 1, sick: "an operator drains it" });
+    expect(await run.end()).toMatchObject({ status: 200, cell });
     const other = await until("another is there", () => node.cells().find(({ tenant, state }) => tenant === "acme" && state === "active"));
-    expect(other.cell).not.toBe(cell.cell);
+    expect(other.cell).not.toBe(cell);
     expect(node.pool("dedicated")).toMatchObject({ cells: 1, active: 1, draining: 0, replaced: 1 });
     expect(await node.ask("acme", "/")).toMatchObject({ status: 200, cell: other.cell, pool: "dedicated" });
 
-    const [unassigned] = node.cells().filter(({ state }) => state === "warming");
+    const unassigned = node.cells().find(({ state }) => state === "warming");
     await control.drainCell(operator, String(unassigned?.cell));
     await until("it is made up for", () => node.pool("shared").warming === 1);
     expect(node.pool("shared")).toMatchObject({ cells: 1, replaced: 1 });
@@ -290,7 +295,8 @@ describe("cells", () => {
       const reuse = { maxRequests: 2, maxMemory: "64MiB" };
       await node.task(tenant, "behave-p2", { name: "holder", routes: [`${tenant}.test/grow-ok`], reuse, limits });
     }
-    const neighbour = node.ask("globex", "/sleep?ms=500");
+    await node.task("globex", "echo-p2", { routes: ["globex.test/echo"] });
+    const neighbour = await node.hold("globex", "/echo");
     // What it grew to stays with its instance, which lies idle in the cell.
     const holder = await node.ask("acme", "/grow-ok");
     const full = await node.ask("acme", "/memory");
@@ -302,7 +308,7 @@ describe("cells", () => {
     // A cell whose bytes do not suffice again and again is replaced; then what is in the way is the guest's own limit.
     await until("there is room", async () => (await node.ask("acme", "/memory")).text.includes("problems/guest/memory"));
     expect(await node.ask("globex", "/grow-ok")).toMatchObject({ status: 200 });
-    expect(await neighbour).toMatchObject({ status: 200 });
+    expect(await neighbour.end()).toMatchObject({ status: 200 });
   });
 });
 
@@ -312,10 +318,9 @@ describe("a running node", () => {
     const { control, operator } = node.runtime;
     for (const tenant of ["acme", "globex", "initech"]) {
       await node.tenant(tenant);
-      await node.task(tenant, "behave-p2");
+      await node.task(tenant, "echo-p2");
     }
-    const going = ["acme", "globex", "initech"].map((tenant) => node.ask(tenant, "/sleep?ms=600"));
-    await until("they run", () => node.runtime.stats().engine.runs === 3);
+    const going = [await node.hold("acme"), await node.hold("globex"), await node.hold("initech")];
     const more = await control.setCapacity(operator, { pools: { shared: { warming: 3 } } });
     expect(more.now.pools[0]).toMatchObject({ pool: "shared", warming: 3, active: 3, target: 3 });
 
@@ -324,7 +329,7 @@ describe("a running node", () => {
     expect(less.now.pools[0]).toMatchObject({ warming: 0 });
     expect(less.now.cellBytes).toBeGreaterThan(budgetBytes);
     expect(node.runtime.stats().engine.runs).toBe(3);
-    expect((await Promise.all(going)).map(({ status }) => status)).toEqual([200, 200, 200]);
+    for (const run of going) expect((await run.end()).status).toBe(200);
     await until("the budget is kept", () => control.capacity(operator).now.cellBytes <= budgetBytes - less.now.lobbyBytes);
     for (const tenant of ["acme", "globex", "initech"]) expect(await node.ask(tenant, "/")).toMatchObject({ status: 200 });
 
@@ -337,15 +342,14 @@ describe("a running node", () => {
     const { control, operator } = node.runtime;
     for (const tenant of ["acme", "globex"]) {
       await node.tenant(tenant);
-      await node.task(tenant, "behave-p2", REUSED);
+      await node.task(tenant, "echo-p2", REUSED);
     }
-    const run = node.ask("acme", "/sleep?ms=300");
-    await until("it runs", () => node.runtime.stats().engine.runs === 1);
+    const run = await node.hold("acme");
     await control.drain(operator, "acme");
     const refused = await node.ask("acme", "/");
     expect(refused).toMatchObject({ status: 503, retryAfter: "1", text: expect.stringContaining("platform/draining") });
     expect(await node.ask("globex", "/")).toMatchObject({ status: 200 });
-    expect(await run).toMatchObject({ status: 200 });
+    expect(await run.end()).toMatchObject({ status: 200 });
     await until("its cell goes back", () => node.cells().every(({ tenant }) => tenant !== "acme"));
     await control.resume(operator, "acme");
     expect(await node.ask("acme", "/")).toMatchObject({ status: 200, capacity: "warming/linked" });

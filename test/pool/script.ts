@@ -27,9 +27,11 @@ export function program(id: number, terms: Terms = {}): PoolProgram {
     pool = "shared",
     memoryLimit = 8 * MiB,
     code = "linked",
+    bytes,
     ...reuse
   } = terms;
-  return { program: id, tenant, task, concurrency, ready, whenFull, pool, memoryLimit, code, reuse: { ...CLEAN, ...reuse } };
+  const said = { program: id, tenant, task, concurrency, ready, whenFull, pool, memoryLimit, code, reuse: { ...CLEAN, ...reuse } };
+  return bytes === undefined ? said : { ...said, bytes };
 }
 
 type SettingsSaid = Partial<Omit<PoolSettings, "pools">> & {
@@ -99,7 +101,9 @@ export class Script {
   readonly forecast = new FixedForecast();
   /** Milliseconds. */
   now = 0;
-  readonly #settings: PoolSettings;
+  /** The engine makes instances and lets them go in the step in which it is told to. For programs with one run at a time on each. */
+  instant = false;
+  #settings: PoolSettings;
   /** Which instance a run has. */
   readonly #granted = new Map<number, Grant>();
 
@@ -136,13 +140,27 @@ export class Script {
     return this.step({ kind: "failed", slot, generation });
   }
 
-  /** `wait`: milliseconds that it lay in line at the executor. */
+  /** Milliseconds: `start` that making its instance took, `wait` until its guest began, that included. */
   settle(
     run: number,
-    { ending = "sound", memoryBytes = 10, wait = 0 }: { ending?: Ending; memoryBytes?: number; wait?: number } = {},
+    {
+      ending = "sound",
+      memoryBytes = 10,
+      start = 0,
+      wait = start,
+    }: { ending?: Ending; memoryBytes?: number; start?: number; wait?: number } = {},
   ): string[] {
     const { slot, generation } = this.#granted.get(run) ?? { slot: -1, generation: -1 };
-    return this.step({ kind: "settled", run, slot, generation, ending, memoryBytes, startNanoseconds: 0, waitNanoseconds: wait * 1e6 });
+    return this.step({
+      kind: "settled",
+      run,
+      slot,
+      generation,
+      ending,
+      memoryBytes,
+      startNanoseconds: start * 1e6,
+      waitNanoseconds: wait * 1e6,
+    });
   }
 
   leaseRefused(run: number, deadline = 1e9): string[] {
@@ -170,8 +188,16 @@ export class Script {
     return this.step({ kind: "resume", ...(tenant === undefined ? {} : { tenant }) });
   }
 
+  /** Changes what is said, and leaves the rest as it is. */
   configure(said: SettingsSaid): string[] {
-    return this.step({ kind: "configure", settings: { ...this.#settings, ...settings({ ...this.#settings, ...said }) } });
+    const before = this.#settings.pools;
+    const pools = {
+      shared: { ...before.shared, ...said.pools?.shared },
+      dedicated: { ...before.dedicated, ...said.pools?.dedicated },
+      variable: { ...before.variable, ...said.pools?.variable },
+    };
+    this.#settings = { ...this.#settings, ...said, pools };
+    return this.step({ kind: "configure", settings: this.#settings });
   }
 
   terms(tenant: string, terms: { dedicated?: number; variableCeiling?: number; weight?: number }): string[] {
@@ -203,7 +229,22 @@ export class Script {
   step(event: PoolEvent): string[] {
     const commands = this.pool.step(this.now, event);
     for (const command of commands) if (command.kind === "grant") this.#granted.set(command.run, command);
-    return commands.map(text);
+    const told = commands.map(text);
+    if (this.instant) for (const answer of this.#answers(event, commands)) told.push(...this.step(answer));
+    return told;
+  }
+
+  #answers(event: PoolEvent, commands: readonly PoolCommand[]): PoolEvent[] {
+    const answers: PoolEvent[] = [];
+    for (const command of commands) {
+      if (command.kind === "prepare") answers.push({ ...command, kind: "ready", nanoseconds: 1e6 });
+      if (command.kind === "retire") answers.push({ ...command, kind: "retired" });
+    }
+    // What was used for the last time goes without being told.
+    if (event.kind === "settled" && event.ending === "sound" && this.#granted.get(event.run)?.last === true) {
+      answers.push({ ...event, kind: "retired" });
+    }
+    return answers;
   }
 
   /** `c1 shared active t 1+0`: the cells as busy + idle. */

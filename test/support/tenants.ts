@@ -1,6 +1,6 @@
 /** A node with tenants of its own: each has a host, `NAME.test`, and what is asked of it tells how it found its place. */
 import { readFileSync } from "node:fs";
-import { get, type IncomingMessage } from "node:http";
+import { request, type ClientRequest, type IncomingMessage } from "node:http";
 import { text as textOf } from "node:stream/consumers";
 import { expect } from "vitest";
 import type { CapacityInfo, CellInfo } from "../../src/control/control.js";
@@ -12,7 +12,6 @@ import type { ManifestInput } from "../../src/tasks/manifest.js";
 import type { TenantSettings } from "../../src/tenants/tenant.js";
 import { guestPath } from "./guests.js";
 import { startRuntime, type StartedRuntime } from "./runtime.js";
-import { until } from "./until.js";
 
 export const MiB = 2 ** 20;
 /** What a cell of `cells` holds. */
@@ -53,10 +52,10 @@ export interface Answer extends Pick<RunRecord, "capacity" | "pool" | "term" | "
   readonly retryAfter: string | undefined;
 }
 
-/** A run that goes on until it is let go. */
+/** A run that goes on until it is let go, as it was when it began. */
 export interface Held extends RunRecord {
-  /** Cancels it, and waits until it is over. */
-  end(): Promise<void>;
+  /** Lets it come to its end, which it says, and waits until it is over. */
+  end(): Promise<Answer>;
 }
 
 export interface TenantsNode extends StartedRuntime {
@@ -64,7 +63,7 @@ export interface TenantsNode extends StartedRuntime {
   /** A guest as a task of the tenant that has all of its host, unless the manifest says otherwise. */
   task(tenant: string, guest: string, manifest?: Partial<ManifestInput>): Promise<void>;
   ask(tenant: string, path: string, headers?: Readonly<Record<string, string>>): Promise<Answer>;
-  /** Begins a run of the tenant's `behave` that goes on; `path` leads to the task whose guest that is. */
+  /** Begins a run of the tenant's `echo` that goes on; `path` leads to the task whose guest that is. */
   hold(tenant: string, path?: string): Promise<Held>;
   pool(name: SubPool): SubPoolView;
   cells(): readonly CellInfo[];
@@ -78,11 +77,19 @@ export async function startNode(options: RuntimeOptions): Promise<TenantsNode> {
   await runtime.start();
 
   // `fetch` lets nobody say which host is meant.
-  const send = (tenant: string, path: string, headers: Readonly<Record<string, string>> = {}): Promise<IncomingMessage> =>
-    new Promise((resolve, reject) => {
-      get({ port: node.port, path, agent: false, headers: { host: `${tenant}.test`, ...headers } }, resolve).on("error", reject);
-    });
-  const record = (run: string): RunRecord => runtime.runRecord(run) as RunRecord;
+  const open = (tenant: string, path: string, method: string, headers: Readonly<Record<string, string>> = {}): ClientRequest =>
+    request({ port: node.port, path, method, agent: false, headers: { host: `${tenant}.test`, ...headers } });
+  const headOf = (asked: ClientRequest): Promise<IncomingMessage> =>
+    new Promise((resolve, reject) => void asked.on("response", resolve).on("error", reject));
+
+  const answerOf = async (response: IncomingMessage): Promise<Answer> => {
+    const text = await textOf(response);
+    const run = idOf(response);
+    await node.log.first({ run });
+    const { capacity, pool, term, cell, why = [], queueMs = 0 } = runtime.runRecord(run) ?? {};
+    const retryAfter = response.headers["retry-after"];
+    return { status: response.statusCode as number, text, run, capacity, pool, term, cell, why, queueMs, retryAfter };
+  };
 
   return {
     ...node,
@@ -93,24 +100,21 @@ export async function startNode(options: RuntimeOptions): Promise<TenantsNode> {
       await control.deploy(operator, tenant, { manifest: { ...usual, ...manifest }, component });
     },
     ask: async (tenant, path, headers) => {
-      const response = await send(tenant, path, headers);
-      const text = await textOf(response);
-      const run = idOf(response);
-      await node.log.first({ run });
-      const { capacity, pool, term, cell, why = [], queueMs = 0 } = runtime.runRecord(run) ?? {};
-      const retryAfter = response.headers["retry-after"];
-      return { status: response.statusCode as number, text, run, capacity, pool, term, cell, why, queueMs, retryAfter };
+      const asked = open(tenant, path, "GET", headers);
+      asked.end();
+      return answerOf(await headOf(asked));
     },
-    hold: async (tenant, path = "/after-head-hang") => {
-      const response = await send(tenant, path);
+    hold: async (tenant, path = "/") => {
+      const asked = open(tenant, path, "POST");
+      // It goes on for as long as there may be more to echo.
+      asked.flushHeaders();
+      const response = await headOf(asked);
       if (response.statusCode !== 200) expect.fail(`no run of ${tenant} goes on: ${await textOf(response)}`);
-      response.on("error", () => {}); // it breaks off in the end
-      const run = idOf(response);
-      const end = async (): Promise<void> => {
-        await node.get(`/-/runs/${run}`, { method: "DELETE" });
-        await until("the run is over", () => record(run).ended);
+      const end = (): Promise<Answer> => {
+        asked.end();
+        return answerOf(response);
       };
-      return { ...record(run), end };
+      return { ...(runtime.runRecord(idOf(response)) as RunRecord), end };
     },
     pool: (name) => control.capacity(operator).now.pools.find(({ pool }) => pool === name) as SubPoolView,
     cells: () => control.cells(operator, { limit: 1000 }).items,

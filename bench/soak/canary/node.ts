@@ -35,15 +35,15 @@ export interface Target {
   readonly flavour: Flavour;
 }
 
-export interface NodeSize {
+export interface NodePlan {
   readonly tenants: number;
   /** As many as the node's memory has room for. */
   readonly cells: number;
+  /** Where all tasks have their cells. Dedicated ones never change hands. */
+  readonly pool: "shared" | "variable";
+  /** With it, instances are kept ready, and their cells are taken from one tenant for another; without it, idle cells go back by themselves. */
+  readonly forecast: boolean;
 }
-
-/** Where cells change hands: a dedicated one never does. */
-export const POOLS = ["shared", "variable"] as const;
-export type CanaryPool = (typeof POOLS)[number];
 
 /** What cells and instances went through, ever. */
 export interface Handovers {
@@ -51,34 +51,30 @@ export interface Handovers {
   readonly assigned: number;
   /** Cells that were taken back from a tenant for another one. */
   readonly reclaimed: number;
-  /** Cells in which a tenant's run was seen after one of another tenant: they had gone back to the warming pool. */
+  /** Cells that were seen with another tenant than before: they had gone back to the warming pool in between. */
   readonly changed: number;
   readonly instances: number;
 }
 
 export class CanaryNode implements AsyncDisposable {
   readonly #runtime: Runtime;
-  readonly #pool: CanaryPool;
-  /** Whose run was last seen in a cell. */
-  readonly #last = new Map<number, number>();
+  readonly #plan: NodePlan;
+  /** Which tenant a cell was last seen with. */
+  readonly #last = new Map<number, string>();
   #changed = 0;
 
-  private constructor({ cells }: NodeSize, pool: CanaryPool) {
-    this.#pool = pool;
-    const instances = cells * CELL_SLOTS + SPARE_INSTANCES;
+  private constructor(plan: NodePlan) {
+    this.#plan = plan;
+    const instances = plan.cells * CELL_SLOTS + SPARE_INSTANCES;
     // Log lines are made as in a node, and thrown away.
-    this.#runtime = new Runtime({ instances, capacity: settingsOf(cells, instances, pool), log: "info", logTo: { write: () => {} } });
+    this.#runtime = new Runtime({ instances, capacity: settingsOf(plan, instances), log: "info", logTo: { write: () => {} } });
   }
 
-  get runtimeForDebug(): Runtime {
-    return this.#runtime;
-  }
-
-  static async start(size: NodeSize, pool: CanaryPool): Promise<CanaryNode> {
-    const node = new CanaryNode(size, pool);
+  static async start(plan: NodePlan): Promise<CanaryNode> {
+    const node = new CanaryNode(plan);
     try {
       await node.#runtime.start();
-      for (let tenant = 0; tenant < size.tenants; tenant++) await node.#admit(tenant);
+      for (let tenant = 0; tenant < plan.tenants; tenant++) await node.#admit(tenant);
     } catch (error) {
       await node.#runtime.close();
       throw error;
@@ -89,7 +85,7 @@ export class CanaryNode implements AsyncDisposable {
   async #admit(tenant: number): Promise<void> {
     const { control, operator } = this.#runtime;
     const targets = REUSES.flatMap((reuse) => FLAVOURS.map((flavour): Target => ({ tenant, reuse, flavour })));
-    const capacity = this.#pool === "variable" ? { variableCeiling: 1 } : {};
+    const capacity = this.#plan.pool === "variable" ? { variableCeiling: 1 } : {};
     await control.createTenant(operator, nameOf(tenant), { hosts: targets.map(hostOf), capacity });
     for (const target of targets) {
       const { reuse, flavour } = target;
@@ -98,26 +94,27 @@ export class CanaryNode implements AsyncDisposable {
         component: "behave.wasm",
         routes: [`${hostOf(target)}/*`],
         limits: { memory: `${LIMIT_MIB}MiB` },
-        capacity: { pool: this.#pool },
+        capacity: { pool: this.#plan.pool },
         ...(reuse === "reused" && { reuse: { maxRequests: LEAST_REQUESTS + (tenant % REQUEST_NUMBERS) } }),
       };
       await control.deploy(operator, nameOf(tenant), { manifest, component: readFileSync(guestFile(`behave-${flavour}`)) });
     }
   }
 
-  /** Asks a task, and looks in which cell that was. */
   async ask(target: Target, path: string): Promise<{ readonly status: number; readonly text: string }> {
     const response = await this.#runtime.fetch(new Request(`http://${hostOf(target)}${path}`));
-    const text = await response.text();
-    const cell = this.#runtime.runRecord(response.headers.get("Pilotlight-Run") ?? "")?.cell;
-    if (cell !== undefined) this.#note(cell, target.tenant);
-    return { status: response.status, text };
+    return { status: response.status, text: await response.text() };
   }
 
-  #note(cell: number, tenant: number): void {
-    const last = this.#last.get(cell);
-    if (last !== undefined && last !== tenant) this.#changed++;
-    this.#last.set(cell, tenant);
+  /** Whose cells are whose now; to be looked at often. */
+  look(): void {
+    const { control, operator } = this.#runtime;
+    for (const { cell, tenant } of control.cells(operator, {}).items) {
+      if (tenant === undefined) continue;
+      const last = this.#last.get(cell);
+      if (last !== undefined && last !== tenant) this.#changed++;
+      this.#last.set(cell, tenant);
+    }
   }
 
   async handovers(): Promise<Handovers> {
@@ -145,7 +142,7 @@ export class CanaryNode implements AsyncDisposable {
   }
 }
 
-function settingsOf(cells: number, instances: number, pool: CanaryPool): PoolSettings {
+function settingsOf({ cells, pool, forecast }: NodePlan, instances: number): PoolSettings {
   const cell = (warming: number): SubPoolSettings => ({ cellBytes: CELL_BYTES, cellSlots: CELL_SLOTS, warming });
   const warming = { shared: 0, dedicated: 0, variable: 0, [pool]: 1 };
   return {
@@ -155,6 +152,7 @@ function settingsOf(cells: number, instances: number, pool: CanaryPool): PoolSet
     pools: { shared: cell(warming.shared), dedicated: cell(0), variable: cell(warming.variable) },
     overcommit: 1,
     variableCeiling: 1,
+    forecast,
     // Cells go back to the warming pool between two bursts.
     instanceIdle: 10,
     cellIdle: 20,

@@ -4,7 +4,7 @@
  * It is honest about what is legal (native/core: an unused slot, a newer generation, an instance that is there, a cell that
  * is open). Anything else that is commanded is a violation.
  */
-import type { PoolCommand, PoolProgram, SubPool } from "../../../src/pool/types.js";
+import type { PoolCommand, PoolProgram } from "../../../src/pool/types.js";
 import { Violation } from "../support/steps.js";
 import { Bag, type Bagged } from "./bag.js";
 
@@ -55,8 +55,7 @@ export interface EngineInstance extends Bagged {
   runs: number;
   ghosts: number;
   served: number;
-  /** The sub-pool of its cell, and when it was made, in the model's time. */
-  pool: SubPool | undefined;
+  /** In the model's time. */
   readonly born: number;
   /** The least that it can be charged in its cell. */
   charge: number;
@@ -108,7 +107,6 @@ export class EngineModel {
       runs: 0,
       ghosts: 0,
       served: 0,
-      pool: undefined,
       born,
       charge: 0,
       bagAt: 0,

@@ -251,15 +251,24 @@ function inNewCell(scene: Scene, program: EngineProgram, pool: SubPool): string 
   if (cells.some(({ state }) => state === "draining")) return undefined;
   // A cell that lies idle can be had, unless it is held for a program that is being linked.
   if (span > 1 || isLinking(node)) return undefined;
-  const victim = cells.find(
-    (cell) =>
-      cell.state === "active" &&
-      cell.pool !== "dedicated" &&
-      (pool === "shared" || cell.pool === "variable") &&
-      (cell.tenant !== terms.tenant || cell.pool !== pool) &&
-      cell.busy + cell.starting === 0,
+  const foreign = cells.filter((cell) => cell.state === "active" && (cell.tenant !== terms.tenant || cell.pool !== pool));
+  const victim = foreign.find(
+    (cell) => (cell.pool === "variable" || (cell.pool === "shared" && pool === "shared")) && cell.busy + cell.starting === 0,
   );
-  return victim === undefined ? undefined : `cell ${victim.cell} of ${victim.tenant} lies idle`;
+  if (victim !== undefined) return `cell ${victim.cell} of ${victim.tenant} lies idle`;
+  if (pool === "shared" && foreign.some((cell) => cell.pool === "variable")) return "others have variable capacity";
+  const rich = foreign.find((cell) => cell.pool === pool && hasMore(scene, cell.tenant as string, terms.tenant, pool));
+  return rich === undefined ? undefined : `${rich.tenant} has more than its share`;
+}
+
+/** Whether a tenant has more cells, for its weight, than another would have with one more. */
+function hasMore({ node, cells }: Scene, holder: string, asking: string, pool: SubPool): boolean {
+  const share = (name: string, more: number): number => {
+    const own = cells.filter((cell) => cell.tenant === name && cell.pool === pool && cell.state === "active");
+    // What a joined cell counts for is not shown: one of them is one here.
+    return (own.length + more) / node.tenant(name).terms.weight;
+  };
+  return share(holder, 0) > share(asking, 1);
 }
 
 function mayHaveVariable({ node, cells }: Scene, tenant: string, bytes: number): boolean {

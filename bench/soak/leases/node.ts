@@ -431,7 +431,6 @@ export class NodeModel {
     check(instance.cell !== undefined, () => `run ${id} is granted ${name}, which is in no cell`);
     check(instance.cell.id === cell, () => `run ${id} is granted ${name} in cell ${cell}, and it is in ${instance.cell?.id}`);
     this.#checkTerms(grant, program);
-    instance.pool = grant.pool;
     instance.runs++;
     instance.served++;
     if (instance.runs > 1) this.counts.shared++;
@@ -447,7 +446,7 @@ export class NodeModel {
 
   #checkTerms({ run, pool, term, rung, why }: Grant, { terms }: EngineProgram): void {
     const spills = pool !== terms.pool;
-    check(mayRunIn({ terms }, pool), () => `run ${run} of a ${terms.pool} task is granted a ${pool} cell`);
+    check(mayRunIn(terms, pool), () => `run ${run} of a ${terms.pool} task is granted a ${pool} cell`);
     check((term === "spill") === spills, () => `run ${run} of a ${terms.pool} task in a ${pool} cell: ${term}`);
     check(pool !== "dedicated" || rung.startsWith("own/"), () => `run ${run} has a reserved cell by ${rung}`);
     check(rung === "own/ready" || why.length > 0 || term === "wait", () => `run ${run} came by ${rung} for no reason`);
@@ -523,8 +522,7 @@ export class NodeModel {
     const memory = how === "fat" ? reuse.maxMemory + 1 : 10_000 + ((run.id * 7919) % 200_000);
     const isAlone = instance.runs + instance.ghosts === 0;
     const isOld = this.time - instance.born >= reuse.maxAge;
-    const isUnwanted = run.program.isRemoved || this.isDrained(run.program) || !mayRunIn(run.program, instance.pool);
-    if (how !== "sound" || isOld || isUnwanted) instance.isClosed = true;
+    if (how !== "sound" || isOld) instance.isClosed = true;
     // The engine ends by itself what its last lease closed and what a run has spoilt.
     const endsItself = isAlone && (how === "unsound" || how === "exhausted" || instance.served === reuse.maxRequests);
     if (endsItself && (how === "sound" || how === "fat")) this.engine.release(instance);
@@ -617,7 +615,7 @@ export class NodeModel {
   }
 }
 
-/** Of reserved cells a task may go over to shared ones. */
-function mayRunIn({ terms }: Pick<EngineProgram, "terms">, pool: SubPool | undefined): boolean {
+/** From its reserved cells a task may go over to shared ones. */
+function mayRunIn(terms: PoolProgram, pool: SubPool): boolean {
   return pool === terms.pool || (pool === "shared" && terms.pool === "dedicated" && terms.whenFull === "spill");
 }

@@ -28,7 +28,7 @@ const NOTHING: Forecast = {
 
 export function optionsOf(random: Random): NodeOptions {
   return {
-    slots: 12 + random.below(60),
+    slots: 12 + random.below(random.pick([60, 200])),
     parallelism: 1 + random.below(4),
     queue: random.below(12),
     settings: settingsOf(random, 0),
@@ -48,7 +48,7 @@ export function settingsOf(random: Random, reserved: number): PoolSettings {
   const lobbyBytes = (1 + random.below(6)) * MIB;
   const instanceIdle = 200 + random.below(3000);
   return {
-    budgetBytes: lobbyBytes + reserved * pools.dedicated.cellBytes + (12 + random.below(60)) * MIB,
+    budgetBytes: lobbyBytes + reserved * pools.dedicated.cellBytes + (12 + random.below(random.pick([60, 200]))) * MIB,
     lobbyBytes,
     pools,
     overcommit: random.pick([1, 1, 2, 4, 8]),
@@ -78,7 +78,6 @@ export function programOf(node: NodeModel, random: Random): Omit<PoolProgram, "p
     ...termsOf(node, tenant, random),
     memoryLimit: random.chance(0.15) ? (4 + random.below(24)) * MIB : 256 * KIB + random.below(4 * MIB),
     code: random.pick(CODES),
-    ...(random.chance(0.5) ? { bytes: 100 * KIB + random.below(900 * KIB) } : {}),
   };
 }
 
@@ -148,7 +147,9 @@ function change(node: NodeModel, random: Random): void {
 }
 
 export function addProgram(node: NodeModel, random: Random): void {
-  node.add(programOf(node, random), 100 * KIB + random.below(900 * KIB));
+  const bytes = 100 * KIB + random.below(900 * KIB);
+  // What its linked form holds may be known from before.
+  node.add({ ...programOf(node, random), ...(random.chance(0.5) ? { bytes } : {}) }, bytes);
 }
 
 /** Terms that the node can keep: an operator's others are refused. */
