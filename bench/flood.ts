@@ -24,7 +24,8 @@ type Plan = typeof DEFAULTS;
 
 /** Sleeping runs at once, in times of what the shared cells hold. */
 const TIMES_FULL = 4;
-const SLEEP_MS = 500;
+/** They are of different lengths, so that they do not all end in one moment. Milliseconds. */
+const SLEEPS_MS = [330, 410, 470, 530, 590, 670] as const;
 /** How long a flooding client stays away after a refusal, in milliseconds. */
 const PAUSE_MS = 100;
 /** One computing run of the flood, in milliseconds. */
@@ -56,7 +57,7 @@ await main(async () => {
   }
   const held = seen.map(({ leases, waiting }) => `${leases} went on and ${waiting} waited`).join("; ");
   const flood =
-    `${TIMES_FULL * SHARED_RUNS} sleepers of ${SLEEP_MS} ms at once, ${floodRate(plan)} a second that compute for ${FLOOD_WORK_MS} ms ` +
+    `${TIMES_FULL * SHARED_RUNS} sleepers of ${SLEEPS_MS[0]} to ${SLEEPS_MS.at(-1)} ms at once, ${floodRate(plan)} a second that compute for ${FLOOD_WORK_MS} ms ` +
     `(${plan.cpu} % of the processors); ${held}`;
   const dedicatedUnserved = unserved(pairs, "dedicated");
   publish(
@@ -101,15 +102,16 @@ async function underFlood(
   seen: PoolNow[],
   measure: () => Promise<Half>,
 ): Promise<Half> {
-  const sleepers: Stream = {
-    name: "sleepers",
-    url: `${node.data}/sleep?ms=${SLEEP_MS}`,
+  const atOnce = Math.ceil((TIMES_FULL * SHARED_RUNS) / SLEEPS_MS.length);
+  const sleepers = SLEEPS_MS.map((milliseconds): Stream => ({
+    name: `sleepers of ${milliseconds} ms`,
+    url: `${node.data}/sleep?ms=${milliseconds}`,
     host: FLOOD_HOST,
     expected: "ok\n",
-    pace: { kind: "closed", atOnce: TIMES_FULL * SHARED_RUNS, pause: PAUSE_MS },
-    connections: TIMES_FULL * SHARED_RUNS,
+    pace: { kind: "closed", atOnce, pause: PAUSE_MS },
+    connections: atOnce,
     seed: 0,
-  };
+  }));
   const computing: Stream = {
     name: "computing",
     url: `${node.data}/~flood/work${work.query}`,
@@ -119,7 +121,7 @@ async function underFlood(
     seed: plan.seed + 10 * n,
   };
   let over = false;
-  const flood = send(plan.cpu > 0 ? [sleepers, computing] : [sleepers], plan.seconds + MORE_SECONDS).finally(() => (over = true));
+  const flood = send(plan.cpu > 0 ? [...sleepers, computing] : sleepers, plan.seconds + MORE_SECONDS).finally(() => (over = true));
   await sleep(LEAD_MS);
   const [measured, now] = await Promise.all([measure(), sleep((plan.seconds * 1000) / 2).then(() => node.now())]);
   if (over) throw new BenchError("the flood was over before what it was to disturb; nothing was measured");

@@ -434,7 +434,12 @@ export class Runtime implements AsyncDisposable {
   }
 
   #health(): HealthPort {
-    return { reasons: () => (this.#draining ? ["the node is shutting down"] : []) };
+    return {
+      reasons: () => {
+        if (this.#draining) return ["the node is shutting down"];
+        return this.#pool.view().draining ? ["the node is drained; pilotlight cells resume has it take runs again"] : [];
+      },
+    };
   }
 
   /** What is to be done now and then, and at the end. */

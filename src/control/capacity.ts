@@ -7,7 +7,7 @@
 import { ProblemError } from "../base/problem.js";
 import { sizeText, sizeTexts, shareText } from "../base/units.js";
 import { roomForCells, settingsFaults } from "../config/capacity.js";
-import type { PoolSettings } from "../pool/types.js";
+import { SUB_POOLS, type PoolSettings } from "../pool/types.js";
 import type { CellView, PoolTotals, PoolView, ProgramView } from "../pool/views.js";
 import { capacityFaults } from "../tasks/capacity.js";
 import type { Catalog } from "../tasks/catalog.js";
@@ -127,12 +127,16 @@ export class CapacityDesk {
     const own = caller.kind === "key" ? caller.key.tenant : undefined;
     requireScope(caller, own, "read");
     const { capacity } = this.#ports;
-    const cells = [...capacity.cells()].filter(({ tenant }) => own === undefined || tenant === own).sort((a, b) => a.cell - b.cell);
-    // Numbers count the cells of all tenants: in them one would see how busy the others are.
-    const numbered = cells.map((view, i) => ({ view, number: own === undefined ? view.cell : i + 1 }));
-    const { items, next } = paged(numbered, ({ number }) => String(number).padStart(16, "0"), page);
     const tasks = new Map(capacity.programs().map(({ program, task }) => [program, task]));
-    return { items: items.map(({ view, number }) => cellInfo(view, number, tasks)), next };
+    const cells = capacity
+      .cells()
+      .filter(({ tenant }) => own === undefined || tenant === own)
+      .map((cell) => cellInfo(cell, tasks));
+    if (own === undefined) cells.sort((a, b) => a.cell - b.cell);
+    // Numbers count the cells of all tenants, and their order is that of their making, before they had a tenant: in both
+    // one would see how busy the others are.
+    else for (const [i, cell] of cells.sort(byContents).entries()) cell.cell = i + 1;
+    return paged(cells, ({ cell }) => String(cell).padStart(16, "0"), page);
   }
 
   capacity(caller: Caller): CapacityInfo {
@@ -267,9 +271,17 @@ export class CapacityDesk {
   }
 }
 
-function cellInfo({ programs, ...cell }: CellView, number: number, tasks: ReadonlyMap<number, string>): CellInfo {
+type Numbered = Omit<CellInfo, "cell"> & { cell: number };
+
+function cellInfo({ programs, ...cell }: CellView, tasks: ReadonlyMap<number, string>): Numbered {
   const names = new Set(programs.flatMap((program) => tasks.get(program) ?? []));
-  return { ...cell, cell: number, tasks: [...names].sort() };
+  return { ...cell, tasks: [...names].sort() };
+}
+
+/** An order that says nothing of when cells were made. */
+function byContents(a: Numbered, b: Numbered): number {
+  const [left, right] = [a, b].map(({ tasks, state }) => `${tasks.join(" ")} ${state}`) as [string, string];
+  return SUB_POOLS.indexOf(a.pool) - SUB_POOLS.indexOf(b.pool) || b.bytes - a.bytes || (left < right ? -1 : left === right ? 0 : 1);
 }
 
 type Measure = readonly [terms: CapacityTerms, settings: PoolSettings];

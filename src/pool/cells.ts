@@ -15,6 +15,11 @@ const REFILL_FACTOR = 4;
 /** Over which time taken cells are counted, in milliseconds. */
 const TAKE_MEMORY = 10_000;
 
+interface Room {
+  readonly bytes: number;
+  readonly slots: number;
+}
+
 interface Counts {
   assigned: number;
   reclaimed: number;
@@ -34,8 +39,12 @@ export class Cells {
   #nextId = 1;
   #bytes = 0;
   #usedSlots = 0;
-  /** Bytes and slots of variable cells. */
+  /** Bytes of variable cells. */
   #variableBytes = 0;
+  /** Room of cells that were emptied for a tenant's runs, kept for these until they take it or want it no more. */
+  readonly #kept = new Map<TenantState, Room>();
+  #keptBytes = 0;
+  #keptSlots = 0;
   /** What is promised to tenants and not made yet; counted when it is asked for, undefined: anew. */
   #promised: { readonly bytes: number; readonly slots: number } | undefined;
   /** Cells taken from warming lately, decayed, and when that was counted. */
@@ -59,14 +68,67 @@ export class Cells {
     return this.#bytes;
   }
 
-  /** What is neither in cells, nor in the lobby, nor promised to a tenant. Negative after the budget was lowered. */
+  /** What is neither in cells, nor in the lobby, nor promised to or kept for a tenant. Negative after the budget was lowered. */
   free(): number {
     const { budgetBytes, lobbyBytes } = this.settings;
-    return budgetBytes - lobbyBytes - this.#bytes - this.#owed().bytes;
+    return budgetBytes - lobbyBytes - this.#bytes - this.#owed().bytes - this.#keptBytes;
   }
 
   #freeSlots(): number {
-    return this.#slots - this.#usedSlots - this.#owed().slots;
+    return this.#slots - this.#usedSlots - this.#owed().slots - this.#keptSlots;
+  }
+
+  /** Room that was emptied for the tenant's runs is not for others. */
+  keep(tenant: TenantState, { bytes, slots }: Room): void {
+    const kept = this.#kept.get(tenant);
+    this.#kept.set(tenant, { bytes: bytes + (kept?.bytes ?? 0), slots: slots + (kept?.slots ?? 0) });
+    this.#keptBytes += bytes;
+    this.#keptSlots += slots;
+  }
+
+  /** What was kept for the tenant is anyone's; undefined: nothing was. */
+  letGo(tenant: TenantState): Room | undefined {
+    const kept = this.#kept.get(tenant);
+    if (kept === undefined) return undefined;
+    this.#kept.delete(tenant);
+    this.#keptBytes -= kept.bytes;
+    this.#keptSlots -= kept.slots;
+    this.#changes.count++;
+    return kept;
+  }
+
+  /** Whether room is kept for a tenant other than this one. */
+  keepsForOthers(tenant: TenantState): boolean {
+    return this.#kept.size > (this.#kept.has(tenant) ? 1 : 0);
+  }
+
+  /** Whether what is kept and being emptied for the tenant will do for such a cell. */
+  comes(tenant: TenantState, pool: SubPool, span: number): boolean {
+    const { cellBytes, cellSlots } = this.settings.pools[pool];
+    let [bytes, slots] = [0, 0];
+    for (const cell of this.all.values()) {
+      if (cell.state !== "draining" || cell.emptiedFor?.tenant !== tenant || cell.emptiedFor.pool !== pool) continue;
+      bytes += cell.bytes;
+      slots += cell.slots;
+    }
+    if (bytes === 0) return false;
+    const kept = this.#kept.get(tenant);
+    bytes += Math.max(0, this.free()) + (kept?.bytes ?? 0);
+    slots += Math.max(0, this.#freeSlots()) + (kept?.slots ?? 0);
+    return span * cellBytes <= bytes && span * cellSlots <= slots;
+  }
+
+  /** Whether a cell of the shared or variable sub-pool can ever be so large, with all others' given up for it. */
+  canEverHave(tenant: TenantState, pool: SubPool, span: number): boolean {
+    const { cellBytes, cellSlots } = this.settings.pools[pool];
+    const kept = this.#kept.get(tenant);
+    let [bytes, slots] = [this.free() + (kept?.bytes ?? 0), this.#freeSlots() + (kept?.slots ?? 0)];
+    for (const cell of this.all.values()) {
+      if (cell.pool === "dedicated" || (pool === "variable" && cell.pool !== "variable")) continue;
+      bytes += cell.bytes;
+      slots += cell.slots;
+    }
+    return span * cellBytes <= bytes && span * cellSlots <= slots;
   }
 
   /** Dedicated cells that tenants are to have and that are not there yet, or not in their size. */
@@ -87,9 +149,10 @@ export class Cells {
     return (this.#promised = { bytes, slots });
   }
 
-  /** Some tenant's terms have changed. */
-  termsChanged(): void {
+  /** What is promised may be another sum, and others may have more of the node. */
+  promisesChanged(): void {
     this.#promised = undefined;
+    this.#changes.count++;
   }
 
   /** Dedicated cells that the tenant should have and has not. */
@@ -103,18 +166,28 @@ export class Cells {
   }
 
   /**
-   * An unassigned cell for a tenant, or one made for it from what is free. `made` says which: the warming pool was empty.
+   * An unassigned cell for a tenant, or one made for it from what is free, or from what was kept for it.
    * Undefined: there is neither, or the tenant's terms do not allow it. Never a dedicated one.
    */
-  take(now: number, tenant: TenantState, pool: SubPool, span: number, out: PoolCommand[]): { cell: Cell; made: boolean } | undefined {
+  take(
+    now: number,
+    tenant: TenantState,
+    pool: SubPool,
+    span: number,
+    out: PoolCommand[],
+  ): { readonly cell: Cell; readonly origin: "warming" | "made" | "kept" } | undefined {
     if (pool === "dedicated" || (pool === "variable" && !(this.mayHave(tenant, span) && this.#isBelowCeiling(span)))) return undefined;
     const ready = span === 1 ? this.warming[pool].pop() : undefined;
     if (ready === undefined) this.counts[pool].misses++;
-    if (ready === undefined && !this.#makeRoom(pool, span, out)) return undefined;
+    const kept = this.letGo(tenant);
+    if (ready === undefined && !this.#makeRoom(pool, span, out)) {
+      if (kept !== undefined) this.keep(tenant, kept);
+      return undefined;
+    }
     const cell = ready ?? this.#make(pool, span, out);
     this.#noteTake(now, pool);
     this.#assign(cell, tenant, now);
-    return { cell, made: ready === undefined };
+    return { cell, origin: ready !== undefined ? "warming" : kept === undefined ? "made" : "kept" };
   }
 
   /** Whether the tenant may have so many more variable cells. */
@@ -183,6 +256,7 @@ export class Cells {
       idleSince: 0,
       assignedAt: 0,
       exhausted: 0,
+      emptiedFor: undefined,
       sick: undefined,
     };
     this.all.set(cell.id, cell);
@@ -201,7 +275,7 @@ export class Cells {
     if (cell.state !== "active") return;
     cell.state = "draining";
     (cell.tenant as TenantState).active[cell.pool] -= cell.span;
-    if (cell.pool === "dedicated") this.#promised = undefined;
+    if (cell.pool === "dedicated") this.promisesChanged();
   }
 
   /** An empty cell without a tenant, or whose tenant gives it up, is there no more. */
@@ -242,7 +316,7 @@ export class Cells {
     // Who has more of them may have to give one up.
     this.#changes.count++;
     tenant.changes++;
-    if (cell.pool === "dedicated") this.#promised = undefined;
+    if (cell.pool === "dedicated") this.promisesChanged();
   }
 
   /**
@@ -364,13 +438,14 @@ export class Cells {
     this.#bytes += sign * cell.bytes;
     this.#usedSlots += sign * cell.slots;
     if (cell.pool === "variable") this.#variableBytes += sign * cell.bytes;
-    if (cell.pool === "dedicated") this.#promised = undefined;
+    if (cell.pool === "dedicated") this.promisesChanged();
   }
 
   /** Unassigned cells have the new sizes at once, reserved ones by `settle`, and others when they are made anew. */
   configure(settings: PoolSettings, out: PoolCommand[]): void {
     this.settings = settings;
-    this.#promised = undefined;
+    this.promisesChanged();
+    for (const tenant of this.#kept.keys()) this.letGo(tenant);
     for (const pool of SUB_POOLS) {
       const { cellBytes, cellSlots } = settings.pools[pool];
       for (const cell of [...this.warming[pool]]) if (cell.bytes !== cellBytes || cell.slots !== cellSlots) this.close(cell, out);

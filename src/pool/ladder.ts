@@ -63,14 +63,14 @@ export class Ladder {
     return place;
   }
 
-  /** The place that was found is of no use: its code has none. */
+  /** The place that was found is of no use: its code has none. In this step there will be no other. */
   noteStuck(state: ProgramState): void {
-    state.stuckAt = this.#freed(state);
+    state.stuckIn = this.#parts.changes.steps;
   }
 
   /** Where nothing was freed since it was last found stuck, it still is. */
   isStuck(state: ProgramState): boolean {
-    return state.stuckAt === this.#freed(state);
+    return state.stuckAt === this.#freed(state) || state.stuckIn === this.#parts.changes.steps;
   }
 
   /** What happens in others' cells is nothing to a run that waits for a reserve. */
@@ -84,19 +84,24 @@ export class Ladder {
   }
 
   #in(now: number, state: ProgramState, pool: SubPool, before: readonly string[], out: PoolCommand[]): Place | undefined {
-    const { cells, instances, slots, parallelism } = this.#parts;
+    const { cells, parallelism } = this.#parts;
     const charge = runCharge(state, cells.settings.overcommit);
     const ready = readyIn(state, pool, charge);
     if (ready !== undefined) return onInstance(ready, before);
     // A busy instance that takes several is used before another is made, once there are enough of them.
     const shared = state.shared.size > 0 ? leastBusy(state, pool) : undefined;
     if (shared !== undefined && state.instances >= parallelism) return onInstance(shared, before);
-    const own = instances.living < slots ? this.#own(state, pool, charge) : undefined;
+    const own = this.#hasSlot(pool) ? this.#own(state, pool, charge) : undefined;
     const idle = state.idleCount > 0 ? ONLY_WITHOUT_ROOM : ONLY_NONE_IDLE;
     const why = before.length === 0 ? idle : [...before, ...idle];
     if (own !== undefined) return { instance: undefined, cell: own, whose: "own", why };
     if (shared !== undefined) return onInstance(shared, before);
     return this.#further(now, state, pool, charge, [...why, ownReason(state.tenant, pool)], out);
+  }
+
+  /** A reserve has its slots, whatever trials take. */
+  #hasSlot(pool: SubPool): boolean {
+    return pool === "dedicated" || this.#parts.instances.living < this.#parts.slots;
   }
 
   /** A cell of the tenant where a run has room, and its code too, or elsewhere. */
@@ -110,9 +115,8 @@ export class Ladder {
 
   /** What takes more than finding: a cell from elsewhere, or room that is made. */
   #further(now: number, state: ProgramState, pool: SubPool, charge: number, why: string[], out: PoolCommand[]): Place | undefined {
-    const { instances, slots } = this.#parts;
     const span = this.span(state, pool, charge);
-    if (instances.living < slots && this.#isHousedIn(state, pool, span, charge)) {
+    if (this.#hasSlot(pool) && this.#isHousedIn(state, pool, span, charge)) {
       const fresh = this.#fresh(now, state, pool, span, charge, why, out);
       if (fresh !== undefined) return fresh;
     }
@@ -160,12 +164,9 @@ export class Ladder {
       return undefined;
     }
     residents.moveIn(state, taken.cell, charge, out);
-    const under = tenant.reclaiming[pool];
-    const wasReclaimed = under !== undefined && !cells.all.has(under.id);
-    if (wasReclaimed) tenant.reclaiming[pool] = undefined;
-    if (wasReclaimed) why.push("warming: none was unassigned, one was taken back");
-    else if (taken.made) why.push("warming: none was unassigned, one was made");
-    return { instance: undefined, cell: taken.cell, whose: wasReclaimed ? "reclaimed" : "warming", why };
+    if (taken.origin === "kept") why.push("warming: none was unassigned, one was taken back");
+    if (taken.origin === "made") why.push("warming: none was unassigned, one was made");
+    return { instance: undefined, cell: taken.cell, whose: taken.origin === "kept" ? "reclaimed" : "warming", why };
   }
 
   /** A larger cell from idle ones of the reserve; they have to be empty for it. */
@@ -216,18 +217,20 @@ export class Ladder {
 
   /** Lets go what is worth least, until the run has room in the cell. */
   #makeRoom(now: number, state: ProgramState, cell: Cell, charge: number, out: PoolCommand[]): Omit<Place, "why"> | undefined {
-    const { residents, instances, slots } = this.#parts;
+    const { residents } = this.#parts;
     for (;;) {
       const ready = readyInCell(state, cell, charge);
       if (ready !== undefined) return { instance: ready, cell, whose: "own" };
       const needs = this.#needs(state, cell, charge);
-      if (instances.living < slots && (fits(cell, needs) || (residents.spread(cell, needs, out) && fits(cell, needs)))) {
+      if (this.#hasSlot(cell.pool) && (fits(cell, needs) || (residents.spread(cell, needs, out) && fits(cell, needs)))) {
         return { instance: undefined, cell, whose: "own" };
       }
       const instance = leastIdle(cell);
-      const program = occupants(cell) < cell.slots && instances.living < slots ? residents.lowestIn(now, cell) : undefined;
+      const program = occupants(cell) < cell.slots && this.#hasSlot(cell.pool) ? residents.lowestIn(now, cell, state) : undefined;
       if (instance !== undefined && (program === undefined || instance.owner.idlePriority <= program.priority)) this.#evict(now, instance, out);
-      else if (program === undefined || !residents.displace(now, program, cell, program === state, out)) return undefined;
+      else if (program !== undefined) residents.displace(now, program, cell, out);
+      // Its own code makes way for the run when it has another place.
+      else if (state.home !== cell || !residents.moveToLobby(now, state, cell, out)) return undefined;
     }
   }
 
@@ -239,8 +242,8 @@ export class Ladder {
 
   /**
    * Empties a cell for the run: an idle variable one, then an idle shared one of another tenant; then, by letting its runs
-   * finish, a variable one, or a shared one of a tenant that has more than its share. One at a time for each tenant; a
-   * dedicated one never.
+   * finish, a variable one, or a shared one of a tenant that has more than its share. As many at a time as the run needs;
+   * a dedicated one never.
    */
   #reclaim(
     now: number,
@@ -254,17 +257,18 @@ export class Ladder {
     const { cells } = this.#parts;
     const { tenant } = state;
     for (;;) {
-      const under = tenant.reclaiming[pool];
-      if (under?.state === "draining" && cells.all.has(under.id)) return undefined;
-      tenant.reclaiming[pool] = undefined;
+      if (cells.comes(tenant, pool, span)) return undefined;
       if (pool === "variable" && !cells.mayHave(tenant, span)) return undefined;
       if (!this.#isHousedIn(state, pool, span, charge)) return undefined;
+      // Two that need several cells each might keep what the other needs.
+      if (span > 1 && (cells.keepsForOthers(tenant) || !cells.canEverHave(tenant, pool, span))) return undefined;
       const victim = this.#victim(now, state, pool, span);
       if (victim === undefined) return undefined;
       this.empty(now, victim, out);
-      tenant.reclaiming[pool] = victim;
-      if (!isEmpty(victim)) return undefined;
+      victim.emptiedFor = { tenant, pool };
+      if (!isEmpty(victim)) continue;
       // Nothing of an instance is left in it: it can be had at once.
+      cells.keep(tenant, victim);
       this.reclaimed(victim, out);
       const place = this.#fresh(now, state, pool, span, charge, [], out);
       if (place !== undefined) return { ...place, why };

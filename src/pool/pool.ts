@@ -60,7 +60,7 @@ interface Waiting extends Waiter {
   readonly leaseMs: number;
   readonly code: Code;
   /** Where it was to take place while its code was not there yet. */
-  readonly place: Place | undefined;
+  place: Place | undefined;
   readonly why: readonly string[];
   readonly reason: RefusalReason;
   /** It waits for room: of its tenant, and maybe of the node. */
@@ -92,7 +92,7 @@ export class Pool {
   readonly #leases = new Map<number, Lease>();
   readonly #leaving = new Set<ProgramState>();
   readonly #cells: Cells;
-  readonly #changes: Changes = { count: 0 };
+  readonly #changes: Changes = { count: 0, steps: 0 };
   readonly #instances = new Instances(this.#changes);
   readonly #residents: Residents;
   readonly #ladder: Ladder;
@@ -143,6 +143,7 @@ export class Pool {
 
   step(time: number, event: PoolEvent): PoolCommand[] {
     const now = this.#timeOf(time);
+    this.#changes.steps++;
     const out: PoolCommand[] = [];
     if (!this.#begun) {
       this.#begun = true;
@@ -160,6 +161,8 @@ export class Pool {
       const progressed = this.#progress || this.#changes.count !== this.#servedAt;
       this.#progress = false;
       this.#servedAt = this.#changes.count;
+      // What others or a new size wait for goes before runs take it anew.
+      if (progressed) this.#upkeep.completeAll(now, out);
       if (progressed && this.#queue.size > 0) this.#serve(now, out);
       this.#upkeep.settle(now, progressed, out);
       if (this.#queue.size === 0 || this.#changes.count === this.#servedAt) return;
@@ -286,7 +289,6 @@ export class Pool {
         active: { shared: 0, dedicated: 0, variable: 0 },
         programs: new Set(),
         draining: false,
-        reclaiming: { shared: undefined, dedicated: undefined, variable: undefined },
         reserving: undefined,
         changes: 0,
         pressing: 0,
@@ -329,6 +331,7 @@ export class Pool {
     if (state === undefined) return;
     state.pool = pool;
     state.whenFull = whenFull;
+    state.stuckAt = -1;
     // Instances in cells where its runs take place no more are of no use.
     for (const [cell, idle] of [...state.idle]) {
       if (!mayRunIn(state, cell.pool)) for (const instance of [...idle]) this.#end(now, instance, out);
@@ -453,6 +456,7 @@ export class Pool {
   /** Refuses a run that counted as demand. */
   #refuseAsked(now: number, state: ProgramState, run: number, reason: RefusalReason, out: PoolCommand[]): void {
     state.demand.ended(now);
+    if (state.tenant.pressing === 0) this.#cells.letGo(state.tenant);
     this.#refuse(run, reason, out, reason === "no-code" ? state.raisePausedUntil - now : undefined);
   }
 
@@ -619,7 +623,10 @@ export class Pool {
   #leftLine({ state, presses, pressesNode }: Waiting): ProgramState {
     state.waiting--;
     if (pressesNode) this.#pressing--;
-    if (presses && --state.tenant.pressing === 0) this.#upkeep.release(state.tenant);
+    if (presses && --state.tenant.pressing === 0) {
+      this.#upkeep.release(state.tenant);
+      this.#cells.letGo(state.tenant);
+    }
     return state;
   }
 
@@ -640,7 +647,7 @@ export class Pool {
   /** Grants what can be granted, in the order of fairness. */
   #serve(now: number, out: PoolCommand[]): void {
     for (;;) {
-      const waiter = this.#queue.take((_lane, { state }) => this.#canServe(now, state, out));
+      const waiter = this.#queue.take((_lane, head) => this.#canServe(now, head, out));
       if (waiter === undefined) return;
       const state = this.#leftLine(waiter);
       const { run, leaseMs, priority } = waiter;
@@ -649,14 +656,15 @@ export class Pool {
   }
 
   /** Whether the first run in line of a program can have a place now; `#place` is where. */
-  #canServe(now: number, state: ProgramState, out: PoolCommand[]): boolean {
+  #canServe(now: number, head: Waiting, out: PoolCommand[]): boolean {
+    const { state } = head;
     if (this.#ladder.isStuck(state)) return false;
     if (state.raising || state.leased >= state.concurrency || !this.#mayStart(state)) return false;
     if (cannotBeRaised(now, state)) return false;
     this.#place = this.#ladder.find(now, state, out);
     if (this.#place === undefined) return false;
     if (state.code === "linked") return true;
-    this.#raise(now, state, this.#place.cell, out);
+    if (this.#raise(now, state, this.#place.cell, out)) head.place ??= this.#place;
     return false;
   }
 
@@ -714,7 +722,7 @@ export class Pool {
     const tenant = this.#tenant(name);
     tenant.terms = terms;
     this.#queue.setWeight(name, terms.weight);
-    this.#cells.termsChanged();
+    this.#cells.promisesChanged();
     this.#upkeep.trim(now, tenant, out);
     this.#upkeep.complete(now, tenant, out);
     for (const state of tenant.programs) this.#upkeep.review(now, state, out);
@@ -828,9 +836,9 @@ function termOf(state: ProgramState, cell: Cell, { reason }: Asked): Term {
 }
 
 /** A run that waited for its code had a place, and passed over what was nearer; one that waited for room has found it now. */
-function reasonsOf({ reason, why }: Asked, place: Place): readonly string[] {
+function reasonsOf({ reason, why, place: found }: Asked, place: Place): readonly string[] {
   if (reason === undefined) return place.why;
-  return reason === "no-code" ? why : [...why, ...place.why];
+  return reason === "no-code" ? why : [...why, ...(found ?? place).why];
 }
 
 function rungOf(place: Place, fresh: boolean, asked: Asked): Rung {
@@ -857,6 +865,7 @@ function newProgram(now: number, terms: PoolProgram, tenant: TenantState, foreca
     home: undefined,
     pins: new Set(),
     stuckAt: -1,
+    stuckIn: -1,
     idle: new Map(),
     idleCount: 0,
     shared: new Set(),

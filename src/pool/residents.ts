@@ -139,25 +139,26 @@ export class Residents {
   }
 
   /** Of the programs of the cell that may go, the one that is worth least. */
-  lowestIn(now: number, cell: Cell): ProgramState | undefined {
-    return lowest(now, cell.programs, this.#cells.settings.forecast);
+  lowestIn(now: number, cell: Cell, besides: ProgramState): ProgramState | undefined {
+    return lowest(now, cell.programs, this.#cells.settings.forecast, besides);
   }
 
-  /**
-   * The program leaves the cell, for the lobby where it is worth more than what is there, else it is let go. `mustStay`:
-   * it is about to run, so it needs a place. False when there is none for it.
-   */
-  displace(now: number, state: ProgramState, cell: Cell, mustStay: boolean, out: PoolCommand[]): boolean {
-    if (mustStay && !this.#lobbyFits(state.programBytes, cell)) return false;
+  /** The program leaves the cell: for the lobby if it is worth more than what would have to go there, else for good. */
+  displace(now: number, state: ProgramState, cell: Cell, out: PoolCommand[]): void {
+    if (state.programBytes > this.#cells.settings.lobbyBytes) return this.#evict(state, out);
     while (!this.#lobbyHas(state.programBytes)) {
       const least = lowest(now, this.#lobby, this.#cells.settings.forecast);
-      if (!mustStay && (least === undefined || least.priority >= state.priority)) {
-        this.#evict(state, out);
-        return true;
-      }
-      if (!this.#evictFromLobby(now, cell, out)) return false;
+      if (least === undefined || least.priority >= state.priority) return this.#evict(state, out);
+      this.#evictFromLobby(now, cell, out);
     }
-    this.#uncharge(cell, state, out);
+    this.leave(state, out);
+    this.#settleIn(undefined, state, out);
+  }
+
+  /** The program leaves the cell for the lobby, whatever has to go there for it; false where that is not enough. */
+  moveToLobby(now: number, state: ProgramState, cell: Cell, out: PoolCommand[]): boolean {
+    if (!this.#makeLobbyRoom(now, state.programBytes, cell, out)) return false;
+    this.leave(state, out);
     this.#settleIn(undefined, state, out);
     return true;
   }
@@ -256,11 +257,16 @@ function isFarAhead(now: number, demand: Demand): boolean {
   return next !== undefined && next.likelihood >= LIKELY && next.from - now > FAR;
 }
 
-function lowest(now: number, programs: ReadonlySet<ProgramState>, isForeseeing: boolean): ProgramState | undefined {
+function lowest(
+  now: number,
+  programs: ReadonlySet<ProgramState>,
+  isForeseeing: boolean,
+  besides?: ProgramState,
+): ProgramState | undefined {
   let found: ProgramState | undefined;
   let foundTurn = 0;
   for (const state of programs) {
-    if (!mayGo(state)) continue;
+    if (state === besides || !mayGo(state)) continue;
     const turn = turnOf(now, state, isForeseeing);
     if (found !== undefined && (turn > foundTurn || (turn === foundTurn && state.priority >= found.priority))) continue;
     [found, foundTurn] = [state, turn];

@@ -31,6 +31,8 @@ export interface Cell {
   assignedAt: number;
   /** Runs in a row that its bytes did not suffice for. */
   exhausted: number;
+  /** Whose runs it is being emptied for, and in which sub-pool they want to take place. */
+  emptiedFor: { readonly tenant: TenantState; readonly pool: SubPool } | undefined;
   sick: string | undefined;
 }
 
@@ -84,6 +86,8 @@ export interface ProgramState {
   readonly pins: Set<Cell>;
   /** What had changed, on the node and for its tenant, when it was last found that there is no place for a run of it. */
   stuckAt: number;
+  /** The step in which a place was found that was of no use. */
+  stuckIn: number;
   /** Idle instances by cell, the most recently used last. */
   readonly idle: Map<Cell, Instance[]>;
   idleCount: number;
@@ -135,8 +139,7 @@ export interface TenantState {
   /** Of its cells, those that take runs; a joined one counts as many as it was joined from. */
   readonly active: Record<SubPool, number>;
   draining: boolean;
-  /** A cell that is being emptied for its runs, and one for its reserve. */
-  readonly reclaiming: Record<SubPool, Cell | undefined>;
+  /** A cell that is being emptied for its reserve. */
   reserving: Cell | undefined;
   /** How often room was freed in its cells. */
   changes: number;
@@ -148,6 +151,8 @@ export interface TenantState {
 /** How often something was freed that any tenant may use; with a tenant's own count it says whether looking again makes sense. */
 export interface Changes {
   count: number;
+  /** Steps of the pool. */
+  steps: number;
 }
 
 /** Instances in the cell that are not on their way out. */

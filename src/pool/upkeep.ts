@@ -86,13 +86,13 @@ export class Upkeep {
   settle(now: number, progressed: boolean, out: PoolCommand[]): void {
     const { residents, cells } = this.#parts;
     if (progressed && residents.isOver) residents.trim(now, out);
-    if (progressed && this.#incomplete.size > 0) this.#completeAll(now, out);
     if (this.#toRaise.size > 0) this.#raiseAhead(now, out);
     if (this.#short.size > 0) this.#refill(now, out);
     cells.refill(now, out);
   }
 
-  #completeAll(now: number, out: PoolCommand[]): void {
+  /** Reserves that are not whole, as far as that is possible now. */
+  completeAll(now: number, out: PoolCommand[]): void {
     for (const tenant of this.#incomplete) if (this.#complete(now, tenant, out)) this.#incomplete.delete(tenant);
   }
 
@@ -173,7 +173,8 @@ export class Upkeep {
     if (this.#parts.cells.settings.forecast) this.#foresee(now, state);
     state.target = this.#target(now, state);
     if (state.code !== "linked") {
-      if (this.isEager(state) || state.foreseenUntil > now) this.#toRaise.add(state);
+      const isWanted = this.isEager(state) || state.foreseenUntil > now;
+      if (isWanted && !this.#parts.isDraining(state.tenant)) this.#toRaise.add(state);
     } else {
       this.#letGo(now, state, out);
       if (isShort(state, state.target)) this.#short.add(state);
@@ -316,6 +317,7 @@ export class Upkeep {
     state.failures++;
     if (state.failures < SICK_AFTER) return;
     state.pausedUntil = now + pause(state.failures - SICK_AFTER);
+    state.target = 0;
     if (state.failures > SICK_AFTER) return;
     // What it left behind may be what makes it fail.
     for (const idle of [...state.idle.values()]) for (const instance of [...idle]) this.#parts.instances.end(now, instance, out);
@@ -361,7 +363,11 @@ export class Upkeep {
     const { cells, ladder, residents } = this.#parts;
     const { tenant } = cell;
     residents.moveOut(now, cell, out);
-    if (cell.sick === undefined) ladder.reclaimed(cell, out);
+    if (cell.sick === undefined) {
+      const { emptiedFor } = cell;
+      if (emptiedFor !== undefined && emptiedFor.tenant.pressing > 0) cells.keep(emptiedFor.tenant, cell);
+      ladder.reclaimed(cell, out);
+    }
     else {
       cells.counts[cell.pool].replaced++;
       cells.close(cell, out);

@@ -4,6 +4,7 @@ import type { FieldError } from "../../src/base/problem.js";
 import { resolveCapacity, settingsFaults, usualCapacity } from "../../src/config/capacity.js";
 import { readConfig } from "../../src/config/schema.js";
 import type { PoolSettings } from "../../src/pool/types.js";
+import { readManifest } from "../../src/tasks/manifest.js";
 
 const MiB = 2 ** 20;
 const GiB = 2 ** 30;
@@ -28,10 +29,15 @@ describe("what is not said", () => {
 
   it("has cells neither too small nor too large to be of use", () => {
     const cell = (memory: number): number => usualCapacity(1000, memory).pools.shared.cellBytes;
-    expect([GiB, 8 * GiB, 12 * GiB, 512 * GiB].map((memory) => cell(memory) / MiB)).toEqual([64, 64, 96, 512]);
+    expect([GiB, 16 * GiB, 24 * GiB, 512 * GiB].map((memory) => cell(memory) / MiB)).toEqual([128, 128, 192, 512]);
     // Whole MiB, as people read them.
-    expect(cell(13 * GiB) / MiB).toBe(104);
-    expect(cell(13 * GiB + 100) / MiB).toBe(104);
+    expect(cell(25 * GiB) / MiB).toBe(200);
+    expect(cell(25 * GiB + 100) / MiB).toBe(200);
+  });
+
+  it("has cells that take a task whose manifest says nothing of its memory", () => {
+    const { limits } = readManifest({ name: "a", component: "a.wasm" }, "the manifest");
+    expect(usualCapacity(1000, GiB).pools.shared.cellBytes).toBeGreaterThanOrEqual(limits.memory);
   });
 
   it.each([MiB * 4, 100 * MiB, 200 * MiB, GiB, 100 * GiB])("adds up on a machine of %d bytes, with one instance or many", (memory) => {
@@ -46,7 +52,7 @@ describe("what is not said", () => {
   });
 
   it("keeps no more warming cells than there are", () => {
-    expect(usualCapacity(100, 200 * MiB).pools.shared).toMatchObject({ cellBytes: 64 * MiB, warming: 1 });
+    expect(usualCapacity(100, 200 * MiB).pools.shared).toMatchObject({ cellBytes: 87.5 * MiB, warming: 1 });
     expect(resolved({ pools: { shared: { cell: "6GiB" } } }).settings.pools.shared.warming).toBe(1);
   });
 });
@@ -62,8 +68,8 @@ it("what is said holds, each for itself", () => {
     lobbyBytes: 256 * MiB,
     pools: {
       shared: { cellBytes: 32 * MiB, cellSlots: 7, warming: 7 },
-      dedicated: { cellBytes: 64 * MiB, cellSlots: 3, warming: 0 },
-      variable: { cellBytes: 64 * MiB, cellSlots: 15, warming: 1 },
+      dedicated: { cellBytes: 128 * MiB, cellSlots: 3, warming: 0 },
+      variable: { cellBytes: 128 * MiB, cellSlots: 31, warming: 1 },
     },
     overcommit: 2,
     variableCeiling: 0.1,
@@ -88,18 +94,18 @@ describe("what does not add up is told with its sum", () => {
       ["pools.dedicated.cell: a cell of 2GiB does not fit; the node has 896MiB for cells (1GiB less 128MiB for the lobby)"],
     ],
     [
-      { node: { memory: "1GiB" }, pools: { shared: { warming: 20 } } },
-      ["pools.shared.warming: 20 warming cells of 64MiB come to 1.3GiB; the node has 896MiB for cells (1GiB less 128MiB for the lobby)"],
+      { node: { memory: "1GiB" }, pools: { shared: { warming: 10 } } },
+      ["pools.shared.warming: 10 warming cells of 128MiB come to 1.3GiB; the node has 896MiB for cells (1GiB less 128MiB for the lobby)"],
     ],
     [
-      { node: { memory: "1GiB" }, pools: { shared: { warming: 10 }, variable: { warming: 5 } } },
+      { node: { memory: "1GiB" }, pools: { shared: { warming: 5 }, variable: { warming: 3 } } },
       [
-        "pools.variable.warming: 5 warming cells of 64MiB come to 960MiB with those of other sub-pools; the node has 896MiB for cells (1GiB less 128MiB for the lobby)",
+        "pools.variable.warming: 3 warming cells of 128MiB come to 1GiB with those of other sub-pools; the node has 896MiB for cells (1GiB less 128MiB for the lobby)",
       ],
     ],
     [
-      { node: { memory: "1GiB" }, pools: { variable: { warming: 2, ceiling: "10%" } } },
-      ["pools.variable.warming: 2 warming cells of 64MiB come to 128MiB; all variable cells together may have 102.4MiB"],
+      { node: { memory: "1GiB" }, pools: { variable: { warming: 1, ceiling: "10%" } } },
+      ["pools.variable.warming: 1 warming cell of 128MiB come to 128MiB; all variable cells together may have 102.4MiB"],
     ],
     [
       { node: { instanceIdle: "60s" } },

@@ -381,7 +381,7 @@ describe("the node's settings", () => {
   it("that a smaller machine has made wrong are told at the start, and can be mended one by one", async () => {
     const { state } = await bench({ acme: { capacity: { dedicated: 30 } }, globex: { capacity: { dedicated: 20 } } });
     const small = await bench({}, usualCapacity(1000, 4 * GiB), state);
-    expect(small.desk.restore()).toEqual(["acme 30 + globex 20 dedicated cells of 64MiB come to 3.1GiB; the node has 1.8GiB for cells."]);
+    expect(small.desk.restore()).toEqual(["acme 30 + globex 20 dedicated cells of 128MiB come to 6.3GiB; the node has 1.8GiB for cells."]);
     expect(small.pool.told).toEqual([
       "terms acme 30 wait,spill,reject",
       "terms default 0 wait,spill,reject",
@@ -389,7 +389,7 @@ describe("the node's settings", () => {
     ]);
     await small.desk.setCapacity(OPERATOR, { cellIdle: 90_000 });
     await small.tenants.update(OPERATOR, "acme", { capacity: { dedicated: 10 } }, undefined);
-    await small.tenants.update(OPERATOR, "globex", { capacity: { dedicated: 18 } }, undefined);
+    await small.tenants.update(OPERATOR, "globex", { capacity: { dedicated: 4 } }, undefined);
     expect(small.desk.restore()).toEqual([]);
   });
 
@@ -426,6 +426,26 @@ describe("what is seen", () => {
       "request/forbidden: This takes a key of the node; the key is a tenant's.",
     );
     expect(saidBy(() => desk.cells({ kind: "anonymous" }, {}))).toMatch(/^request\/unauthorized/);
+  });
+
+  it("by a tenant's key is in an order that does not tell which cell was made first", async () => {
+    const { desk, pool } = await bench({ globex: {} });
+    const dedicated = { pool: "dedicated" } as const;
+    const listed = (first: number, second: number, third: number): string => {
+      pool.list = [cellView(first, "globex", { programs: [3] }), cellView(second, "globex", dedicated), cellView(third, "globex")];
+      return JSON.stringify(desk.cells(key("globex", "read"), {}));
+    };
+    const before = listed(3, 4, 5);
+    expect(JSON.parse(before)).toMatchObject({
+      items: [
+        { cell: 1, tasks: [] },
+        { cell: 2, tasks: ["globex/c"] },
+        { cell: 3, ...dedicated },
+      ],
+    });
+    expect([listed(5, 4, 3), listed(4, 3, 9), listed(12, 1, 7)]).toEqual([before, before, before]);
+    const { next } = desk.cells(key("globex", "read"), { limit: 2 });
+    expect(desk.cells(key("globex", "read"), { cursor: next }).items).toMatchObject([{ cell: 3, ...dedicated }]);
   });
 
   it("is no limit of runs where there is none", async () => {

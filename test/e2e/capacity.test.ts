@@ -357,7 +357,12 @@ describe("a running node", () => {
     await control.drain(operator, undefined);
     for (const tenant of ["acme", "globex"]) expect((await node.ask(tenant, "/")).status).toBe(503);
     await until("nothing is left", () => node.runtime.stats().engine.instances === 0);
+    const { url } = await node.runtime.adminFront().listen({ host: "127.0.0.1", port: 0 });
+    const reasons = ["the node is drained; pilotlight cells resume has it take runs again"];
+    expect(await (await fetch(`${url}readyz`)).json()).toEqual({ ready: false, reasons });
+    expect((await node.get("/-/readyz")).status).toBe(503);
     await control.resume(operator, undefined);
+    expect((await node.get("/-/readyz")).status).toBe(200);
     for (const tenant of ["acme", "globex"]) expect((await node.ask(tenant, "/")).status).toBe(200);
     const { items } = await control.usage(operator, undefined, { by: "tenant" }, {});
     expect(items.filter(({ term }) => term === "none").map(({ tenant, refused: count, refusals }) => [tenant, count, refusals])).toEqual([

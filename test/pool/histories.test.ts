@@ -113,7 +113,7 @@ describe("a step on the clean path", () => {
 
 /** Times 2,000 clean runs on a pool of so many programs, with so many others in line. */
 function pathOf(programs: number, waiting = 0): () => number {
-  const all = settings({ budgetBytes: 20_064 * MiB });
+  const all = settings({ budgetBytes: 21_000 * MiB, lobbyBytes: 1000 * MiB });
   const pool = new Pool({ slots: 5000, parallelism: 2, queue: 1000 }, all, waiting > 0 ? new FixedForecast() : createForecast());
   for (let id = 1; id <= programs; id++) {
     pool.step(0, { kind: "add", program: program(id, { tenant: `t${id % 100}`, concurrency: 200, memoryLimit: MiB }) });

@@ -156,7 +156,7 @@ describe("a cell is taken back", () => {
     expect(script.demand(2, 2)).toEqual(["retire 0/1"]);
     expect(script.cells()).toEqual(["c1 shared draining a 0+0"]);
     expect(script.retired(0, 1)).toEqual(["close c1", "cell c2 100MiB", "cell c2 100MiB", "grant 2 on 0/2 in c2 reclaimed/linked last"]);
-    expect(script.pool.view().pools[0]).toMatchObject({ assigned: 2, reclaimed: 1, misses: 2 });
+    expect(script.pool.view().pools[0]).toMatchObject({ assigned: 2, reclaimed: 1 });
   });
 
   it("only after what lies idle in the tenant's own cells", () => {
@@ -222,6 +222,26 @@ describe("a cell is taken back", () => {
   });
 });
 
+describe("a cell that was taken back for a run that gave up", () => {
+  it("is unassigned like any other, for the tenant's next run too", () => {
+    const script = new Script({}, { budgetBytes: 164 * MiB, pools: { shared: { warming: 1 } } });
+    script.tick(0);
+    script.add(1, { tenant: "a" });
+    script.add(2, { tenant: "b" });
+    script.demand(1, 1);
+    script.demand(2, 2, 200);
+    expect(script.pass(300)).toEqual(["refuse 2 node-full"]);
+    script.settle(1);
+    script.retired(0, 1);
+    script.pass(1000);
+    script.demand(3, 2);
+    expect(script.grantOf(3)).toMatchObject({
+      rung: "warming/linked",
+      why: ["own/ready: none is idle", "own: the tenant has no cell"],
+    });
+  });
+});
+
 describe("a cell", () => {
   it("goes back when it has been empty for a while, after its instances", () => {
     const script = cells(1);
@@ -253,6 +273,13 @@ describe("a cell", () => {
     const script = cells(3);
     script.add(1, { memoryLimit: 250 * MiB });
     const commands = script.demand(1);
-    expect(commands).toEqual(["close c3", "close c2", "close c1", "cell c4 300MiB", "cell c4 300MiB", "grant 1 on 0/1 in c4 warming/linked last"]);
+    expect(commands).toEqual([
+      "close c3",
+      "close c2",
+      "close c1",
+      "cell c4 300MiB",
+      "cell c4 300MiB",
+      "grant 1 on 0/1 in c4 warming/linked last",
+    ]);
   });
 });

@@ -31,6 +31,20 @@ it.each<[string, RegExp, () => Leak]>([
     },
   ],
   [
+    "adds up what both used",
+    /"runs":|the answer is another than alone/,
+    () => {
+      const used: Record<string, number> = {};
+      return ({ path }, answer) => {
+        const [, tenant] = /^\/v1\/tenants\/(acme|globex)\/usage/.exec(path) ?? [];
+        if (tenant === undefined || answer.status !== 200) return answer;
+        used[tenant] = Number(/"runs":(\d+)/.exec(answer.body)?.[1] ?? 0);
+        const sum = Object.values(used).reduce((all, runs) => all + runs, 0);
+        return { ...answer, body: answer.body.replace(/"runs":\d+/, `"runs":${sum}`) };
+      };
+    },
+  ],
+  [
     "answers with what another was told",
     /the answer holds .*, which (acme|globex) alone has/,
     () => {

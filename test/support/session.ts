@@ -40,13 +40,17 @@ function stepsOf(block: string): Step[] {
     });
 }
 
-/** Runs the commands in a new folder, with `env` beside the usual environment. Gives what each printed and how it ended. */
-export async function runSession(commands: readonly string[], env: Readonly<Record<string, string>>): Promise<RanStep[]> {
+/** Runs the commands in a folder, with `env` beside the usual environment. Gives what each printed and how it ended. */
+export async function runSession(
+  commands: readonly string[],
+  env: Readonly<Record<string, string>>,
+  folder: string = tempDir(),
+): Promise<RanStep[]> {
   const mark = "@@@ step";
   const script = commands.flatMap((command) => [command, `printf '\\n${mark} %d\\n' $?`]).join("\n");
   const path = `${programs()}${delimiter}${process.env["PATH"]}`;
   const child = spawn("sh", ["-c", `exec 2>&1\n${script}`], {
-    cwd: tempDir(),
+    cwd: folder,
     env: { ...process.env, NO_COLOR: "1", ...env, PATH: path },
     stdio: ["ignore", "pipe", "inherit"],
   });

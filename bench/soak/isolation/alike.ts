@@ -53,6 +53,8 @@ function adminQuestion(method: string, path: string, name: string, component: Bu
 }
 
 function bodyFor(path: string): object {
+  if (/\/(drain|resume)$/.test(path)) return {};
+  if (path.endsWith("/capacity")) return { cellIdle: 90_000 };
   if (path.endsWith("/tenants")) return { name: "initech" };
   if (path.endsWith("/keys")) return { scopes: ["read"] };
   if (path.endsWith("/rotate")) return { graceSeconds: 0 };

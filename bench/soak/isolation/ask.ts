@@ -1,6 +1,8 @@
 /** Asks a node: over HTTP, by the command line in this process or as a program, and as its operator. Gives all that was said, as text. */
 import { execFile } from "node:child_process";
 import { Readable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
+import { ProblemError } from "../../../src/base/problem.js";
 import { clientCommands } from "../../../src/cli/client-commands.js";
 import { newCommand, ROOT } from "../../../src/cli/command.js";
 import { report } from "../../../src/cli/failure.js";
@@ -45,7 +47,7 @@ interface Operation extends Common {
   readonly kind: "operator";
   readonly tenant: string;
   /** Null: deletes it, and makes it again. */
-  readonly settings: TenantSettings | null;
+  readonly settings: TenantSettings | null | "drain" | "resume";
 }
 
 export type Asking = HttpRequest | Command | Operation;
@@ -67,6 +69,9 @@ export async function ask(place: Place, client: Client, asking: Asking): Promise
       return operate(place, asking);
   }
 }
+
+/** How long a drained tenant's instances may take to go. */
+const DRAINED_MS = 5000;
 
 /** Of no interest: they say when and how, not what. */
 const TRANSPORT = new Set(["date", "connection", "keep-alive", "content-length", "transfer-encoding"]);
@@ -149,10 +154,27 @@ function asProgram({ cwd, input }: Command, args: readonly string[], env: NodeJS
   });
 }
 
+/** Resolves once a drained tenant has given back its cells: else it would be chance whether it has them when it is resumed. */
+async function leftItsCells({ runtime: { control, operator } }: Place, name: string): Promise<void> {
+  const has = (): boolean => control.cells(operator, {}).items.some(({ tenant, pool }) => tenant === name && pool !== "dedicated");
+  for (const limit = performance.now() + DRAINED_MS; has() && performance.now() < limit;) await sleep(5);
+}
+
 async function operate(place: Place, { tenant, settings }: Operation): Promise<Said> {
   const { control, operator } = place.runtime;
+  if (settings === "drain" || settings === "resume") {
+    await control[settings](operator, tenant);
+    if (settings === "drain") await leftItsCells(place, tenant);
+    return { text: settings, status: 0 };
+  }
   if (settings !== null) {
-    await control.updateTenant(operator, tenant, settings, undefined);
+    try {
+      await control.updateTenant(operator, tenant, settings, undefined);
+    } catch (error) {
+      // Its tasks need what would go.
+      if (!(error instanceof ProblemError)) throw error;
+      return { text: error.message, status: 0 };
+    }
     return { text: "updated", status: 0 };
   }
   const { hosts } = control.tenant(operator, tenant);

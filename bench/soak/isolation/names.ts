@@ -9,6 +9,15 @@ import { createHash } from "node:crypto";
 
 const NAME = /«([^»]+)»/g;
 
+/** Times, and what depends on them: what a run took, how many instances there are at the moment. How many runs there were does not. */
+const MEASURED = /"(?:\w+Seconds|cost|p95Bytes|maxBytes|peakConcurrency|chargedBytes|busy|idle|starting)": ?[\d.e-]+/g;
+/** A time or a size in a sentence, or how many were there at once. */
+const FIGURE = /\d[\d.]*(?:ms|s|m|h|[KMG]iB|B)\b|\d+(?= at once)|(?:one instance|\d+ instances)/g;
+
+function measured(text: string): string {
+  return text.replace(/(: ?)[\d.e-]+/g, "$1«now»");
+}
+
 /** The values of one node. */
 export class Names {
   readonly #values = new Map<string, string>();
@@ -40,6 +49,13 @@ export class Names {
       masked
         .replace(/"next": ?"([^"]+)"/g, (whole, cursor: string) => (/^\d+$/.test(cursor) ? whole : `"next":"${decoded(cursor)}"`))
         .replace(/"(queueMs|runMs|cpuMs|memoryBytes|concurrency|memory)": ?[\d.e-]+/g, '"$1":«now»')
+        .replace(/"(?:rungs|memory)": ?\{[^}]*\}/g, measured)
+        .replace(MEASURED, measured)
+        // Left out while something runs.
+        .replace(/,?\s*"idleMs": ?[\d.e-]+/g, "")
+        .replace(/"why": ?"[^"]*"/g, (why) => why.replace(FIGURE, "«now»"))
+        // How a run came by its place shows how full the node is, as its time does.
+        .replace(/"why": ?\[[^\]]*\]/g, '"why":«now»')
         .replace(/pl_[\w-]{43}/g, (key) => `«${this.#names.get(key) ?? "a key"}»`)
         .replace(/\b[0-9a-f]{32}\b/g, (run) => `«${this.#names.get(run) ?? "a run"}»`)
         .replace(/\b[0-9a-f]{16}\b/g, (id) => `«${this.#names.get(id) ?? "an id"}»`)

@@ -27,6 +27,8 @@ export interface Party {
   runCount: number;
   /** How often its operator has made it anew. */
   life: number;
+  /** Its operator has drained it. */
+  drained: boolean;
   /** Names of the other's that it has used itself: these it may be answered with. Values it never guesses. */
   readonly said: Set<string>;
 }
@@ -69,12 +71,24 @@ export function newParty(name: string, other: string, nobody: string, folder: st
     writeFileSync(join(path, "a.wasm"), COMPONENTS.get(guests[i] as string) as Buffer);
     return path;
   });
-  return { name, other, nobody, folders, keys: [`${name}:k0`], keyCount: 1, runCount: 0, life: 0, said: new Set([other, hostOf(other)]) };
+  return {
+    name,
+    other,
+    nobody,
+    folders,
+    keys: [`${name}:k0`],
+    keyCount: 1,
+    runCount: 0,
+    life: 0,
+    drained: false,
+    said: new Set([other, hostOf(other)]),
+  };
 }
 
 /** After its operator has made it anew. */
 export function forgetEverything(party: Party): void {
   party.life++;
+  party.drained = false;
   party.keys = [`${party.name}:k0`];
 }
 
@@ -137,11 +151,16 @@ const KINDS: readonly (readonly [number, Maker])[] = [
   [0.5, undo],
   [12, command],
   [0.4, operate],
+  [6, capacity],
+  [4, usage],
+  [0.6, drain],
 ];
 const TOTAL = KINDS.reduce((sum, [weight]) => sum + weight, 0);
 
 /** `programs` is the share of command lines that run as the real program. */
 export function nextAsking(party: Party, random: Random, programs: number): Asking {
+  // While it is drained it is refused all runs.
+  if (party.drained && random.chance(0.2)) return drain(party);
   let at = (random.below(1e6) / 1e6) * TOTAL;
   const make = KINDS.find(([weight]) => (at -= weight) < 0)?.[1] ?? invoke;
   const asking = make(party, random);
@@ -155,9 +174,10 @@ export function view(party: Party): HttpRequest[] {
   const stores = STORES(party.name).flatMap((name) => ["", ...KEYS(party.name)].map((entry) => `${own}/stores/${name}/entries/${entry}`));
   const lists = ["", "/keys", "/tasks", "/secrets", "/stores", "/audit?limit=1000"].map((path) => own + path);
   const paths = ["/v1/whoami", "/v1/tenants", ...lists, ...tasks, ...stores.map((path) => path.replace(/\/$/, ""))];
-  return [...paths, `${own}/logs?limit=1000`].map((path) =>
-    admin(party, "GET", path, `view of ${path.replaceAll(party.name, "own")}`, { late: path.includes("/logs") }),
-  );
+  const late = ["/v1/cells", "/v1/usage?by=tenant", `${own}/usage?by=task`, `${own}/advice`, `${own}/logs?limit=1000`];
+  const look = (path: string, isLate = false): HttpRequest =>
+    admin(party, "GET", path, `view of ${path.replaceAll(party.name, "own")}`, { late: isLate });
+  return [...paths.map((path) => look(path)), ...late.map((path) => look(path, true))];
 }
 
 // Names, half of them the same for everyone.
@@ -324,6 +344,7 @@ function deploy(party: Party, random: Random): HttpRequest {
     ...(guest.startsWith("kv") && { stores: ["default", `${party.name}-store`] }),
     ...(onHost && { routes: onHost }),
     ...(random.chance(0.15) && { secrets: [named(SECRETS, party, owner, random)] }),
+    ...(random.chance(0.15) && { capacity: { pool: random.pick(["shared", "dedicated", "variable"]) } }),
     ...(random.chance(0.05) && { files: [{ host: `/srv/${party.other}`, guest: "/data" }] }),
   };
   const alias = random.pick([undefined, undefined, undefined, "", "beta", "live"]);
@@ -512,11 +533,58 @@ function undo(party: Party, random: Random): HttpRequest {
   return admin(party, "DELETE", `/v1/tenants/${party.name}/tasks/${random.pick(TASKS(party.name))}`, "deleting of tasks");
 }
 
+/** The cells, the node's capacity, and what takes a key of the node: to change it, and to drain. */
+function capacity(party: Party, random: Random): HttpRequest {
+  const key = keyFor(party, random);
+  const owner = `/v1/tenants/${whose(party, random)}`;
+  const to = random.pick(["drain", "resume"]);
+  return random.pick([
+    admin(party, "GET", "/v1/cells", "listing of cells", { key, late: true }),
+    admin(party, "GET", random.pick(["/v1/cells?limit=1", "/v1/cells?limit=1&cursor=«next /v1/cells»"]), "listing of cells", {
+      key,
+      late: true,
+    }),
+    admin(party, "POST", `/v1/cells/${random.below(5)}/drain`, "draining of a cell", { key }),
+    admin(party, "POST", `${owner}/${to}`, "draining of a tenant", { key, ...json({}) }),
+    admin(party, "POST", `/v1/${to}`, "draining of the node", { key }),
+    admin(party, "GET", "/v1/capacity", "reading of the node's capacity", { key }),
+    admin(party, "PATCH", "/v1/capacity", "setting of the node's capacity", { key, ...json({ cellIdle: 90_000 }) }),
+    admin(party, "DELETE", "/v1/capacity", "setting of the node's capacity", { key }),
+  ]);
+}
+
+/** Sums over all of the time: an hour may end between the answers of two nodes. */
+function usage(party: Party, random: Random): HttpRequest {
+  const owner = `/v1/tenants/${whose(party, random)}`;
+  const task = random.pick(TASKS(random.pick([party.name, party.other])));
+  const path = random.pick([
+    "/v1/usage?by=task",
+    `/v1/usage?by=tenant&task=${task}`,
+    `${owner}/usage?by=tenant`,
+    `${owner}/usage?by=task&limit=1`,
+    `${owner}/usage?by=task&task=${task}`,
+    `${owner}/advice`,
+    `${owner}/advice?task=${task}`,
+  ]);
+  return admin(party, "GET", path, "reading of usage", { key: keyFor(party, random), late: true });
+}
+
+function operation(party: Party, settings: Extract<Asking, { kind: "operator" }>["settings"]): Asking {
+  return { kind: "operator", about: "an operator's change", key: undefined, tenant: party.name, settings };
+}
+
 function operate(party: Party, random: Random): Asking {
-  const common = { kind: "operator", about: "an operator's change", key: undefined, tenant: party.name } as const;
-  if (random.chance(0.15)) return { ...common, settings: null };
-  const quotas = random.pick([{ tasks: 2 }, { tasks: null }, { storedBytes: 200_000 }, { storedBytes: null }]);
-  return { ...common, settings: { quotas } };
+  if (random.chance(0.15)) return operation(party, null);
+  const settings = random.pick([
+    ...[{ tasks: 2 }, { tasks: null }, { storedBytes: 200_000 }, { storedBytes: null }].map((quotas) => ({ quotas })),
+    ...[{ dedicated: 2 }, { dedicated: 0 }, { variableCeiling: 0.1 }, { variableCeiling: 0 }].map((terms) => ({ capacity: terms })),
+  ]);
+  return operation(party, settings);
+}
+
+function drain(party: Party): Asking {
+  party.drained = !party.drained;
+  return operation(party, party.drained ? "drain" : "resume");
 }
 
 function command(party: Party, random: Random): Command {
@@ -562,8 +630,15 @@ function command(party: Party, random: Random): Command {
     [["audit"]],
     [["audit", "--node"]],
     [["logs", task], { late: true }],
+    [["usage", "--json"], { late: true }],
+    [["usage", task, "--advise", "--json"], { late: true }],
+    [["cells", "--json"], { late: true }],
+    [["cells", random.pick(["pools", "resume"])]],
+    [["cells", "set", "--memory", "2GiB"]],
+    [["cells", "drain", String(random.below(5))]],
+    [["tenants", random.pick(["drain", "resume"]), owner]],
   ]);
-  const takesTenant = !["whoami", "tenants"].includes(args[0] as string) && !args.includes("--node");
+  const takesTenant = !["whoami", "tenants", "cells"].includes(args[0] as string) && !args.includes("--node");
   const tenantFlag = takesTenant && owner !== party.name ? ["--tenant", owner] : [];
   const about = `pilotlight ${args[0]}${["tenants", "keys", "secrets", "stores"].includes(args[0] as string) ? ` ${args[1]}` : ""}`;
   return { kind: "cli", about, key: keyFor(party, random), args: [...args, ...tenantFlag], cwd: party.folders[0] as string, ...more };

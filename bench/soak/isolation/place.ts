@@ -2,12 +2,33 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { usualCapacity } from "../../../src/config/capacity.js";
+import type { PoolSettings } from "../../../src/pool/types.js";
 import { Runtime } from "../../../src/runtime.js";
 import type { TenantSettings } from "../../../src/tenants/tenant.js";
 import { Names } from "./names.js";
 
 /** Stands between the tenants and a node's admin plane: takes the port of the plane, gives its own. */
 export type Between = (port: number) => Promise<{ readonly port: number; close(): void }>;
+
+const INSTANCES = 200;
+const MiB = 2 ** 20;
+const HOUR_MS = 3_600_000;
+/**
+ * The same on every machine, and so much that nobody ever waits: that a full node is slower is no secret. Nothing goes for
+ * want of use, since nodes differ a little in when that is.
+ */
+const CAPACITY: PoolSettings = {
+  ...usualCapacity(INSTANCES, 32_768 * MiB),
+  pools: {
+    shared: { cellBytes: 1024 * MiB, cellSlots: 16, warming: 1 },
+    dedicated: { cellBytes: 128 * MiB, cellSlots: 4, warming: 0 },
+    variable: { cellBytes: 128 * MiB, cellSlots: 4, warming: 0 },
+  },
+  instanceIdle: HOUR_MS,
+  cellIdle: 2 * HOUR_MS,
+  programIdle: 2 * HOUR_MS,
+};
 
 export class Place implements AsyncDisposable {
   readonly runtime: Runtime;
@@ -36,7 +57,8 @@ export class Place implements AsyncDisposable {
     const runtime = new Runtime({
       data,
       durable: true,
-      instances: 64,
+      instances: INSTANCES,
+      capacity: CAPACITY,
       log: "info",
       logTo: { write: (line) => void lines.push(line) },
       wall,
