@@ -4,7 +4,7 @@
  * Latency one request at a time, then what the node can with a client that waits for answers (the best window), then
  * independent arrivals at 1.4 of that, which wait for nothing. `--seconds N` of that load (60), `--over N` per cent (140),
  * `--work N` milliseconds of processor time for each request (3), `--seed N`, `--guest hello` for one that costs next to
- * nothing, where the node itself is the limit. The node is a real `pilotlight serve`; the load comes from a process of its
+ * nothing, where the node itself is the limit, or the client: that is told, not judged. The node is a real `pilotlight serve`; the load comes from a process of its
  * own. Exits with 0 only if nothing was wrong.
  */
 import { readFlags } from "../support/arguments.js";
@@ -44,7 +44,7 @@ await main(async () => {
     publish({ question, machine, rows: [counts], ratios, figures: { ...more, capacity, violations } }, json);
   }
   for (const line of resultLines(result, over, seed)) process.stdout.write(`overload: ${line}\n`);
-  if (violations > 0) process.exitCode = 1;
+  if (violations > 0 && guest === "work") process.exitCode = 1;
 });
 
 /** `--guest NAME` apart from the flags that are numbers. */

@@ -56,7 +56,8 @@ const PATIENCE_MS = 20_000;
 const SHOWN = 5;
 /** Connections that are opened at once. */
 const OPENING = 32;
-const SETTLE_MS = 500;
+/** How long the other side may take to accept each, in milliseconds. */
+const ACCEPT_MS = 2;
 
 /** When the arrivals of a Poisson process of `rate` a second are within some seconds. Milliseconds from its beginning. */
 export function arrivals(rate: number, seconds: number, random: Random): number[] {
@@ -74,7 +75,7 @@ export async function drive(streams: readonly Stream[], seconds: number): Promis
   const drivers = streams.map((stream) => new Driver(stream));
   for (const driver of drivers) await driver.open();
   // The other side is still accepting them when this one has them.
-  await sleep(SETTLE_MS);
+  await sleep(ACCEPT_MS * streams.reduce((sum, { connections }) => sum + connections, 0));
   const begin = performance.now();
   return Promise.all(drivers.map((driver) => driver.run(begin, seconds)));
 }

@@ -64,7 +64,7 @@ export function resolveCapacity(
     variableCeiling: pools.variable?.ceiling === undefined ? 0.5 : (parseShare(pools.variable.ceiling) as number),
     instanceIdle: durationOf(node.instanceIdle) ?? 30_000,
     cellIdle: durationOf(node.cellIdle) ?? 60_000,
-    programIdle: durationOf(node.programIdle) ?? 600_000,
+    programIdle: durationOf(node.programIdle) ?? 24 * 3_600_000,
     forecast: node.forecast ?? true,
   };
   for (const { field, message } of settingsFaults(settings)) faults.push({ field: FILE_NAMES[field] ?? field, message });

@@ -11,11 +11,13 @@ import { expiry, runCharge, type Instances } from "./instances.js";
 import { holds, type Ladder } from "./ladder.js";
 import { LIKELY, mayGo, type Residents } from "./residents.js";
 import { isEmpty, occupants, type Cell, type Changes, type Instance, type ProgramState, type TenantState } from "./state.js";
-import type { PoolCommand } from "./types.js";
+import type { PoolCommand, PoolSettings } from "./types.js";
 
 /** Instances of one program made ahead at once, and programs raised ahead at once, so that filling up starves nobody. */
 const STARTING_AT_ONCE = 4;
 const RAISING_AT_ONCE = 4;
+/** A program that was deployed and never asked for stays linked so long, in milliseconds. */
+const NEVER_USED = 10 * 60_000;
 /** How far ahead demand is asked for, in milliseconds. */
 const HORIZON = 10_000;
 /** How often a program with demand is looked at. */
@@ -232,7 +234,7 @@ export class Upkeep {
 
   #isUnneeded(now: number, state: ProgramState): boolean {
     if (!mayGo(state) || this.isEager(state) || state.waiting > 0 || state.foreseenUntil > now) return false;
-    return now - state.lastUsed >= this.#parts.cells.settings.programIdle;
+    return now - state.lastUsed >= idleTime(state, this.#parts.cells.settings);
   }
 
   #nextLook(now: number, state: ProgramState): number {
@@ -243,7 +245,7 @@ export class Upkeep {
     if (state.foreseenUntil > now) look = Math.min(look, state.foreseenUntil);
     if (state.pausedUntil > now) look = Math.min(look, state.pausedUntil);
     if (state.code !== "linked") return look;
-    if (!this.isEager(state)) look = Math.min(look, Math.max(now + WATCH, state.lastUsed + settings.programIdle));
+    if (!this.isEager(state)) look = Math.min(look, Math.max(now + WATCH, state.lastUsed + idleTime(state, settings)));
     if (state.target > state.floor) look = Math.min(look, now + WATCH);
     const over = state.idleCount > state.target;
     for (const idle of state.idle.values()) {
@@ -499,6 +501,11 @@ function hasRoom({ readyBytes }: ProgramState, cell: Cell): boolean {
 /** Made at once where that is worth it, or was asked for; the rest at the next look. */
 function wantedNow(state: ProgramState): number {
   return isCheap(state) ? Math.min(state.floor, state.target) : state.target;
+}
+
+/** How long a program stays linked that nobody asks for: one that nobody ever asked for holds nothing for long. */
+function idleTime({ uses }: ProgramState, { programIdle }: PoolSettings): number {
+  return uses === 0 ? Math.min(NEVER_USED, programIdle) : programIdle;
 }
 
 function isCheap(state: ProgramState): boolean {

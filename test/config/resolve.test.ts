@@ -47,7 +47,7 @@ describe("what flags and file mean together", () => {
         variableCeiling: 0.5,
         instanceIdle: 30_000,
         cellIdle: 60_000,
-        programIdle: 600_000,
+        programIdle: 86_400_000,
         forecast: true,
       },
       prices: USUAL_PRICES,

@@ -6,14 +6,13 @@ import { BenchError } from "../../support/bench-error.js";
 import { guestFile } from "../../support/paths.js";
 import { WORK_FILE, workOf } from "../../support/work.js";
 import { adminClient, uploadOf } from "../support/admin.js";
-import { ServedNode, type NodeAddress } from "../support/served-node.js";
+import { ServedNode } from "../support/served-node.js";
 
 /** `work` computes for some milliseconds; `hello` costs next to nothing, so that the node itself is the limit. */
 export const GUESTS = ["work", "hello"] as const;
 export type Guest = (typeof GUESTS)[number];
 
 export interface Target extends AsyncDisposable {
-  readonly address?: NodeAddress;
   readonly url: string;
   readonly expected: string;
   /** What one request is, for people. */
@@ -45,7 +44,7 @@ export async function startTarget(guest: Guest, workMs: number): Promise<Target>
     if (status !== 201) throw new BenchError(`the deploy was answered ${status}: ${bytes.toString()}`);
     const url = `${address.data}/${guest}`;
     const what = guest === "work" ? await workTarget(url, workMs) : { url, expected: HELLO, about: "hello" };
-    return { ...what, address, finish: () => finish(node), [Symbol.asyncDispose]: stop };
+    return { ...what, finish: () => finish(node), [Symbol.asyncDispose]: stop };
   } catch (error) {
     await stop();
     throw error;
