@@ -18,6 +18,9 @@ const LEAST_USUAL_CELL = 128 * MiB;
 export const MOST_SLOTS = 20_000;
 const MOST_WARMING = 10_000;
 const MOST_OVERCOMMIT = 1000;
+/** Where one of the two is said, the other follows it. */
+const INSTANCE_IDLE = 5 * 60_000;
+const CELL_IDLE = 6 * 60_000;
 
 /** What holds where nothing is said: for embedders, and for tests. `memory`: what the process may use, in bytes. */
 export function usualCapacity(instances: number, memory: number = processMemory()): PoolSettings {
@@ -56,14 +59,15 @@ export function resolveCapacity(
       warming: said?.warming ?? Math.min(usualWarming, Math.floor(Math.max(room, 0) / cellBytes)),
     };
   };
+  const [saidInstance, saidCell] = [durationOf(node.instanceIdle), durationOf(node.cellIdle)];
   const settings: PoolSettings = {
     budgetBytes,
     lobbyBytes,
     pools: { shared: cells("shared", 2), dedicated: cells("dedicated", 0), variable: cells("variable", 0) },
     overcommit: node.overcommit ?? 8,
     variableCeiling: pools.variable?.ceiling === undefined ? 0.5 : (parseShare(pools.variable.ceiling) as number),
-    instanceIdle: durationOf(node.instanceIdle) ?? 30_000,
-    cellIdle: durationOf(node.cellIdle) ?? 60_000,
+    instanceIdle: saidInstance ?? Math.min(INSTANCE_IDLE, Math.floor(((saidCell ?? CELL_IDLE) * INSTANCE_IDLE) / CELL_IDLE)),
+    cellIdle: saidCell ?? Math.max(CELL_IDLE, Math.ceil(((saidInstance ?? INSTANCE_IDLE) * CELL_IDLE) / INSTANCE_IDLE)),
     programIdle: durationOf(node.programIdle) ?? 24 * 3_600_000,
     forecast: node.forecast ?? true,
   };

@@ -108,7 +108,7 @@ describe("what does not add up is told with its sum", () => {
       ["pools.variable.warming: 1 warming cell of 128MiB come to 128MiB; all variable cells together may have 102.4MiB"],
     ],
     [
-      { node: { instanceIdle: "60s" } },
+      { node: { instanceIdle: "60s", cellIdle: "60s" } },
       ["node.instanceIdle: 1m is not less than the cellIdle of 1m; an instance goes before its cell does"],
     ],
     [{ pools: { shared: { cell: "1KiB" } } }, ["pools.shared.cell: expected at least 1MiB"]],
@@ -141,4 +141,16 @@ describe("what does not add up is told with its sum", () => {
       "programIdle: expected a time above zero",
     ]);
   });
+});
+
+it("idle times follow each other where one of them is said", () => {
+  const idle = (node: object): number[] => {
+    const faults: FieldError[] = [];
+    const { instanceIdle, cellIdle } = resolveCapacity({ node, pools: {} }, 1000, 16 * GiB, faults);
+    expect(faults).toEqual([]);
+    return [instanceIdle, cellIdle];
+  };
+  expect(idle({})).toEqual([300_000, 360_000]);
+  expect(idle({ cellIdle: "1m" })).toEqual([50_000, 60_000]);
+  expect(idle({ instanceIdle: "10m" })).toEqual([600_000, 720_000]);
 });

@@ -45,8 +45,8 @@ describe("what flags and file mean together", () => {
         pools: { shared: { ...cells, warming: 2 }, dedicated: { ...cells, warming: 0 }, variable: { ...cells, warming: 0 } },
         overcommit: 8,
         variableCeiling: 0.5,
-        instanceIdle: 30_000,
-        cellIdle: 60_000,
+        instanceIdle: 300_000,
+        cellIdle: 360_000,
         programIdle: 86_400_000,
         forecast: true,
       },
@@ -128,7 +128,7 @@ describe("a configuration that cannot be used", () => {
   it("is told everything at once, sums too", () => {
     const cwd = folder({
       "pilotlight.config.json": {
-        node: { drain: "soon", memory: "1GiB", lobby: "2GiB", instanceIdle: "2m" },
+        node: { drain: "soon", memory: "1GiB", lobby: "2GiB", instanceIdle: "2m", cellIdle: "1m" },
         prices: { shared: [{ from: "08:00", price: 2 }] },
       },
     });

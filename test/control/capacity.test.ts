@@ -196,7 +196,7 @@ describe("terms that the node has", () => {
   });
 
   it("are none of settings that contradict each other", () => {
-    expect(problemOf(() => plan({ ...SETTINGS, instanceIdle: 60_000 }, []))).toMatchObject({
+    expect(problemOf(() => plan({ ...SETTINGS, instanceIdle: 360_000 }, []))).toMatchObject({
       code: "request/invalid",
       errors: [{ field: "instanceIdle" }],
     });
@@ -331,7 +331,7 @@ describe("the node's settings", () => {
     const { desk, pool, state, audit } = await bench();
     const info = await desk.setCapacity(OPERATOR, { overcommit: 4, pools: { shared: { warming: 5 } } });
     expect(info).toMatchObject({
-      settings: { overcommit: 4, cellIdle: 60_000 },
+      settings: { overcommit: 4, cellIdle: 360_000 },
       set: { overcommit: 4, pools: { shared: { warming: 5 } } },
     });
     expect([pool.told, pool.settings]).toEqual([["configure"], info.settings]);
@@ -387,7 +387,7 @@ describe("the node's settings", () => {
       "terms default 0 wait,spill,reject",
       "terms globex 20 wait,spill,reject",
     ]);
-    await small.desk.setCapacity(OPERATOR, { cellIdle: 90_000 });
+    await small.desk.setCapacity(OPERATOR, { cellIdle: 900_000 });
     await small.tenants.update(OPERATOR, "acme", { capacity: { dedicated: 10 } }, undefined);
     await small.tenants.update(OPERATOR, "globex", { capacity: { dedicated: 4 } }, undefined);
     expect(small.desk.restore()).toEqual([]);

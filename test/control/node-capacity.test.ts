@@ -24,14 +24,14 @@ describe("what is set on a running node", () => {
   it("wins field by field, one change over the other, and is there after a restart", async () => {
     const { state, node } = await after(
       { overcommit: 4, pools: { shared: { warming: 4 } } },
-      { overcommit: 2, cellIdle: 90_000, pools: { shared: { cellSlots: 9 }, variable: { warming: 1, cellSlots: undefined } } },
+      { overcommit: 2, cellIdle: 900_000, pools: { shared: { cellSlots: 9 }, variable: { warming: 1, cellSlots: undefined } } },
     );
-    const set = { overcommit: 2, cellIdle: 90_000, pools: { shared: { warming: 4, cellSlots: 9 }, variable: { warming: 1 } } };
+    const set = { overcommit: 2, cellIdle: 900_000, pools: { shared: { warming: 4, cellSlots: 9 }, variable: { warming: 1 } } };
     const { shared, variable, dedicated } = BASE.pools;
     const current = {
       ...BASE,
       overcommit: 2,
-      cellIdle: 90_000,
+      cellIdle: 900_000,
       pools: { shared: { ...shared, warming: 4, cellSlots: 9 }, variable: { ...variable, warming: 1 }, dedicated },
     };
     expect([node.set, node.current]).toEqual([set, current]);
@@ -69,7 +69,7 @@ describe("what is set on a running node", () => {
     expect([node.current, node.set]).toEqual([smaller, {}]);
     // The larger machine again.
     expect(new NodeCapacity(state.store, BASE).current.overcommit).toBe(2);
-    await state.run(node.change({ cellIdle: 90_000 }));
-    expect(new NodeCapacity(state.store, BASE).set).toEqual({ cellIdle: 90_000 });
+    await state.run(node.change({ cellIdle: 900_000 }));
+    expect(new NodeCapacity(state.store, BASE).set).toEqual({ cellIdle: 900_000 });
   });
 });

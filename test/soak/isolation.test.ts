@@ -32,14 +32,15 @@ it.each<[string, RegExp, () => Leak]>([
   ],
   [
     "adds up what both used",
-    /"runs":|the answer is another than alone/,
+    /GET \/v1\/.*usage[^]*the answer is another than alone/,
     () => {
       const used: Record<string, number> = {};
       return ({ path }, answer) => {
         const [, tenant] = /^\/v1\/tenants\/(acme|globex)\/usage/.exec(path) ?? [];
         if (tenant === undefined || answer.status !== 200) return answer;
-        used[tenant] = Number(/"runs":(\d+)/.exec(answer.body)?.[1] ?? 0);
-        const sum = Object.values(used).reduce((all, runs) => all + runs, 0);
+        const counts = [...answer.body.matchAll(/"(?:runs|refused)":(\d+)/g)].map(([, count]) => Number(count));
+        used[tenant] = counts.reduce((all, count) => all + count, 0);
+        const sum = Object.values(used).reduce((all, count) => all + count, 0);
         return { ...answer, body: answer.body.replace(/"runs":\d+/, `"runs":${sum}`) };
       };
     },
