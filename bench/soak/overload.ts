@@ -3,9 +3,9 @@
  *
  * Latency one request at a time, then what the node can with a client that waits for answers (the best window), then
  * independent arrivals at 1.4 of that, which wait for nothing. `--seconds N` of that load (60), `--over N` per cent (140),
- * `--work N` milliseconds of processor time for each request (3), `--seed N`, `--guest hello` for one that costs next to
- * nothing, where the node itself is the limit, or the client: that is told, not judged. The node is a real `pilotlight serve`; the load comes from a process of its
- * own. Exits with 0 only if nothing was wrong.
+ * `--work N` milliseconds of processor time for each request (3), `--seed N`, `--json FILE`. `--guest hello` is for one
+ * that costs next to nothing, where the node itself is the limit, or the client: that is told, not judged. The node is a
+ * real `pilotlight serve`; the load comes from a process of its own. Exits with 0 only if nothing was wrong.
  */
 import { readFlags } from "../support/arguments.js";
 import { BenchError, main } from "../support/bench-error.js";

@@ -86,8 +86,8 @@ impl NativeEngine {
     }
 
     #[napi(catch_unwind)]
-    pub fn cell(&self, cell: u32, bytes: f64) {
-        self.engine.set_cell(cell, bytes as u64);
+    pub fn cell(&self, cell: u32, bytes: f64, reserved: bool) {
+        self.engine.set_cell(cell, bytes as u64, reserved);
     }
 
     #[napi(catch_unwind)]

@@ -97,7 +97,13 @@ export type Command =
    * A share of the node's memory: growth of instances in it past `bytes`, all together, fails in the guest that grows.
    * The same number again sets the bytes anew.
    */
-  | { readonly kind: "cell"; readonly cell: number; readonly bytes: number }
+  | {
+      readonly kind: "cell";
+      readonly cell: number;
+      readonly bytes: number;
+      /** Its instances run on threads of their own, before everybody else's; said when it is made. */
+      readonly reserved?: boolean;
+    }
   /** Forgets a cell; instances that are left in it count there until they go. */
   | { readonly kind: "close-cell"; readonly cell: number };
 

@@ -69,7 +69,7 @@ interface NativeEngine extends NativeKv {
   answer(ask: number, ok: string | undefined, error: string | undefined): void;
   cancel(run: number): void;
   retire(slot: number, generation: number): void;
-  cell(cell: number, bytes: number): void;
+  cell(cell: number, bytes: number, reserved: boolean): void;
   closeCell(cell: number): void;
   cells(): string;
   footprint(request: number, program: number): void;
@@ -221,7 +221,7 @@ function send(native: NativeEngine, command: Command, numbers: Float64Array, wri
       return native.retire(command.slot, command.generation);
     case "cell":
       if (command.cell === NO_CELL) throw new EngineError("cell 0 stands for no cell; a cell's number is 1 or more");
-      return native.cell(command.cell, command.bytes);
+      return native.cell(command.cell, command.bytes, command.reserved ?? false);
     case "close-cell":
       return native.closeCell(command.cell);
   }

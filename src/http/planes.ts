@@ -11,6 +11,7 @@ import { newRunId } from "../base/ids.js";
 import type { ProblemCode } from "../base/problem.js";
 import type { Control } from "../control/control.js";
 import { addAdminApi } from "./admin/admin.js";
+import type { RunRecord } from "../invoke/run.js";
 import { bearerKey } from "../invoke/stages/identify.js";
 import { parseTarget, pathOf } from "./mapping.js";
 import { problemResponse } from "./problem-reply.js";
@@ -70,14 +71,14 @@ export function dataPlane(options: DataPlaneOptions): Plane {
     route(app, "/-/runs/:id", {
       GET: (c) => {
         const run = options.runs.get(param(c), keyIn(c));
-        return run === undefined ? unknownRun(c) : json(run, 200);
+        return run === undefined ? unknownRun(c) : json(shown(run), 200);
       },
       DELETE: (c) => {
         const run = options.runs.get(param(c), keyIn(c));
         if (run === undefined) return unknownRun(c);
-        if (run.ended) return json(run, 200);
+        if (run.ended) return json(shown(run), 200);
         options.runs.cancel(param(c));
-        return json(options.runs.get(param(c), keyIn(c)) ?? run, 202);
+        return json(shown(options.runs.get(param(c), keyIn(c)) ?? run), 202);
       },
     });
     route(app, "/-/runs/:id/result", {
@@ -167,6 +168,11 @@ function param(c: Context<PlaneEnv>): string {
 /** The key that a request shows. */
 function keyIn(c: Context<PlaneEnv>): string | undefined {
   return c.req.header("pilotlight-key")?.trim() ?? bearerKey(c.req.header("authorization") ?? "");
+}
+
+/** Cells are numbered over all tenants: their numbers are the operator's. */
+function shown({ cell: _, ...record }: RunRecord): Omit<RunRecord, "cell"> {
+  return record;
 }
 
 function unknownRun(c: Context<PlaneEnv>): Response {

@@ -6,7 +6,7 @@
  * dedicated one is its tenant's from its making on. A task that is larger than a cell takes several, joined into one.
  * What happens inside of cells is `pool.ts`'s.
  */
-import { occupants, remove, type Cell, type Changes, type TenantState } from "./state.js";
+import { occupants, remove, type Cell, type Changes, type ProgramState, type TenantState } from "./state.js";
 import { SUB_POOLS, type PoolCommand, type PoolSettings, type SubPool } from "./types.js";
 
 /** Cells a second that a warming pool gets back at least, and more for each that is taken a second. */
@@ -15,9 +15,14 @@ const REFILL_FACTOR = 4;
 /** Over which time taken cells are counted, in milliseconds. */
 const TAKE_MEMORY = 10_000;
 
-interface Room {
+export interface Room {
   readonly bytes: number;
   readonly slots: number;
+}
+
+interface Kept extends Room {
+  /** The last one of the tenant's that asked for more. */
+  readonly program: ProgramState;
 }
 
 interface Counts {
@@ -42,7 +47,7 @@ export class Cells {
   /** Bytes of variable cells. */
   #variableBytes = 0;
   /** Room of cells that were emptied for a tenant's runs, kept for these until they take it or want it no more. */
-  readonly #kept = new Map<TenantState, Room>();
+  readonly #kept = new Map<TenantState, Kept>();
   #keptBytes = 0;
   #keptSlots = 0;
   /** What is promised to tenants and not made yet; counted when it is asked for, undefined: anew. */
@@ -78,23 +83,39 @@ export class Cells {
     return this.#slots - this.#usedSlots - this.#owed().slots - this.#keptSlots;
   }
 
-  /** Room that was emptied for the tenant's runs is not for others. */
-  keep(tenant: TenantState, { bytes, slots }: Room): void {
-    const kept = this.#kept.get(tenant);
-    this.#kept.set(tenant, { bytes: bytes + (kept?.bytes ?? 0), slots: slots + (kept?.slots ?? 0) });
+  /** Room that was emptied for runs of the program is not for other tenants. */
+  keep(program: ProgramState, { bytes, slots }: Room): void {
+    const kept = this.#kept.get(program.tenant);
+    this.#kept.set(program.tenant, { program, bytes: bytes + (kept?.bytes ?? 0), slots: slots + (kept?.slots ?? 0) });
     this.#keptBytes += bytes;
     this.#keptSlots += slots;
   }
 
-  /** What was kept for the tenant is anyone's; undefined: nothing was. */
-  letGo(tenant: TenantState): Room | undefined {
+  /** What was kept for the program is anyone's. */
+  letGo(program: ProgramState): void {
+    if (this.#kept.size === 0 || this.#kept.get(program.tenant)?.program !== program) return;
+    this.#takeKept(program.tenant);
+    this.#changes.count++;
+  }
+
+  #takeKept(tenant: TenantState): Kept | undefined {
     const kept = this.#kept.get(tenant);
     if (kept === undefined) return undefined;
     this.#kept.delete(tenant);
     this.#keptBytes -= kept.bytes;
     this.#keptSlots -= kept.slots;
-    this.#changes.count++;
     return kept;
+  }
+
+  /** Room that is kept for others than the tenant of this name. */
+  keptBesides(name: string): Room {
+    let [bytes, slots] = [this.#keptBytes, this.#keptSlots];
+    for (const [tenant, kept] of this.#kept) {
+      if (tenant.name !== name) continue;
+      bytes -= kept.bytes;
+      slots -= kept.slots;
+    }
+    return { bytes, slots };
   }
 
   /** Whether room is kept for a tenant other than this one. */
@@ -102,12 +123,12 @@ export class Cells {
     return this.#kept.size > (this.#kept.has(tenant) ? 1 : 0);
   }
 
-  /** Whether what is kept and being emptied for the tenant will do for such a cell. */
+  /** Whether what is free, kept and being emptied for the tenant will do for such a cell. */
   comes(tenant: TenantState, pool: SubPool, span: number): boolean {
     const { cellBytes, cellSlots } = this.settings.pools[pool];
     let [bytes, slots] = [0, 0];
     for (const cell of this.all.values()) {
-      if (cell.state !== "draining" || cell.emptiedFor?.tenant !== tenant || cell.emptiedFor.pool !== pool) continue;
+      if (cell.state !== "draining" || cell.emptiedFor?.program.tenant !== tenant || cell.emptiedFor.pool !== pool) continue;
       bytes += cell.bytes;
       slots += cell.slots;
     }
@@ -179,9 +200,10 @@ export class Cells {
     if (pool === "dedicated" || (pool === "variable" && !(this.mayHave(tenant, span) && this.#isBelowCeiling(span)))) return undefined;
     const ready = span === 1 ? this.warming[pool].pop() : undefined;
     if (ready === undefined) this.counts[pool].misses++;
-    const kept = this.letGo(tenant);
-    if (ready === undefined && !this.#makeRoom(pool, span, out)) {
-      if (kept !== undefined) this.keep(tenant, kept);
+    const isFree = ready !== undefined || this.#makeRoom(pool, span, out);
+    const kept = isFree ? undefined : this.#takeKept(tenant);
+    if (!isFree && (kept === undefined || !this.#makeRoom(pool, span, out))) {
+      if (kept !== undefined) this.keep(kept.program, kept);
       return undefined;
     }
     const cell = ready ?? this.#make(pool, span, out);
@@ -267,7 +289,13 @@ export class Cells {
 
   /** Says to the engine what the cell's instances may hold. */
   tell(cell: Cell, out: PoolCommand[]): void {
-    out.push({ kind: "cell", cell: cell.id, bytes: Math.max(0, cell.bytes - cell.programBytes) });
+    out.push({ kind: "cell", cell: cell.id, bytes: Math.max(0, cell.bytes - cell.programBytes), reserved: cell.pool === "dedicated" });
+  }
+
+  /** There is room in the tenant's cells that runs of it may wait for. */
+  noteFreed(tenant: TenantState): void {
+    tenant.changes++;
+    this.#changes.count++;
   }
 
   /** It takes no more runs. */
@@ -314,8 +342,7 @@ export class Cells {
     tenant.active[cell.pool] += cell.span;
     this.counts[cell.pool].assigned++;
     // Who has more of them may have to give one up.
-    this.#changes.count++;
-    tenant.changes++;
+    this.noteFreed(tenant);
     if (cell.pool === "dedicated") this.promisesChanged();
   }
 
@@ -445,7 +472,7 @@ export class Cells {
   configure(settings: PoolSettings, out: PoolCommand[]): void {
     this.settings = settings;
     this.promisesChanged();
-    for (const tenant of this.#kept.keys()) this.letGo(tenant);
+    for (const tenant of this.#kept.keys()) this.#takeKept(tenant);
     for (const pool of SUB_POOLS) {
       const { cellBytes, cellSlots } = settings.pools[pool];
       for (const cell of [...this.warming[pool]]) if (cell.bytes !== cellBytes || cell.slots !== cellSlots) this.close(cell, out);

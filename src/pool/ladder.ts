@@ -194,16 +194,17 @@ export class Ladder {
     const candidates = state.tenant.cells[pool].filter(
       (cell) => holds(cell, state) && cell.busy + cell.starting < cell.slots,
     );
-    const canHave = (cell: Cell, isFree: (program: ProgramState) => boolean): boolean =>
-      cell.charged - releasable(cell, isFree) + this.#needs(state, cell, charge) <= cell.bytes;
+    const missing = (cell: Cell, isFree: (program: ProgramState) => boolean): number =>
+      cell.charged - releasable(cell, isFree) + this.#needs(state, cell, charge) - cell.bytes;
     for (const cell of candidates) {
-      if (!canHave(cell, mayGo)) this.#parts.residents.spread(cell, this.#needs(state, cell, charge), out);
-      if (!canHave(cell, mayGo)) continue;
+      const missed = missing(cell, mayGo);
+      // What cannot go may have room elsewhere.
+      if (missed > 0 && !this.#parts.residents.spread(cell, missed, (program) => !mayGo(program), out)) continue;
       const place = this.#makeRoom(now, state, cell, charge, out);
       if (place !== undefined) return place;
     }
     // A program goes once the last of its instances is gone: those can be ended now.
-    const cell = candidates.find((each) => canHave(each, (program) => isOnlyIdleIn(program, each)));
+    const cell = candidates.find((each) => missing(each, (program) => isOnlyIdleIn(program, each)) <= 0);
     for (const instance of cell === undefined ? [] : [...cell.idleInstances]) {
       if (instance.owner.home === cell && isOnlyIdleIn(instance.owner, cell as Cell)) this.#evict(now, instance, out);
     }
@@ -222,7 +223,7 @@ export class Ladder {
       const ready = readyInCell(state, cell, charge);
       if (ready !== undefined) return { instance: ready, cell, whose: "own" };
       const needs = this.#needs(state, cell, charge);
-      if (this.#hasSlot(cell.pool) && (fits(cell, needs) || (residents.spread(cell, needs, out) && fits(cell, needs)))) {
+      if (this.#hasSlot(cell.pool) && (fits(cell, needs) || this.#isSpread(cell, needs, out))) {
         return { instance: undefined, cell, whose: "own" };
       }
       const instance = leastIdle(cell);
@@ -232,6 +233,12 @@ export class Ladder {
       // Its own code makes way for the run when it has another place.
       else if (state.home !== cell || !residents.moveToLobby(now, state, cell, out)) return undefined;
     }
+  }
+
+  /** Its programs may have room elsewhere, so that nothing has to go. */
+  #isSpread(cell: Cell, needs: number, out: PoolCommand[]): boolean {
+    if (occupants(cell) >= cell.slots) return false;
+    return this.#parts.residents.spread(cell, cell.charged + needs - cell.bytes, () => true, out);
   }
 
   #evict(now: number, instance: Instance, out: PoolCommand[]): void {
@@ -265,10 +272,10 @@ export class Ladder {
       const victim = this.#victim(now, state, pool, span);
       if (victim === undefined) return undefined;
       this.empty(now, victim, out);
-      victim.emptiedFor = { tenant, pool };
+      victim.emptiedFor = { program: state, pool };
       if (!isEmpty(victim)) continue;
       // Nothing of an instance is left in it: it can be had at once.
-      cells.keep(tenant, victim);
+      cells.keep(state, victim);
       this.reclaimed(victim, out);
       const place = this.#fresh(now, state, pool, span, charge, [], out);
       if (place !== undefined) return { ...place, why };

@@ -8,7 +8,7 @@
  */
 import type { Forecast } from "../forecast/forecast.js";
 import { Agenda } from "./agenda.js";
-import { Cells } from "./cells.js";
+import { Cells, type Room } from "./cells.js";
 import { Instances, expiry, runCharge } from "./instances.js";
 import { Ladder, holds, mayRunIn, type Place } from "./ladder.js";
 import { LEAST_BYTES, PRIOR_COSTS, PRIOR_PROGRAM_BYTES, PRIOR_READY_BYTES, learn, learnPeak } from "./learn.js";
@@ -267,6 +267,11 @@ export class Pool {
     });
   }
 
+  /** Room that was emptied for runs that wait for more of it, and that the tenant's own runs cannot have. */
+  keptFrom(tenant: string): Room {
+    return this.#cells.keptBesides(tenant);
+  }
+
   totals(): PoolTotals {
     return {
       rungs: Object.fromEntries(this.#rungs),
@@ -456,7 +461,7 @@ export class Pool {
   /** Refuses a run that counted as demand. */
   #refuseAsked(now: number, state: ProgramState, run: number, reason: RefusalReason, out: PoolCommand[]): void {
     state.demand.ended(now);
-    if (state.tenant.pressing === 0) this.#cells.letGo(state.tenant);
+    if (state.waiting === 0) this.#cells.letGo(state);
     this.#refuse(run, reason, out, reason === "no-code" ? state.raisePausedUntil - now : undefined);
   }
 
@@ -495,6 +500,7 @@ export class Pool {
     out.push(grant);
     this.#overload.started(now, this.#leases.size);
     if (!fresh) this.#upkeep.noteShort(state);
+    if (state.waiting === 0) this.#cells.letGo(state);
   }
 
   #hold(now: number, state: ProgramState, instance: Instance, { run, lease, priority }: Omit<Demanded, "deadline">): void {
@@ -623,10 +629,8 @@ export class Pool {
   #leftLine({ state, presses, pressesNode }: Waiting): ProgramState {
     state.waiting--;
     if (pressesNode) this.#pressing--;
-    if (presses && --state.tenant.pressing === 0) {
-      this.#upkeep.release(state.tenant);
-      this.#cells.letGo(state.tenant);
-    }
+    if (presses && --state.tenant.pressing === 0) this.#upkeep.release(state.tenant);
+    if (state.waiting === 0) this.#cells.letGo(state);
     return state;
   }
 

@@ -17,6 +17,12 @@ export const LIKELY = 0.5;
 /** A foreseen run that is further away than this needs nothing now; milliseconds. */
 const FAR = 5_000;
 
+interface Move {
+  readonly program: ProgramState;
+  /** Undefined: the lobby. */
+  readonly home: Cell | undefined;
+}
+
 export class Residents {
   readonly #cells: Cells;
   /** Those in the lobby. */
@@ -126,16 +132,33 @@ export class Residents {
     this.#inflation = Math.max(this.#inflation, owner.idlePriority);
   }
 
-  /** Programs of the cell go where there is room for them that nobody uses, until it has room for so many bytes more. */
-  spread(cell: Cell, bytes: number, out: PoolCommand[]): boolean {
-    for (const state of cell.programs) {
-      if (hasRoom(cell, bytes)) return true;
-      const home = cellWithRoom(state, cell);
-      if (home === undefined && !this.#lobbyHas(state.programBytes)) continue;
-      this.#uncharge(cell, state, out);
-      this.#settleIn(home, state, out);
+  /**
+   * Programs of the cell that are `movable` go where there is room for them that nobody uses, until it has so many bytes
+   * more; if that is not enough, none of them does.
+   */
+  spread(cell: Cell, bytes: number, movable: (program: ProgramState) => boolean, out: PoolCommand[]): boolean {
+    const moves = this.#plan(cell, bytes, movable);
+    for (const { program, home } of moves ?? []) {
+      this.leave(program, out);
+      this.#settleIn(home, program, out);
     }
-    return hasRoom(cell, bytes);
+    return moves !== undefined;
+  }
+
+  #plan(cell: Cell, bytes: number, movable: (program: ProgramState) => boolean): Move[] | undefined {
+    const moves: Move[] = [];
+    let missing = bytes;
+    for (const program of cell.programs) {
+      if (missing <= 0) break;
+      if (!movable(program)) continue;
+      const { programBytes } = program;
+      const taken = (where: Cell | undefined): number => moves.reduce((sum, { home, program: other }) => sum + (home === where ? other.programBytes : 0), 0);
+      const home = cellWithRoom(program, cell, (other) => hasRoom(other, taken(other) + programBytes));
+      if (home === undefined && !this.#lobbyHas(taken(undefined) + programBytes)) continue;
+      moves.push({ program, home });
+      missing -= programBytes;
+    }
+    return missing <= 0 ? moves : undefined;
   }
 
   /** Of the programs of the cell that may go, the one that is worth least. */
@@ -240,7 +263,7 @@ export class Residents {
     cell.programs.delete(state);
     cell.charged -= state.programBytes;
     cell.programBytes -= state.programBytes;
-    state.tenant.changes++;
+    this.#cells.noteFreed(state.tenant);
     // One that is given up needs no other limit.
     if (cell.state === "active") this.#cells.tell(cell, out);
   }
@@ -287,13 +310,13 @@ function frequency(now: number, state: ProgramState): number {
 }
 
 /** A cell of the tenant that has room for its linked form: of its own sub-pool, or where its runs may go over to. */
-function cellWithRoom({ tenant, pool, programBytes }: ProgramState, not?: Cell): Cell | undefined {
-  return withRoom(tenant.cells[pool], programBytes, not) ?? (pool === "shared" ? undefined : withRoom(tenant.cells.shared, programBytes, not));
-}
-
-function withRoom(cells: readonly Cell[], bytes: number, not: Cell | undefined): Cell | undefined {
-  for (const cell of cells) if (cell !== not && cell.state === "active" && hasRoom(cell, bytes)) return cell;
-  return undefined;
+function cellWithRoom(
+  { tenant, pool, programBytes }: ProgramState,
+  not?: Cell,
+  has: (cell: Cell) => boolean = (cell) => hasRoom(cell, programBytes),
+): Cell | undefined {
+  const isHome = (cell: Cell): boolean => cell !== not && cell.state === "active" && has(cell);
+  return tenant.cells[pool].find(isHome) ?? (pool === "shared" ? undefined : tenant.cells.shared.find(isHome));
 }
 
 function hasRoom(cell: Cell, bytes: number): boolean {

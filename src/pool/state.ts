@@ -31,8 +31,8 @@ export interface Cell {
   assignedAt: number;
   /** Runs in a row that its bytes did not suffice for. */
   exhausted: number;
-  /** Whose runs it is being emptied for, and in which sub-pool they want to take place. */
-  emptiedFor: { readonly tenant: TenantState; readonly pool: SubPool } | undefined;
+  /** What it is being emptied for, and in which sub-pool runs of that want to take place. */
+  emptiedFor: { readonly program: ProgramState; readonly pool: SubPool } | undefined;
   sick: string | undefined;
 }
 

@@ -214,7 +214,13 @@ export type PoolCommand =
   /** Lets the linked form go; its compiled one stays. */
   | { readonly kind: "lower"; readonly program: number }
   /** A cell is there with this many bytes, or has this many from now on. */
-  | { readonly kind: "cell"; readonly cell: number; readonly bytes: number }
+  | {
+      readonly kind: "cell";
+      readonly cell: number;
+      readonly bytes: number;
+      /** A dedicated one: what runs in it goes before what runs in others. */
+      readonly reserved: boolean;
+    }
   | { readonly kind: "close-cell"; readonly cell: number }
   /** A program that was removed has served its last run: no command will name it again. */
   | { readonly kind: "forget"; readonly program: number };

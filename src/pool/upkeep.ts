@@ -331,6 +331,8 @@ export class Upkeep {
       cell.exhausted = 0;
       return;
     }
+    // What lies idle there holds bytes that the next run may need.
+    for (const instance of [...cell.idleInstances]) this.#parts.instances.end(now, instance, out);
     if (++cell.exhausted === EXHAUSTED_AFTER) this.sicken(now, cell, `its bytes did not suffice for ${EXHAUSTED_AFTER} runs in a row`, out);
   }
 
@@ -367,7 +369,7 @@ export class Upkeep {
     residents.moveOut(now, cell, out);
     if (cell.sick === undefined) {
       const { emptiedFor } = cell;
-      if (emptiedFor !== undefined && emptiedFor.tenant.pressing > 0) cells.keep(emptiedFor.tenant, cell);
+      if (emptiedFor !== undefined && emptiedFor.program.waiting > 0) cells.keep(emptiedFor.program, cell);
       ladder.reclaimed(cell, out);
     }
     else {

@@ -20,7 +20,7 @@ export function cellView(now: number, cell: Cell): CellView {
     idle,
     starting,
     programs: [...programs].map(({ program }) => program),
-    idleMs: busy > 0 || starting > 0 || !(isEmpty(cell) || idle > 0) ? undefined : Math.max(0, now - cell.idleSince),
+    idleMs: state === "warming" || busy > 0 || starting > 0 || !(isEmpty(cell) || idle > 0) ? undefined : Math.max(0, now - cell.idleSince),
     sick,
   };
 }

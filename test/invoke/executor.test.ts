@@ -479,7 +479,7 @@ describe("what the pool commands", () => {
     const { bench } = scripted((event) =>
       event.kind === "tick"
         ? [
-            { kind: "cell", cell: 2, bytes: 500 },
+            { kind: "cell", cell: 2, bytes: 500, reserved: false },
             { kind: "prepare", slot: 1, generation: 1, program: 1, cell: 2, charge: 50 },
             { kind: "prepare", slot: 2, generation: 1, program: 1, cell: 0, charge: 50 },
             { kind: "close-cell", cell: 2 },
@@ -492,7 +492,7 @@ describe("what the pool commands", () => {
       { kind: "prepare", slot: 2, generation: 1, program: 101 },
     ]);
     expect(bench.engine.sentOfCells).toEqual([
-      { kind: "cell", cell: 2, bytes: 500 },
+      { kind: "cell", cell: 2, bytes: 500, reserved: false },
       { kind: "close-cell", cell: 2 },
     ]);
   });

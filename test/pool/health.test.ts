@@ -293,6 +293,15 @@ describe("a sick cell", () => {
     expect(script.pool.cells()[0]).toMatchObject({ state: "draining", sick: "its bytes did not suffice for 8 runs in a row" });
   });
 
+  it("lets go what lies idle in it when its bytes did not suffice for a run", () => {
+    const script = new Script();
+    script.add(1, REUSED);
+    script.demand(1);
+    script.demand(2);
+    script.settle(2);
+    expect(script.settle(1, { ending: "exhausted" })).toEqual(["retire 0/1", "retire 1/1"]);
+  });
+
   it("is none when a run in between found enough", () => {
     const script = new Script();
     script.add(1, { ...REUSED });

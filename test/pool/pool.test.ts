@@ -456,6 +456,44 @@ describe("a run without an instance", () => {
   });
 });
 
+describe("while the processors are the limit", () => {
+  /** Ten runs of program 1 go on, which are more than may. */
+  function overloaded(): Script {
+    const script = new Script({ queue: 1000 });
+    script.instant = true;
+    script.add(1, { tenant: "a", concurrency: 1000 });
+    script.overload(1);
+    return script;
+  }
+
+  it("a run that has room waits a moment for its turn, and is refused as overloaded", () => {
+    const script = overloaded();
+    script.add(2, { tenant: "b" });
+    const told = [...script.demand(1, 2), ...script.pass(script.now + 15)];
+    expect(told.filter((command) => / 1 /.test(command))).toEqual(["refuse 1 overloaded"]);
+  });
+
+  it("a run is refused at once where the task says reject", () => {
+    const script = overloaded();
+    script.add(2, { tenant: "b", whenFull: "reject" });
+    expect(script.demand(1, 2)).toEqual(["refuse 1 overloaded"]);
+  });
+
+  it("no instance is made ahead", () => {
+    const script = overloaded();
+    expect(script.add(2, { tenant: "b", ready: 1 })).toEqual([]);
+    expect(script.pool.counts().starting).toBe(0);
+  });
+
+  it("a run that finds its turn says what it waited for", () => {
+    const script = overloaded();
+    script.add(2, { tenant: "b" });
+    script.demand(1, 2);
+    for (let run = 10_000; script.grantOf(1) === undefined && run < 10_300; run++) script.settle(run);
+    expect(script.grantOf(1)?.why[0]).toBe("waited: the processors were busy");
+  });
+});
+
 describe("an instance that lies idle", () => {
   it("makes way for a run of another program when the cell is full; the one idle longest goes, and comes back later", () => {
     const s = new OneCell(2);

@@ -22,17 +22,6 @@ function exhausted(whenFull: "wait" | "spill" | "reject", cells = 3): { script: 
   return { script, second: script.demand(2, 1, 500) };
 }
 
-/** Runs of program `id` come and go, and each lay in line at the executor for long: the processors are the limit. */
-function overload(script: Script, id: number): void {
-  for (let run = 1000; run < 1010; run++) script.demand(run, id);
-  for (let run = 1010; !Number.isFinite(script.pool.view().runLimit); run++) {
-    if (run > 1200) throw new Error("no overload has come about");
-    script.now += 5;
-    script.settle(run - 10, { wait: 50 });
-    script.demand(run, id);
-  }
-}
-
 describe("a reserve", () => {
   it("is there, with the code of its tenant's tasks, before the first run", () => {
     const script = node(3);
@@ -71,7 +60,12 @@ describe("a reserve", () => {
     expect(script.grantOf(2)).toMatchObject({
       pool: "shared",
       term: "spill",
-      why: ["own: the reserve is in use", "own/ready: none is idle", "own: the tenant has no cell", "warming: none was unassigned, one was made"],
+      why: [
+        "own: the reserve is in use",
+        "own/ready: none is idle",
+        "own: the tenant has no cell",
+        "warming: none was unassigned, one was made",
+      ],
     });
     // What comes next is nearest in the reserve, once that is free again.
     script.settle(2);
@@ -134,7 +128,7 @@ describe("a reserve", () => {
     script.terms("d", { dedicated: 1 });
     script.add(1, MINE);
     script.add(2, { tenant: "a", concurrency: 1000 });
-    overload(script, 2);
+    script.overload(2);
     script.add(3, { tenant: "b" });
     expect(script.demand(3, 3)).not.toContainEqual(expect.stringMatching(/^grant/));
     expect(script.demand(1, 1)).toEqual([expect.stringMatching(/^grant 1 .* in c1 own\/linked last/)]);

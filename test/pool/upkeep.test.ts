@@ -289,6 +289,17 @@ describe("a linked program", () => {
     expect(named(script.pass(60_000), "lower")).toEqual(["lower 4"]);
   });
 
+  it("that was never used goes back after ten minutes, however long used ones stay", () => {
+    const script = new Script({}, { programIdle: 86_400_000 });
+    script.instant = true;
+    for (const id of [1, 2]) script.add(id);
+    script.demand(1, 1);
+    script.settle(1);
+    expect(named(script.pass(599_999), "lower")).toEqual([]);
+    expect(named(script.pass(600_000), "lower")).toEqual(["lower 2"]);
+    expect(named(script.pass(86_000_000), "lower")).toEqual([]);
+  });
+
   it("that nobody has asked for is not linked ahead", () => {
     const script = new Script();
     expect([...script.add(1, { code: "compiled" }), ...script.add(2, { code: "stored" }), ...script.pass(1e6)]).toEqual([]);

@@ -21,6 +21,7 @@ it("tells what is left behind from what was there before", () => {
         engine: { instances, runs: 0, programs: 1, guestBytes: 0, connections: 0, asks: 0, capacity: 8, allocator: "pooling" },
         pool: { idle: 0, busy: 0, starting: 0, ending: 0, waiting: 0 },
         liveRuns: 0,
+        code: { load: 0, link: 0 },
       },
     ],
     files: { socket: sockets, "/dev/null": 1 },

@@ -107,6 +107,7 @@ function instead(pool: PoolLike, other: Partial<PoolLike>): PoolLike {
     cells: () => pool.cells(),
     programs: () => pool.programs(),
     view: () => pool.view(),
+    keptFrom: (tenant) => pool.keptFrom(tenant),
     ...other,
   };
 }

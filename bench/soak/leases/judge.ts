@@ -126,6 +126,8 @@ function isIdleInLobby(each: EngineProgram, cells: readonly CellView[], views: S
 
 function judgeCounts({ node, cells, program }: Scene): void {
   const { waiting } = node.pool.counts();
+  const kept = node.pool.keptFrom("");
+  check(node.waiting.size > 0 || kept.bytes + kept.slots === 0, () => `${kept.bytes} bytes are kept for runs that wait, and none does`);
   check(waiting === node.waiting.size, () => `the pool says that ${waiting} wait; ${node.waiting.size} do`);
   check(cells.length === node.engine.cells.size, () => `${cells.length} cells are shown, and there are ${node.engine.cells.size}`);
   const lines = new Map<string, number>();
@@ -234,7 +236,8 @@ function inNewCell(scene: Scene, program: EngineProgram, pool: SubPool): string 
   if (pool === "variable" && !mayHaveVariable(scene, terms.tenant, bytes)) return undefined;
   if (span === 1 && cells.some((cell) => cell.pool === pool && cell.state === "warming")) return "a cell is warming";
   const given = cells.filter((cell) => cell.state === "warming" && (cell.pool === pool || pool === "shared"));
-  let [free, freeSlots] = [settings.budgetBytes - settings.lobbyBytes, options.slots];
+  const kept = node.pool.keptFrom(terms.tenant);
+  let [free, freeSlots] = [settings.budgetBytes - settings.lobbyBytes - kept.bytes, options.slots - kept.slots];
   for (const cell of cells) {
     if (given.includes(cell)) continue;
     free -= cell.bytes;
@@ -263,11 +266,10 @@ function inNewCell(scene: Scene, program: EngineProgram, pool: SubPool): string 
 
 /** Whether a tenant has more cells, for its weight, than another would have with one more. */
 function hasMore({ node, cells }: Scene, holder: string, asking: string, pool: SubPool): boolean {
-  const share = (name: string, more: number): number => {
-    const own = cells.filter((cell) => cell.tenant === name && cell.pool === pool && cell.state === "active");
-    // What a joined cell counts for is not shown: one of them is one here.
-    return (own.length + more) / node.tenant(name).terms.weight;
-  };
+  const of = (name: string): readonly CellView[] => cells.filter((cell) => cell.tenant === name && cell.pool === pool && cell.state === "active");
+  // What a joined cell counts for, or one of another size, is not shown.
+  if ([...of(holder), ...of(asking)].some(({ bytes }) => bytes !== node.settings.pools[pool].cellBytes)) return false;
+  const share = (name: string, more: number): number => (of(name).length + more) / node.tenant(name).terms.weight;
   return share(holder, 0) > share(asking, 1);
 }
 

@@ -9,6 +9,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 pub(crate) struct Cell {
     id: u32,
+    /// For one tenant alone, whose instances have threads of their own.
+    reserved: bool,
     limit: AtomicU64,
     held: AtomicU64,
     instances: AtomicU64,
@@ -33,8 +35,8 @@ pub(crate) struct CellFull {
 }
 
 impl Cell {
-    fn new(id: u32, limit: u64) -> Self {
-        Self { id, limit: limit.into(), held: 0.into(), instances: 0.into(), refusals: 0.into() }
+    fn new(id: u32, limit: u64, reserved: bool) -> Self {
+        Self { id, reserved, limit: limit.into(), held: 0.into(), instances: 0.into(), refusals: 0.into() }
     }
 
     /// Counts growth, unless the cell would hold more than it may: two that grow at once never pass the limit together.
@@ -68,9 +70,10 @@ pub(crate) struct Cells(RwLock<HashMap<u32, Arc<Cell>>>);
 
 impl Cells {
     /// Makes a cell, or gives one another limit. One that holds more by now keeps it, and grows no further.
-    pub fn set(&self, id: u32, limit: u64) {
+    /// Whether it is reserved is said when it is made.
+    pub fn set(&self, id: u32, limit: u64, reserved: bool) {
         let mut cells = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        cells.entry(id).or_insert_with(|| Arc::new(Cell::new(id, limit))).limit.store(limit, Ordering::Relaxed);
+        cells.entry(id).or_insert_with(|| Arc::new(Cell::new(id, limit, reserved))).limit.store(limit, Ordering::Relaxed);
     }
 
     /// Forgets a cell. Instances that are in it count there until they go, and keep to its limit.
@@ -109,6 +112,10 @@ pub(crate) struct Share {
 }
 
 impl Share {
+    pub fn is_reserved(&self) -> bool {
+        self.cell.reserved
+    }
+
     /// An instance that has not run yet. `charge` bytes stand for what it holds until it does.
     pub fn new(cell: Arc<Cell>, charge: Option<u64>) -> Self {
         let counted = charge.unwrap_or(0);
@@ -153,7 +160,7 @@ mod tests {
     use super::*;
 
     fn cell(limit: u64) -> Arc<Cell> {
-        Arc::new(Cell::new(1, limit))
+        Arc::new(Cell::new(1, limit, false))
     }
 
     fn running(cell: &Arc<Cell>) -> Share {
@@ -204,20 +211,20 @@ mod tests {
     #[test]
     fn a_limit_is_changed_in_place_and_a_cell_that_is_closed_goes_on_for_those_in_it() {
         let cells = Cells::default();
-        cells.set(7, 100);
-        cells.set(3, 1);
+        cells.set(7, 100, false);
+        cells.set(3, 1, false);
         let mut share = running(&cells.get(7).unwrap());
         assert_eq!(share.grow(80), Ok(()));
-        cells.set(7, 50);
+        cells.set(7, 50, false);
         assert_eq!(share.grow(1), Err(CellFull { wanted: 81, limit: 50 }));
-        cells.set(7, 200);
+        cells.set(7, 200, false);
         assert_eq!(share.grow(100), Ok(()));
         assert_eq!(cells.usage().iter().map(|usage| (usage.cell, usage.held)).collect::<Vec<_>>(), [(3, 0), (7, 180)]);
         cells.close(7);
         cells.close(7);
         assert!(cells.get(7).is_none());
         assert_eq!(share.grow(21), Err(CellFull { wanted: 201, limit: 200 }));
-        cells.set(7, 10);
+        cells.set(7, 10, false);
         drop(share);
         assert_eq!(cells.get(7).unwrap().usage(), CellUsage { cell: 7, limit: 10, held: 0, instances: 0, refusals: 0 });
     }

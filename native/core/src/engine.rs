@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::HeaderMap;
-use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, oneshot};
 use wasmtime::component::{Component, Linker};
 
@@ -30,6 +29,7 @@ use crate::outcome::{Outcome, Usage};
 use crate::program::{Program, ProgramSpec};
 use crate::run::Run;
 use crate::settings::{self, Allocator, Settings, TICK};
+use crate::threads::Threads;
 
 /// What the owner says to an ask: the JSON array of results, or an error message.
 pub type Reply = Result<String, String>;
@@ -126,7 +126,7 @@ pub struct Engine {
     programs: Arc<RwLock<HashMap<u32, Arc<Program>>>>,
     next_program: Arc<AtomicU32>,
     cells: Cells,
-    runtime: Option<Runtime>,
+    threads: Threads,
 }
 
 impl Engine {
@@ -137,11 +137,7 @@ impl Engine {
         let linker = linker(&engine).map_err(start)?;
         let artefacts = Artefacts::new(&engine, settings.cache.clone())?;
         let kv = Arc::new(Kv::start(settings.key_value.clone())?);
-        let mut builder = tokio::runtime::Builder::new_multi_thread();
-        if settings.threads > 0 {
-            builder.worker_threads(settings.threads);
-        }
-        let runtime = builder.thread_name("pilotlight").enable_all().build().map_err(|error| EngineError::Start(error.to_string()))?;
+        let threads = Threads::start(settings.threads).map_err(|error| EngineError::Start(error.to_string()))?;
         let shared = Arc::new(Shared {
             events: EventQueue::new(wake),
             counts: Counts::default(),
@@ -165,7 +161,7 @@ impl Engine {
             programs: Arc::default(),
             next_program: Arc::new(AtomicU32::new(1)),
             cells: Cells::default(),
-            runtime: Some(runtime),
+            threads,
         })
     }
 
@@ -306,9 +302,10 @@ impl Engine {
     }
 
     /// Makes a cell that may hold so many bytes, or gives it another limit. 0 is no cell.
-    pub fn set_cell(&self, cell: u32, bytes: u64) {
+    /// `reserved`: its instances run on threads of their own, before everybody else's.
+    pub fn set_cell(&self, cell: u32, bytes: u64, reserved: bool) {
         if cell != 0 {
-            self.cells.set(cell, bytes);
+            self.cells.set(cell, bytes, reserved);
         }
     }
 
@@ -325,8 +322,8 @@ impl Engine {
     /// Measures what an unused instance of a program holds, and answers with [`Event::Measured`].
     pub fn footprint(&self, request: u64, program: u32) {
         let program = self.program(program).map_err(|outcome| outcome.reason());
-        let Some(runtime) = &self.runtime else { return };
-        let (shared, handle) = (self.shared.clone(), runtime.handle().clone());
+        let Some(handle) = self.threads.common() else { return };
+        let (shared, handle) = (self.shared.clone(), handle.clone());
         self.blocking(move || {
             let result = contain(|| footprint::measure(&shared, &program?, &handle));
             shared.events.push(Event::Measured { request, result });
@@ -428,14 +425,15 @@ impl Engine {
     }
 
     fn spawn(&self, id: InstanceId, held: Held, cell: Option<Share>) {
-        if let Some(runtime) = &self.runtime {
-            runtime.spawn(instance::live(self.shared.clone(), held.program, id, held.mailbox, cell));
+        let reserved = cell.as_ref().is_some_and(Share::is_reserved);
+        if let Some(threads) = if reserved { self.threads.reserved() } else { self.threads.common() } {
+            threads.spawn(instance::live(self.shared.clone(), held.program, id, held.mailbox, cell));
         }
     }
 
     fn blocking(&self, work: impl FnOnce() + Send + 'static) {
-        if let Some(runtime) = &self.runtime {
-            runtime.spawn_blocking(work);
+        if let Some(threads) = self.threads.common() {
+            threads.spawn_blocking(work);
         }
     }
 }
@@ -443,10 +441,6 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         self.close();
-        // Tasks that still run are dropped at their next wait; a guest yields at least every tick.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
     }
 }
 

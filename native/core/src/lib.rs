@@ -28,4 +28,5 @@ pub mod program;
 pub mod run;
 pub mod settings;
 mod signal;
+mod threads;
 pub mod values;

@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn growth_past_the_cell_is_refused_from_the_first_run_on_and_blamed_on_the_cell() {
         let (node, cells) = (Arc::new(AtomicU64::new(0)), Cells::default());
-        cells.set(1, 200);
+        cells.set(1, 200, false);
         let held = || cells.usage()[0].held;
         let share = Share::new(cells.get(1).unwrap(), Some(10));
         let mut meter = MemoryMeter::new(300, node.clone(), Some(share));
@@ -153,7 +153,7 @@ mod tests {
         assert_eq!((held(), meter.held(), node.load(Ordering::Relaxed), cells.usage()[0].refusals), (250, 250, 250, 1));
         meter.forgive();
         assert_eq!(meter.denied(), None);
-        cells.set(1, 260);
+        cells.set(1, 260, false);
         assert!(meter.memory_growing(250, 260, None).unwrap());
         drop(meter);
         assert_eq!((held(), node.load(Ordering::Relaxed)), (0, 0));
