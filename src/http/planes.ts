@@ -11,7 +11,6 @@ import { newRunId } from "../base/ids.js";
 import type { ProblemCode } from "../base/problem.js";
 import type { Control } from "../control/control.js";
 import { addAdminApi } from "./admin/admin.js";
-import type { RunRecord } from "../invoke/run.js";
 import { bearerKey } from "../invoke/stages/identify.js";
 import { parseTarget, pathOf } from "./mapping.js";
 import { problemResponse } from "./problem-reply.js";
@@ -171,8 +170,9 @@ function keyIn(c: Context<PlaneEnv>): string | undefined {
 }
 
 /** Cells are numbered over all tenants: their numbers are the operator's. */
-function shown({ cell: _, ...record }: RunRecord): Omit<RunRecord, "cell"> {
-  return record;
+function shown(record: object): object {
+  const { cell: _, ...rest } = record as { readonly cell?: number };
+  return rest;
 }
 
 function unknownRun(c: Context<PlaneEnv>): Response {

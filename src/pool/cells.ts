@@ -187,22 +187,25 @@ export class Cells {
   }
 
   /**
-   * An unassigned cell for a tenant, or one made for it from what is free, or from what was kept for it.
+   * An unassigned cell for a run of the program, or one made for it from what is free, or from what was kept for its tenant.
    * Undefined: there is neither, or the tenant's terms do not allow it. Never a dedicated one.
    */
   take(
     now: number,
-    tenant: TenantState,
+    program: ProgramState,
     pool: SubPool,
     span: number,
     out: PoolCommand[],
   ): { readonly cell: Cell; readonly origin: "warming" | "made" | "kept" } | undefined {
+    const { tenant } = program;
     if (pool === "dedicated" || (pool === "variable" && !(this.mayHave(tenant, span) && this.#isBelowCeiling(span)))) return undefined;
     const ready = span === 1 ? this.warming[pool].pop() : undefined;
     if (ready === undefined) this.counts[pool].misses++;
-    const isFree = ready !== undefined || this.#makeRoom(pool, span, out);
+    // What was kept for another of its programs only where it has to be.
+    const isOwn = this.#kept.get(tenant)?.program === program;
+    const isFree = !isOwn && (ready !== undefined || this.#makeRoom(pool, span, out));
     const kept = isFree ? undefined : this.#takeKept(tenant);
-    if (!isFree && (kept === undefined || !this.#makeRoom(pool, span, out))) {
+    if (!isFree && ready === undefined && ((!isOwn && kept === undefined) || !this.#makeRoom(pool, span, out))) {
       if (kept !== undefined) this.keep(kept.program, kept);
       return undefined;
     }

@@ -158,7 +158,7 @@ export class Ladder {
       residents.moveIn(state, joined, charge, out);
       return { instance: undefined, cell: joined, whose: "own", why };
     }
-    const taken = cells.take(now, tenant, pool, span, out);
+    const taken = cells.take(now, state, pool, span, out);
     if (taken === undefined) {
       why.push(pool === "variable" ? "warming: nothing is left for it, or its ceiling is reached" : "warming: nothing is left");
       return undefined;

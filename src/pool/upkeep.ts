@@ -297,7 +297,7 @@ export class Upkeep {
     // Beyond what the tenant has, only for what it said it wants ready, and for runs that are foreseen.
     if (isPressed() || (state.floor <= state.idleCount + state.starting && state.foreseenUntil <= now)) return undefined;
     const charge = runCharge(state, cells.settings.overcommit);
-    const taken = cells.take(now, state.tenant, state.pool, ladder.span(state, state.pool, charge), out);
+    const taken = cells.take(now, state, state.pool, ladder.span(state, state.pool, charge), out);
     if (taken === undefined) return undefined;
     residents.moveIn(state, taken.cell, Math.max(charge, state.readyBytes), out);
     this.noteEmpty(now, taken.cell, out);
