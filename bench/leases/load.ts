@@ -54,10 +54,18 @@ export class LeaseLoad {
     const run = this.#runs++;
     const program = this.#random.below(this.#programs);
     const before = performance.now();
-    const commands = this.#pool.step(before, { kind: "demand", run, program, deadline: before + 60_000, lease: 60_000, priority: "interactive" });
+    const commands = this.#pool.step(before, {
+      kind: "demand",
+      run,
+      program,
+      deadline: before + 60_000,
+      lease: 60_000,
+      priority: "interactive",
+    });
     const took = performance.now() - before;
     this.#steps++;
-    if (!commands.some((command) => command.kind === "grant" && command.run === run)) throw new BenchError(`run ${run} was granted nothing`);
+    if (!commands.some((command) => command.kind === "grant" && command.run === run))
+      throw new BenchError(`run ${run} was granted nothing`);
     this.#obey(commands);
     return took;
   }

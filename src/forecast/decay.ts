@@ -1,7 +1,7 @@
 /** Values that lose half of themselves in a given time: the peak of concurrency, and the rate of arrivals. */
 
 /** What is left of a value after so long. Milliseconds. */
-export function decayed(value: number, elapsed: number, halfLife: number): number {
+function decayed(value: number, elapsed: number, halfLife: number): number {
   return value === 0 || elapsed <= 0 ? value : value * Math.exp((-Math.LN2 * elapsed) / halfLife);
 }
 

@@ -201,18 +201,23 @@ export class Cells {
     if (pool === "dedicated" || (pool === "variable" && !(this.mayHave(tenant, span) && this.#isBelowCeiling(span)))) return undefined;
     const ready = span === 1 ? this.warming[pool].pop() : undefined;
     if (ready === undefined) this.counts[pool].misses++;
-    // What was kept for another of its programs only where it has to be.
-    const isOwn = this.#kept.get(tenant)?.program === program;
-    const isFree = !isOwn && (ready !== undefined || this.#makeRoom(pool, span, out));
-    const kept = isFree ? undefined : this.#takeKept(tenant);
-    if (!isFree && ready === undefined && ((!isOwn && kept === undefined) || !this.#makeRoom(pool, span, out))) {
-      if (kept !== undefined) this.keep(kept.program, kept);
-      return undefined;
-    }
+    const origin = ready === undefined ? this.#roomFor(program, pool, span, out) : "warming";
+    if (origin === undefined) return undefined;
     const cell = ready ?? this.#make(pool, span, out);
     this.#noteTake(now, pool);
     this.#assign(cell, tenant, now);
-    return { cell, origin: ready !== undefined ? "warming" : kept === undefined ? "made" : "kept" };
+    return { cell, origin };
+  }
+
+  /** Makes room for such a cell: of what was kept for the program, what is free, what was kept for another of its tenant's. */
+  #roomFor(program: ProgramState, pool: SubPool, span: number, out: PoolCommand[]): "made" | "kept" | undefined {
+    const kept = this.#kept.get(program.tenant);
+    if (kept?.program !== program && this.#makeRoom(pool, span, out)) return "made";
+    if (kept === undefined) return undefined;
+    this.#takeKept(program.tenant);
+    if (this.#makeRoom(pool, span, out)) return "kept";
+    this.keep(kept.program, kept);
+    return undefined;
   }
 
   /** Whether the tenant may have so many more variable cells. */
@@ -426,8 +431,8 @@ export class Cells {
       const { warming, cellBytes, cellSlots } = this.settings.pools[pool];
       const cells = this.warming[pool];
       while (cells.length > warming) this.close(cells.pop() as Cell, out);
-      while (cells.length < warming && (atOnce || this.#refillAt[pool] <= now)) {
-        if (this.free() < cellBytes || this.#freeSlots() < cellSlots) break;
+      const isDue = (): boolean => atOnce || this.#refillAt[pool] <= now;
+      while (cells.length < warming && isDue() && this.free() >= cellBytes && this.#freeSlots() >= cellSlots) {
         cells.push(this.#make(pool, 1, out));
         this.#refillAt[pool] = now + 1000 / (REFILL_BASE + REFILL_FACTOR * this.#takeRate(now, pool));
       }
@@ -478,7 +483,7 @@ export class Cells {
     for (const tenant of this.#kept.keys()) this.#takeKept(tenant);
     for (const pool of SUB_POOLS) {
       const { cellBytes, cellSlots } = settings.pools[pool];
-      for (const cell of [...this.warming[pool]]) if (cell.bytes !== cellBytes || cell.slots !== cellSlots) this.close(cell, out);
+      for (const cell of this.warming[pool].slice()) if (cell.bytes !== cellBytes || cell.slots !== cellSlots) this.close(cell, out);
     }
   }
 }

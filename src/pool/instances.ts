@@ -95,6 +95,11 @@ export class Instances {
     out.push({ kind: "retire", slot: instance.slot, generation: instance.generation });
   }
 
+  /** Lets all go that lie idle of a program. */
+  endIdle(now: number, owner: ProgramState, out: PoolCommand[]): void {
+    for (const idle of owner.idle.values()) for (const instance of idle.slice()) this.end(now, instance, out);
+  }
+
   /** The engine lets it go by itself: its last run said so. */
   ended(now: number, instance: Instance): void {
     this.charge(instance, 0);

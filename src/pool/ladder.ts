@@ -180,7 +180,7 @@ export class Ladder {
       parts.push(cell);
     }
     if (!cells.canJoin(parts, span)) return undefined;
-    for (const cell of parts) for (const instance of [...cell.idleInstances]) this.#evict(now, instance, out);
+    for (const cell of parts) for (const instance of cell.idleInstances) this.#evict(now, instance, out);
     if (!parts.every(isEmpty)) return undefined;
     for (const cell of parts) {
       cells.drain(cell);
@@ -191,9 +191,7 @@ export class Ladder {
 
   /** Makes room in a cell of the tenant among what lies idle there. */
   #clear(now: number, state: ProgramState, pool: SubPool, charge: number, out: PoolCommand[]): Omit<Place, "why"> | undefined {
-    const candidates = state.tenant.cells[pool].filter(
-      (cell) => holds(cell, state) && cell.busy + cell.starting < cell.slots,
-    );
+    const candidates = state.tenant.cells[pool].filter((cell) => holds(cell, state) && cell.busy + cell.starting < cell.slots);
     const missing = (cell: Cell, isFree: (program: ProgramState) => boolean): number =>
       cell.charged - releasable(cell, isFree) + this.#needs(state, cell, charge) - cell.bytes;
     for (const cell of candidates) {
@@ -205,8 +203,9 @@ export class Ladder {
     }
     // A program goes once the last of its instances is gone: those can be ended now.
     const cell = candidates.find((each) => missing(each, (program) => isOnlyIdleIn(program, each)) <= 0);
-    for (const instance of cell === undefined ? [] : [...cell.idleInstances]) {
-      if (instance.owner.home === cell && isOnlyIdleIn(instance.owner, cell as Cell)) this.#evict(now, instance, out);
+    if (cell === undefined) return undefined;
+    for (const instance of cell.idleInstances) {
+      if (instance.owner.home === cell && isOnlyIdleIn(instance.owner, cell)) this.#evict(now, instance, out);
     }
     return undefined;
   }
@@ -228,7 +227,8 @@ export class Ladder {
       }
       const instance = leastIdle(cell);
       const program = occupants(cell) < cell.slots && this.#hasSlot(cell.pool) ? residents.lowestIn(now, cell, state) : undefined;
-      if (instance !== undefined && (program === undefined || instance.owner.idlePriority <= program.priority)) this.#evict(now, instance, out);
+      if (instance !== undefined && (program === undefined || instance.owner.idlePriority <= program.priority))
+        this.#evict(now, instance, out);
       else if (program !== undefined) residents.displace(now, program, cell, out);
       // Its own code makes way for the run when it has another place.
       else if (state.home !== cell || !residents.moveToLobby(now, state, cell, out)) return undefined;
@@ -340,7 +340,7 @@ export class Ladder {
   /** Takes no more runs; what is idle in it goes, and its programs find another place. What runs in it finishes. */
   empty(now: number, cell: Cell, out: PoolCommand[]): void {
     this.#parts.cells.drain(cell);
-    for (const instance of [...cell.idleInstances]) this.#parts.instances.end(now, instance, out);
+    for (const instance of cell.idleInstances) this.#parts.instances.end(now, instance, out);
     this.#parts.residents.moveOut(now, cell, out);
   }
 }
@@ -431,7 +431,7 @@ function ownWithRoom(state: ProgramState, pool: SubPool, charge: number): Cell |
   return best;
 }
 
-export function fits(cell: Cell, charge: number): boolean {
+function fits(cell: Cell, charge: number): boolean {
   return occupants(cell) < cell.slots && cell.charged + charge <= cell.bytes;
 }
 

@@ -150,8 +150,8 @@ export class Pool {
       this.#cells.refill(now, out, true);
     }
     this.#handle(now, event, out);
-    this.#settleDown(now, out);
     if (this.#leaving.size > 0) this.#forget(out);
+    this.#settleDown(now, out);
     return out;
   }
 
@@ -338,8 +338,8 @@ export class Pool {
     state.whenFull = whenFull;
     state.stuckAt = -1;
     // Instances in cells where its runs take place no more are of no use.
-    for (const [cell, idle] of [...state.idle]) {
-      if (!mayRunIn(state, cell.pool)) for (const instance of [...idle]) this.#end(now, instance, out);
+    for (const [cell, idle] of state.idle) {
+      if (!mayRunIn(state, cell.pool)) for (const instance of idle.slice()) this.#end(now, instance, out);
     }
     if (whenFull === "reject") this.#refuseRest(now, state, out);
     this.#upkeep.review(now, state, out);
@@ -356,7 +356,8 @@ export class Pool {
   }
 
   #endIdle(now: number, state: ProgramState, out: PoolCommand[]): void {
-    for (const idle of [...state.idle.values()]) for (const instance of [...idle]) this.#end(now, instance, out);
+    this.#instances.endIdle(now, state, out);
+    this.#progress = true;
   }
 
   /** One instance, to see whether it can be made; beside runs and their room where the tenant has no cell. */
@@ -753,7 +754,7 @@ export class Pool {
       this.#endIdle(now, state, out);
       state.target = 0;
     }
-    for (const cells of Object.values(tenant.cells)) for (const cell of [...cells]) this.#upkeep.noteEmpty(now, cell, out);
+    for (const cells of Object.values(tenant.cells)) for (const cell of cells.slice()) this.#upkeep.noteEmpty(now, cell, out);
   }
 
   #resume(now: number, tenant: string | undefined, out: PoolCommand[]): void {
@@ -779,7 +780,7 @@ export class Pool {
   /** Leases that outlived their deadline and the grace after it: the engine is silent about them. */
   #checkLeases(now: number, out: PoolCommand[]): void {
     this.#leasesAt = now + LEASE_CHECK;
-    for (const lease of [...this.#leases.values()]) if (now - lease.deadline >= GRACE) this.#expire(now, lease, out);
+    for (const lease of this.#leases.values()) if (now - lease.deadline >= GRACE) this.#expire(now, lease, out);
   }
 
   #expire(now: number, lease: Lease, out: PoolCommand[]): void {

@@ -104,7 +104,7 @@ export class Residents {
 
   /** The cell goes: its programs find another place, or are let go. */
   moveOut(now: number, cell: Cell, out: PoolCommand[]): void {
-    for (const state of [...cell.programs]) {
+    for (const state of cell.programs) {
       this.#uncharge(cell, state, out);
       const home = cellWithRoom(state, cell);
       if (home !== undefined) {
@@ -152,7 +152,8 @@ export class Residents {
       if (missing <= 0) break;
       if (!movable(program)) continue;
       const { programBytes } = program;
-      const taken = (where: Cell | undefined): number => moves.reduce((sum, { home, program: other }) => sum + (home === where ? other.programBytes : 0), 0);
+      const taken = (where: Cell | undefined): number =>
+        moves.reduce((sum, { home, program: other }) => sum + (home === where ? other.programBytes : 0), 0);
       const home = cellWithRoom(program, cell, (other) => hasRoom(other, taken(other) + programBytes));
       if (home === undefined && !this.#lobbyHas(taken(undefined) + programBytes)) continue;
       moves.push({ program, home });
@@ -280,12 +281,7 @@ function isFarAhead(now: number, demand: Demand): boolean {
   return next !== undefined && next.likelihood >= LIKELY && next.from - now > FAR;
 }
 
-function lowest(
-  now: number,
-  programs: ReadonlySet<ProgramState>,
-  isForeseeing: boolean,
-  besides?: ProgramState,
-): ProgramState | undefined {
+function lowest(now: number, programs: ReadonlySet<ProgramState>, isForeseeing: boolean, besides?: ProgramState): ProgramState | undefined {
   let found: ProgramState | undefined;
   let foundTurn = 0;
   for (const state of programs) {

@@ -221,8 +221,8 @@ export class Upkeep {
     if (state.idleCount === 0) return;
     const { instanceIdle } = cells.settings;
     let surplus = state.idleCount - state.target;
-    for (const idle of [...state.idle.values()]) {
-      for (const instance of [...idle]) {
+    for (const idle of state.idle.values()) {
+      for (const instance of idle.slice()) {
         const isOver = surplus > 0 && now - instance.idleSince >= instanceIdle;
         if (!isOver && expiry(instance) > now) continue;
         surplus--;
@@ -290,12 +290,12 @@ export class Upkeep {
 
   /** A cell for an instance that is made ahead: the tenant's, or an unassigned one. */
   #cellAhead(now: number, state: ProgramState, out: PoolCommand[]): Cell | undefined {
-    const { instances, cells, slots, residents, ladder, isPressed } = this.#parts;
+    const { instances, cells, slots, residents, ladder } = this.#parts;
     if (instances.living >= slots) return undefined;
     const own = ownWithRoom(state);
     if (own !== undefined) return own;
     // Beyond what the tenant has, only for what it said it wants ready, and for runs that are foreseen.
-    if (isPressed() || (state.floor <= state.idleCount + state.starting && state.foreseenUntil <= now)) return undefined;
+    if (this.#parts.isPressed() || (state.floor <= state.idleCount + state.starting && state.foreseenUntil <= now)) return undefined;
     const charge = runCharge(state, cells.settings.overcommit);
     const taken = cells.take(now, state, state.pool, ladder.span(state, state.pool, charge), out);
     if (taken === undefined) return undefined;
@@ -322,7 +322,7 @@ export class Upkeep {
     state.target = 0;
     if (state.failures > SICK_AFTER) return;
     // What it left behind may be what makes it fail.
-    for (const idle of [...state.idle.values()]) for (const instance of [...idle]) this.#parts.instances.end(now, instance, out);
+    this.#parts.instances.endIdle(now, state, out);
     this.#parts.agenda.atLatest(state, state.pausedUntil);
   }
 
@@ -332,7 +332,7 @@ export class Upkeep {
       return;
     }
     // What lies idle there holds bytes that the next run may need.
-    for (const instance of [...cell.idleInstances]) this.#parts.instances.end(now, instance, out);
+    for (const instance of cell.idleInstances) this.#parts.instances.end(now, instance, out);
     if (++cell.exhausted === EXHAUSTED_AFTER) this.sicken(now, cell, `its bytes did not suffice for ${EXHAUSTED_AFTER} runs in a row`, out);
   }
 
@@ -371,8 +371,7 @@ export class Upkeep {
       const { emptiedFor } = cell;
       if (emptiedFor !== undefined && emptiedFor.program.waiting > 0) cells.keep(emptiedFor.program, cell);
       ladder.reclaimed(cell, out);
-    }
-    else {
+    } else {
       cells.counts[cell.pool].replaced++;
       cells.close(cell, out);
     }
@@ -423,7 +422,7 @@ export class Upkeep {
     const { cells, instances } = this.#parts;
     const { cellBytes, cellSlots } = cells.settings.pools.dedicated;
     for (const cell of dedicated) {
-      for (const instance of [...cell.idleInstances]) {
+      for (const instance of cell.idleInstances) {
         const bytes = cell.span * cellBytes;
         const fits = cell.charged <= bytes && occupants(cell) <= cell.span * cellSlots && instance.owner.memoryLimit <= bytes;
         if (fits) continue;

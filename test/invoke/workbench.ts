@@ -22,7 +22,7 @@ export interface WorkbenchOptions {
 }
 
 /** What is linked behind the numbers: the engine's program of 7 is 107. */
-export class FakeCode implements CodePort {
+class FakeCode implements CodePort {
   readonly linked = new Map<number, number>();
   /** What was asked for, in order: `lower 7`. */
   readonly asked: string[] = [];

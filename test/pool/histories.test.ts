@@ -14,13 +14,16 @@ import { FixedForecast, MiB, program, settings } from "./script.js";
 
 type Operation = (node: NodeModel) => void;
 
-const HOWS: readonly How[] = ["sound", "unsound", "exhausted", "fat", "refused"];
+const HOWS: readonly How[] = ["sound", "unsound", "cut", "exhausted", "fat", "refused"];
 const n = fc.nat(1000);
 const tenant = fc.constantFrom(...TENANTS);
 
 const operation: fc.Arbitrary<Operation> = fc.oneof(
   { weight: 8, arbitrary: fc.tuple(n, fc.integer({ min: 1, max: 500 })).map(([p, patience]) => demand(p, patience)) },
-  { weight: 6, arbitrary: fc.tuple(n, fc.constantFrom(...HOWS)).map(([i, how]) => named(`settle ${i} ${how}`, (node) => node.settle(i, how))) },
+  {
+    weight: 6,
+    arbitrary: fc.tuple(n, fc.constantFrom(...HOWS)).map(([i, how]) => named(`settle ${i} ${how}`, (node) => node.settle(i, how))),
+  },
   { weight: 8, arbitrary: n.map((i) => named(`deliver ${i}`, (node) => node.deliver(i))) },
   { weight: 3, arbitrary: fc.integer({ min: 1, max: 3000 }).map((ms) => named(`pass ${ms}`, (node) => node.pass(ms))) },
   { weight: 1, arbitrary: fc.integer({ min: JUMP + 1, max: 1e6 }).map((ms) => named(`jump ${ms}`, (node) => node.pass(ms))) },
@@ -45,7 +48,13 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
   },
   { weight: 1, arbitrary: tenant.map((name) => named(`drain ${name}`, (node) => node.drain(name))) },
   { weight: 2, arbitrary: tenant.map((name) => named(`resume ${name}`, (node) => node.resume(name))) },
-  { weight: 1, arbitrary: fc.constantFrom(named("drain", (node) => node.drain()), named("resume", (node) => node.resume())) },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom(
+      named("drain", (node) => node.drain()),
+      named("resume", (node) => node.resume()),
+    ),
+  },
 );
 
 function demand(p: number, patience: number): Operation {

@@ -12,7 +12,7 @@ import {
 } from "../../src/pool/pool.js";
 
 export const MiB = 2 ** 20;
-export const CLEAN = { maxRequests: 1, maxConcurrent: 1, maxMemory: 1000 * MiB, maxIdle: 100, maxAge: 1000 };
+const CLEAN = { maxRequests: 1, maxConcurrent: 1, maxMemory: 1000 * MiB, maxIdle: 100, maxAge: 1000 };
 
 type Terms = Partial<Omit<PoolProgram, "program" | "reuse">> & Partial<PoolProgram["reuse"]>;
 
@@ -270,7 +270,7 @@ export class Script {
 }
 
 /** `grant 7 on 0/1 own/ready last`: the run, then the instance as slot/generation. */
-export function text(command: PoolCommand): string {
+function text(command: PoolCommand): string {
   switch (command.kind) {
     case "prepare":
       return `prepare ${command.slot}/${command.generation} of ${command.program} in ${command.cell === 0 ? "lobby" : `c${command.cell}`}`;

@@ -39,9 +39,9 @@ describe("the judge catches a pool that", () => {
   });
 
   it("answers a run twice", () => {
-    expect(broken((command) => command.kind === "grant" && [command, { kind: "refuse", run: command.run, reason: "node-full", retryAfter: 1 }])).toMatch(
-      /is leased and is refused/,
-    );
+    expect(
+      broken((command) => command.kind === "grant" && [command, { kind: "refuse", run: command.run, reason: "node-full", retryAfter: 1 }]),
+    ).toMatch(/is leased and is refused/);
   });
 
   it("never answers a run", () => {

@@ -13,9 +13,9 @@ import type { TenantSettings } from "../../src/tenants/tenant.js";
 import { guestPath } from "./guests.js";
 import { startRuntime, type StartedRuntime } from "./runtime.js";
 
-export const MiB = 2 ** 20;
+const MiB = 2 ** 20;
 /** What a cell of `cells` holds. */
-export const CELL = 64 * MiB;
+const CELL = 64 * MiB;
 const LOBBY = 32 * MiB;
 /** What an instance of its tasks may grow to, unless a manifest says otherwise. */
 const MEMORY = "32MiB";

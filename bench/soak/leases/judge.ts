@@ -10,7 +10,6 @@ import { SUB_POOLS, type SubPool } from "../../../src/pool/types.js";
 import { check, type EngineInstance, type EngineProgram } from "./engine.js";
 import { EXPIRY, ROUNDING, type NodeModel, type Run } from "./node.js";
 
-
 /** All that a question about one moment needs. */
 interface Scene {
   readonly node: NodeModel;
@@ -57,7 +56,7 @@ export class Judge {
     check(state === "warming" ? tenant === undefined && pool !== "dedicated" : tenant !== undefined, () => `${name} is ${state}`);
     check(engine.existing === 0 || engine.tenant === tenant, () => `${name} has instances of ${engine.tenant}`);
     if (pool === "dedicated") {
-      const owner = this.#reserved.get(id) ?? (tenant as string);
+      const owner = this.#reserved.get(id) ?? tenant ?? "nobody";
       check(owner === tenant, () => `${name} was reserved for ${owner}`);
       this.#reserved.set(id, owner);
     }
@@ -189,7 +188,11 @@ function findPlace(scene: Scene, program: EngineProgram): string | undefined {
 }
 
 function placeIn(scene: Scene, program: EngineProgram, pool: SubPool): string | undefined {
-  return onInstance(scene, program, pool) ?? inOwnCell(scene, program, pool) ?? (pool === "dedicated" ? undefined : inNewCell(scene, program, pool));
+  return (
+    onInstance(scene, program, pool) ??
+    inOwnCell(scene, program, pool) ??
+    (pool === "dedicated" ? undefined : inNewCell(scene, program, pool))
+  );
 }
 
 /** What a run of it is charged, and with the code that has no place yet. */
@@ -266,7 +269,8 @@ function inNewCell(scene: Scene, program: EngineProgram, pool: SubPool): string 
 
 /** Whether a tenant has more cells, for its weight, than another would have with one more. */
 function hasMore({ node, cells }: Scene, holder: string, asking: string, pool: SubPool): boolean {
-  const of = (name: string): readonly CellView[] => cells.filter((cell) => cell.tenant === name && cell.pool === pool && cell.state === "active");
+  const of = (name: string): readonly CellView[] =>
+    cells.filter((cell) => cell.tenant === name && cell.pool === pool && cell.state === "active");
   // What a joined cell counts for, or one of another size, is not shown.
   if ([...of(holder), ...of(asking)].some(({ bytes }) => bytes !== node.settings.pools[pool].cellBytes)) return false;
   const share = (name: string, more: number): number => (of(name).length + more) / node.tenant(name).terms.weight;
@@ -298,11 +302,13 @@ export function judgeReserves(node: NodeModel): void {
   for (const { name, terms } of node.tenants.values()) {
     const own = cells.filter(({ tenant, pool }) => pool === "dedicated" && tenant === name);
     const bytes = own.reduce((sum, cell) => sum + cell.bytes, 0);
-    check(bytes === terms.dedicated * cellBytes, () => `${name} has ${bytes} bytes reserved, and should have ${terms.dedicated} cells of ${cellBytes}`);
+    check(
+      bytes === terms.dedicated * cellBytes,
+      () => `${name} has ${bytes} bytes reserved, and should have ${terms.dedicated} cells of ${cellBytes}`,
+    );
   }
   for (const pool of SUB_POOLS) {
     const warming = cells.filter((cell) => cell.pool === pool && cell.state === "warming").length;
     check(warming <= node.settings.pools[pool].warming, () => `${warming} cells of ${pool} are warming, and more than are wanted`);
   }
 }
-

@@ -342,7 +342,7 @@ export class NodeModel {
     for (const program of this.engine.programs.values()) this.remove(program);
     for (let round = 0; round < 200; round++) {
       while (this.pending.size > 0) this.deliver(0);
-      for (const run of [...this.leased.items]) if (!run.isSilent && !run.isRefused) this.#settle(run, "sound");
+      for (const run of this.leased.items.slice()) if (!run.isSilent && !run.isRefused) this.#settle(run, "sound");
       while (this.ghosts.size > 0) this.settleLate(0);
       if (this.leased.size + this.waiting.size + this.pending.size + this.engine.instances.size === 0) break;
       this.pass(JUMP);
@@ -524,7 +524,7 @@ export class NodeModel {
     const isOld = this.time - instance.born >= reuse.maxAge;
     if (how !== "sound" || isOld) instance.isClosed = true;
     // The engine ends by itself what its last lease closed and what a run has spoilt.
-    const endsItself = isAlone && (how === "unsound" || how === "exhausted" || instance.served === reuse.maxRequests);
+    const endsItself = isAlone && ((how !== "sound" && how !== "fat") || instance.served === reuse.maxRequests);
     if (endsItself && (how === "sound" || how === "fat")) this.engine.release(instance);
     if (endsItself) this.#ends.push(instance);
     if (isAlone) instance.charge = Math.max(32 * 1024, memory);
@@ -571,7 +571,7 @@ export class NodeModel {
   #gone(instance: EngineInstance, kind: "retired" | "failed"): void {
     if (instance.isGone) return;
     this.engine.gone(instance);
-    for (const run of [...this.ghosts.items]) if (run.instance === instance) this.ghosts.remove(run);
+    for (const run of this.ghosts.items.slice()) if (run.instance === instance) this.ghosts.remove(run);
     this.step({ kind, slot: instance.slot, generation: instance.generation });
   }
 

@@ -52,7 +52,13 @@ export function runLeases(options: LeasesOptions): LeasesResult {
     moved += node.engine.moved;
     if (nodes % NODES_A_LINE === 0) progress(`${first + count} of ${steps} steps, ${findings.count} violations`);
   }
-  return { nodes, counts: { ...counts, moved }, seconds: (performance.now() - begin) / 1000, violations: findings.count, found: findings.found };
+  return {
+    nodes,
+    counts: { ...counts, moved },
+    seconds: (performance.now() - begin) / 1000,
+    violations: findings.count,
+    found: findings.found,
+  };
 }
 
 /** So many steps on one node; stops at its first violation. */

@@ -10,7 +10,7 @@ const KIB = 2 ** 10;
 const MIB = 2 ** 20;
 export const TENANTS = ["a", "b", "c", "d", "e"] as const;
 const CODES: readonly Code[] = ["linked", "compiled", "stored"];
-const ENDINGS: readonly How[] = ["sound", "sound", "sound", "sound", "unsound", "exhausted", "fat", "refused"];
+const ENDINGS: readonly How[] = ["sound", "sound", "sound", "sound", "unsound", "cut", "exhausted", "fat", "refused"];
 
 /** A forecast that says nothing. */
 const NOTHING: Forecast = {
@@ -89,7 +89,10 @@ function termsOf(node: NodeModel, tenant: string, random: Random): { readonly po
   if (any || dedicated > 0) pools.push("dedicated");
   if (any || variableCeiling > 0) pools.push("variable");
   const pool = random.pick(pools);
-  return { pool, whenFull: pool === "dedicated" ? random.pick(["wait", "spill", "reject"] as const) : random.pick(["wait", "wait", "reject"] as const) };
+  return {
+    pool,
+    whenFull: pool === "dedicated" ? random.pick(["wait", "spill", "reject"] as const) : random.pick(["wait", "wait", "reject"] as const),
+  };
 }
 
 /** One step of a history: an operation by chance, with what it does in words. */
@@ -111,7 +114,7 @@ export function operate(node: NodeModel, random: Random): void {
   if (what < 966) return change(node, random);
   if (what < 971) return node.drainCell(n);
   if (what < 974) return drain(node, random);
-  if (what < 996) return void resume(node, random);
+  if (what < 996) return resume(node, random);
   if (what < 998) return node.pass(JUMP + 1 + random.below(100_000));
   return node.goBack(1 + random.below(100_000));
 }
@@ -140,7 +143,7 @@ function change(node: NodeModel, random: Random): void {
     case 3:
       // As many come as go.
       withProgram(node, n, (program) => node.remove(program));
-      return void addProgram(node, random);
+      return addProgram(node, random);
     default:
       return node.tenant(random.pick(TENANTS)).isDraining ? undefined : changeTerms(node, random);
   }

@@ -399,7 +399,7 @@ export const usage = z
   .openapi("Usage");
 
 const setting = z.union([z.string(), z.number()]);
-export const advice = z
+const advice = z
   .object({
     task: z.string().optional().openapi({ description: "Left out: about the tenant" }),
     field: z.string().openapi({ description: "In the manifest, or of the tenant's terms", example: "limits.memory" }),
