@@ -300,6 +300,11 @@ export class Cells {
     out.push({ kind: "cell", cell: cell.id, bytes: Math.max(0, cell.bytes - cell.programBytes), reserved: cell.pool === "dedicated" });
   }
 
+  /** Steps and changes, for those who may do something once in each step. */
+  get changes(): Changes {
+    return this.#changes;
+  }
+
   /** There is room in the tenant's cells that runs of it may wait for. */
   noteFreed(tenant: TenantState): void {
     tenant.changes++;

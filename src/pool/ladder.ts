@@ -70,7 +70,11 @@ export class Ladder {
 
   /** Where nothing was freed since it was last found stuck, it still is. */
   isStuck(state: ProgramState): boolean {
-    return state.stuckAt === this.#freed(state) || state.stuckIn === this.#parts.changes.steps;
+    const { changes } = this.#parts;
+    if (state.stuckAt === this.#freed(state)) return true;
+    if (state.stuckIn !== changes.steps) return false;
+    changes.isPutOff = true;
+    return true;
   }
 
   /** What happens in others' cells is nothing to a run that waits for a reserve. */

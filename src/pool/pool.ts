@@ -77,6 +77,10 @@ interface Demanded {
 
 /** A lease that has outlived its deadline is given this long: the engine ends runs itself. Milliseconds. */
 const GRACE = 2_000;
+/** Rounds of serving and preparing in one step; two or three are usual, and the rest is for the next step. */
+const ROUNDS = 100;
+/** How long what a step has put off may wait for the next one. */
+const LOOK_AGAIN = 5;
 /** How often leases are looked at. */
 const LEASE_CHECK = 1_000;
 /** Where leases are looked at and this much passes between two events, the clock has jumped, or the process stood still. */
@@ -92,7 +96,7 @@ export class Pool {
   readonly #leases = new Map<number, Lease>();
   readonly #leaving = new Set<ProgramState>();
   readonly #cells: Cells;
-  readonly #changes: Changes = { count: 0, steps: 0 };
+  readonly #changes: Changes = { count: 0, steps: 0, isPutOff: false };
   readonly #instances = new Instances(this.#changes);
   readonly #residents: Residents;
   readonly #ladder: Ladder;
@@ -109,6 +113,8 @@ export class Pool {
   #told = Number.NEGATIVE_INFINITY;
   #wentBack = 0;
   #leasesAt = Number.POSITIVE_INFINITY;
+  /** When what was put off in the last step is looked at, if nothing else happens before. */
+  #lookAgainAt = Number.POSITIVE_INFINITY;
   #draining = false;
   /** Runs that wait for room which other tenants may have. */
   #pressing = 0;
@@ -149,15 +155,21 @@ export class Pool {
       this.#begun = true;
       this.#cells.refill(now, out, true);
     }
+    if (this.#changes.isPutOff) {
+      this.#changes.isPutOff = false;
+      this.#lookAgainAt = Number.POSITIVE_INFINITY;
+      this.#progress = true;
+    }
     this.#handle(now, event, out);
     if (this.#leaving.size > 0) this.#forget(out);
     this.#settleDown(now, out);
+    if (this.#changes.isPutOff) this.#lookAgainAt = this.#queue.size > 0 ? now + LOOK_AGAIN : Number.POSITIVE_INFINITY;
     return out;
   }
 
   /** Runs that wait get what is there; then comes what is done ahead, which may free something in its turn. */
   #settleDown(now: number, out: PoolCommand[]): void {
-    for (;;) {
+    for (let round = 0; round < ROUNDS; round++) {
       const progressed = this.#progress || this.#changes.count !== this.#servedAt;
       this.#progress = false;
       this.#servedAt = this.#changes.count;
@@ -167,6 +179,7 @@ export class Pool {
       this.#upkeep.settle(now, progressed, out);
       if (this.#queue.size === 0 || this.#changes.count === this.#servedAt) return;
     }
+    this.#changes.isPutOff = true;
   }
 
   /** A clock that goes back goes on from where it was; one that jumps ahead ends no lease by that. */
@@ -225,7 +238,7 @@ export class Pool {
 
   /** When `tick` has something to do next; Infinity when never. */
   nextWake(): number {
-    const next = Math.min(this.#queue.nextDeadline(), this.#leasesAt, this.#upkeep.nextWake());
+    const next = Math.min(this.#queue.nextDeadline(), this.#leasesAt, this.#lookAgainAt, this.#upkeep.nextWake());
     // Nobody is to be woken before the time because of a sum that was rounded down.
     return this.#wentBack === 0 ? next : next - this.#wentBack + ROUNDING;
   }
@@ -265,6 +278,11 @@ export class Pool {
       runLimit: this.#overload.limit,
       draining: this.#draining,
     });
+  }
+
+  /** True when the last step has left something for the next one, which then comes soon. */
+  isPutOff(): boolean {
+    return this.#changes.isPutOff;
   }
 
   /** Room that was emptied for runs that wait for more of it, and that the tenant's own runs cannot have. */
@@ -393,9 +411,11 @@ export class Pool {
   /** Leases a place to the run, or puts it in line. */
   #enter(now: number, state: ProgramState, demand: Demanded, out: PoolCommand[]): void {
     if (state.leased >= state.concurrency) return this.#wait(now, state, demand, "task-full", undefined, out);
-    // Whoever waits already goes first.
-    if (state.waiting > 0 && !state.raising) return this.#wait(now, state, demand, fullness(state), undefined, out);
-    if (!this.#mayStart(state)) return this.#wait(now, state, demand, "overloaded", undefined, out);
+    // Whoever waits already goes first; where the processors are what they wait for, nobody waits long behind them.
+    const isBehind = state.waiting > 0 && !state.raising;
+    if (!this.#mayStart(state) || (isBehind && state.pool !== "dedicated" && this.#overload.overloaded))
+      return this.#wait(now, state, demand, "overloaded", undefined, out);
+    if (isBehind) return this.#wait(now, state, demand, fullness(state), undefined, out);
     if (cannotBeRaised(now, state)) return this.#refuseAsked(now, state, demand.run, "no-code", out);
     const place = this.#ladder.find(now, state, out);
     if (place === undefined) return this.#wait(now, state, demand, fullness(state), undefined, out);
@@ -871,6 +891,7 @@ function newProgram(now: number, terms: PoolProgram, tenant: TenantState, foreca
     pins: new Set(),
     stuckAt: -1,
     stuckIn: -1,
+    movedIn: -1,
     idle: new Map(),
     idleCount: 0,
     shared: new Set(),

@@ -134,11 +134,13 @@ export class Residents {
 
   /**
    * Programs of the cell that are `movable` go where there is room for them that nobody uses, until it has so many bytes
-   * more; if that is not enough, none of them does.
+   * more; if that is not enough, none of them does. Each goes once in a step: two cells that are both wanted would give
+   * theirs to and fro without an end.
    */
   spread(cell: Cell, bytes: number, movable: (program: ProgramState) => boolean, out: PoolCommand[]): boolean {
     const moves = this.#plan(cell, bytes, movable);
     for (const { program, home } of moves ?? []) {
+      program.movedIn = this.#cells.changes.steps;
       this.leave(program, out);
       this.#settleIn(home, program, out);
     }
@@ -151,6 +153,10 @@ export class Residents {
     for (const program of cell.programs) {
       if (missing <= 0) break;
       if (!movable(program)) continue;
+      if (program.movedIn === this.#cells.changes.steps) {
+        this.#cells.changes.isPutOff = true;
+        continue;
+      }
       const { programBytes } = program;
       const taken = (where: Cell | undefined): number =>
         moves.reduce((sum, { home, program: other }) => sum + (home === where ? other.programBytes : 0), 0);

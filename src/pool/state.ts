@@ -88,6 +88,8 @@ export interface ProgramState {
   stuckAt: number;
   /** The step in which a place was found that was of no use. */
   stuckIn: number;
+  /** The step in which its linked form went from a cell to another place, so that another could have its room. */
+  movedIn: number;
   /** Idle instances by cell, the most recently used last. */
   readonly idle: Map<Cell, Instance[]>;
   idleCount: number;
@@ -153,6 +155,8 @@ export interface Changes {
   count: number;
   /** Steps of the pool. */
   steps: number;
+  /** Something that may help a run that waits was put off for the next step, so that each step comes to an end. */
+  isPutOff: boolean;
 }
 
 /** Instances in the cell that are not on their way out. */

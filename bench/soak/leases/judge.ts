@@ -162,6 +162,8 @@ function judgeLine(scene: Scene): void {
   if (node.waiting.size === 0) return;
   const { runLimit, leases } = node.pool.view();
   if (leases + 1 > runLimit) return;
+  // It has said that it looks again soon; a run that is then left waiting is found by the next look.
+  if (node.pool.isPutOff()) return;
   const seen = new Set<EngineProgram>();
   for (const run of node.waiting.items) {
     if (seen.has(run.program)) continue;
@@ -249,9 +251,8 @@ function inNewCell(scene: Scene, program: EngineProgram, pool: SubPool): string 
   for (const { name, terms: promised } of node.tenants.values()) {
     const reserved = cells.filter((cell) => cell.pool === "dedicated" && cell.tenant === name);
     const { dedicated } = settings.pools;
-    const has = reserved.reduce((sum, cell) => sum + cell.bytes, 0);
-    free -= Math.max(0, promised.dedicated * dedicated.cellBytes - has);
-    freeSlots -= Math.max(0, promised.dedicated * dedicated.cellSlots - reserved.reduce((sum, cell) => sum + cell.slots, 0));
+    free -= Math.max(0, promised.dedicated * dedicated.cellBytes - held(reserved, "bytes", dedicated.cellBytes));
+    freeSlots -= Math.max(0, promised.dedicated * dedicated.cellSlots - held(reserved, "slots", dedicated.cellSlots));
   }
   if (free >= bytes && freeSlots >= slots) return `the node has room for ${span} more cells`;
   if (cells.some(({ state }) => state === "draining")) return undefined;
@@ -265,6 +266,11 @@ function inNewCell(scene: Scene, program: EngineProgram, pool: SubPool): string 
   if (pool === "shared" && foreign.some((cell) => cell.pool === "variable")) return "others have variable capacity";
   const rich = foreign.find((cell) => cell.pool === pool && hasMore(scene, cell.tenant as string, terms.tenant, pool));
   return rich === undefined ? undefined : `${rich.tenant} has more than its share`;
+}
+
+/** What reserved cells hold of a promise. How many cells one of another size counts for that is being emptied, is not shown. */
+function held(reserved: readonly CellView[], what: "bytes" | "slots", size: number): number {
+  return reserved.reduce((sum, cell) => sum + (cell.state === "draining" && cell[what] % size !== 0 ? 0 : cell[what]), 0);
 }
 
 /** Whether a tenant has more cells, for its weight, than another would have with one more. */

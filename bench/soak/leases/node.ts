@@ -22,7 +22,7 @@ import { Bag, type Bagged } from "./bag.js";
 import { check, EngineModel, type EngineInstance, type EngineProgram } from "./engine.js";
 
 /** What the model needs of a pool; a broken one can stand in for it. */
-export type PoolLike = Pick<Pool, "step" | "nextWake" | "counts" | "cells" | "programs" | "view" | "keptFrom">;
+export type PoolLike = Pick<Pool, "step" | "nextWake" | "counts" | "cells" | "programs" | "view" | "keptFrom" | "isPutOff">;
 
 export interface NodeOptions {
   readonly slots: number;

@@ -15,6 +15,8 @@ export interface LeasesOptions {
   readonly seed: number;
   /** Steps between two looks at everything; commands are judged one by one whatever this is. */
   readonly every?: number;
+  /** The node to begin with, of those of the seed. */
+  readonly from?: number;
   /** Steps of one node. */
   readonly stepsEach?: number;
   readonly makePool?: MakePool;
@@ -39,12 +41,12 @@ export const makeRealPool: MakePool = ({ slots, parallelism, queue, settings, fo
   new Pool({ slots, parallelism, queue }, settings, forecast);
 
 export function runLeases(options: LeasesOptions): LeasesResult {
-  const { steps, seed, every = EVERY, stepsEach = STEPS_EACH, makePool = makeRealPool, progress = () => {} } = options;
+  const { steps, seed, every = EVERY, stepsEach = STEPS_EACH, from = 0, makePool = makeRealPool, progress = () => {} } = options;
   const findings = new Findings();
   const counts = { granted: 0, refused: 0, shared: 0, expired: 0, raised: 0, reclaimed: 0 };
   let moved = 0;
   const begin = performance.now();
-  let nodes = 0;
+  let nodes = from;
   for (let first = 0; first < steps; first += stepsEach) {
     const count = Math.min(stepsEach, steps - first);
     const node = runNode(new Random(seed, nodes++), first, count, every, makePool, findings);
@@ -53,7 +55,7 @@ export function runLeases(options: LeasesOptions): LeasesResult {
     if (nodes % NODES_A_LINE === 0) progress(`${first + count} of ${steps} steps, ${findings.count} violations`);
   }
   return {
-    nodes,
+    nodes: nodes - from,
     counts: { ...counts, moved },
     seconds: (performance.now() - begin) / 1000,
     violations: findings.count,
