@@ -156,6 +156,7 @@ export class Runtime implements AsyncDisposable {
       forms: home.forms,
       terms,
     });
+    this.#tenants = new Tenants(home.state, wall);
     this.#usage = new UsageBook(home.state, {
       wall,
       priceAt: (pool, time) => priceAt(options.prices ?? USUAL_PRICES, pool, time),
@@ -185,7 +186,11 @@ export class Runtime implements AsyncDisposable {
           for (const line of lines) this.#guestLine(line, line.run === undefined ? undefined : runOf(line.run));
         },
         prepared: (nanoseconds) => this.#metrics.prepared(nanoseconds),
-        prepareFailed: (outcome) => this.#log.warn({ outcome }, "an instance could not be made ahead of demand"),
+        prepareFailed: (outcome) => {
+          // What is cut off by the end of the node is no failure.
+          if (outcome.kind === "platform" && outcome.code === "closing") return;
+          this.#log.warn({ outcome }, "an instance could not be made ahead of demand");
+        },
         raiseFailed: (program, error) => {
           const { tenant, source = `program ${program}` } = this.#programs.named(program) ?? {};
           this.#log.error({ tenant, err: error }, `${source} cannot be linked: ${messageOf(error)}`);
@@ -193,7 +198,6 @@ export class Runtime implements AsyncDisposable {
       },
     });
     const audit = new Audit(home.state, home.clock);
-    this.#tenants = new Tenants(home.state, wall);
     this.#keys = new Keys(home.state, home.clock);
     const gates = new TenantGates((tenant) => this.#tenants.get(tenant)?.quotas ?? {});
     this.#control = new ControlPlane({

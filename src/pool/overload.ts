@@ -51,6 +51,8 @@ const FEW_LATE = 0.3;
 const CROWD = 6;
 /** The share of the standing line that one step takes off the limit. */
 const CUT = 0.5;
+/** How long a run may wait for its place, in times of what one takes under the limit. */
+const PATIENCE = 0.5;
 /** The limit is lifted when it has not bound for so long, in milliseconds. */
 const LIFT_MS = 300;
 /** A run that started earlier tells of the past: it counts only when there is nothing newer. Milliseconds. */
@@ -58,7 +60,7 @@ const STALE_MS = 1000;
 /** How long a guest computes before it gives way to the next, in milliseconds. */
 const TURN_MS = 10;
 /** How late the event loop may be, in targets. */
-const LOOP_TARGETS = 5;
+const LOOP_TARGETS = 10;
 /** The share of the processors below which runs of which none has ended are taken to be asleep. */
 const ASLEEP = 0.5;
 /** How much the newest wait counts among those of its interval, and an interval in the completion rate. */
@@ -75,8 +77,13 @@ class Waits {
   least = Number.POSITIVE_INFINITY;
   /** Their mean, the newest most. */
   recent = 0;
+  /** What they come to, and how long the runs went on in all. */
+  waited = 0;
+  lasted = 0;
 
-  add(wait: number, late: boolean): void {
+  add(wait: number, late: boolean, lasted: number): void {
+    this.waited += wait;
+    this.lasted += lasted;
     this.recent += (wait - this.recent) * (this.count === 0 ? 1 : LEARN_WAIT);
     this.count++;
     if (late) this.late++;
@@ -136,7 +143,7 @@ export class Overload {
 
   constructor(options: OverloadOptions) {
     this.#parallelism = Math.max(1, options.parallelism);
-    this.#target = options.targetMs ?? 2;
+    this.#target = options.targetMs ?? 1;
     this.#intervalMs = options.intervalMs ?? 100;
     this.#maxWait = options.maxWaitMs ?? 15;
   }
@@ -185,7 +192,7 @@ export class Overload {
     if (startedAt < this.#inForce) return;
     const wait = waitNanoseconds / 1e6;
     const waits = now - startedAt > STALE_MS ? interval.stale : interval.fresh;
-    waits.add(wait, wait > this.#base + this.#target);
+    waits.add(wait, wait > this.#base + this.#target, now - startedAt);
   }
 
   /** The event loop's timer was so many milliseconds late. To be told a few times in an interval. */
@@ -212,7 +219,7 @@ export class Overload {
   patience(now: number, queued: number): number {
     this.#at(now);
     if (!this.overloaded) return Number.POSITIVE_INFINITY;
-    const patience = Math.min(this.#maxWait, this.#timeFor(this.#limit));
+    const patience = Math.min(this.#maxWait, PATIENCE * this.#timeFor(this.#limit));
     return queued > 0 && this.#timeFor(queued) > patience ? 0 : patience;
   }
 
@@ -277,7 +284,10 @@ export class Overload {
     const waits = interval.waits;
     if (waits.count === 0 || waits.lateShare < LINE_STANDS) return 0;
     const wait = waits.recent - this.#base;
-    return Math.max((interval.started / elapsed) * wait, (wait / TURN_MS) * this.#parallelism);
+    // At first nothing of what waits now has told of it yet: as much of what runs waits as those that ended did.
+    const isFirst = this.#limit === Number.POSITIVE_INFINITY && waits.lasted > 0;
+    const standing = isFirst ? (this.#running * waits.waited) / waits.lasted : 0;
+    return Math.max(Math.min(standing, this.#running - CROWD * this.#parallelism), (interval.started / elapsed) * wait, (wait / TURN_MS) * this.#parallelism);
   }
 
   #loopIsLate(interval: Interval): boolean {
@@ -308,7 +318,7 @@ export class Overload {
     const crowd = CROWD * this.#parallelism;
     const binds = this.#limit === Number.POSITIVE_INFINITY ? this.#running >= crowd : this.#bound;
     if (!binds) return;
-    const less = Math.max(1, CUT * line, line - crowd);
+    const less = Math.max(1, CUT * line, Math.min(line, this.#limit === Number.POSITIVE_INFINITY ? this.#running - crowd : 0), line - crowd);
     this.#limit = Math.max(this.#parallelism, Math.min(this.#limit, this.#running) - less);
     this.#inForce = now;
     this.#boundUntil = now;

@@ -77,6 +77,8 @@ interface Demanded {
 
 /** A lease that has outlived its deadline is given this long: the engine ends runs itself. Milliseconds. */
 const GRACE = 2_000;
+/** Runs for each processor that programs with less than their share may have beyond the limit. */
+const SHARES = 8;
 /** Rounds of serving and preparing in one step; two or three are usual, and the rest is for the next step. */
 const ROUNDS = 100;
 /** How long what a step has put off may wait for the next one. */
@@ -118,6 +120,8 @@ export class Pool {
   #draining = false;
   /** Runs that wait for room which other tenants may have. */
   #pressing = 0;
+  /** Programs with leases. */
+  #running = 0;
   /** The warming pools were filled for the first time. */
   #begun = false;
   /** Something was freed in this step: runs that wait may find a place. */
@@ -425,8 +429,12 @@ export class Pool {
   }
 
   /** Whether the processors take one more run. A reserve is there for its tenant whatever others do. */
-  #mayStart({ pool }: ProgramState): boolean {
-    return pool === "dedicated" || this.#overload.admits(this.#leases.size);
+  #mayStart({ pool, leased }: ProgramState): boolean {
+    if (pool === "dedicated" || this.#overload.admits(this.#leases.size)) return true;
+    // What others' long guests hold of the limit is not at the cost of a program that has less than its share of it.
+    const { limit } = this.#overload;
+    const share = Math.max(1, limit / (this.#running + (leased === 0 ? 1 : 0)));
+    return leased < share && this.#leases.size < limit + SHARES * this.#options.parallelism;
   }
 
   /** Links the program for runs that will take place in the cell. */
@@ -528,7 +536,7 @@ export class Pool {
     const { reuse } = state;
     instance.active++;
     instance.served++;
-    state.leased++;
+    if (state.leased++ === 0) this.#running++;
     state.granted++;
     this.#residents.touch(now, state);
     this.#leases.set(run, { run, instance, priority, since: now, milliseconds: lease, deadline: now + lease });
@@ -573,7 +581,7 @@ export class Pool {
     this.#leases.delete(run);
     if (this.#leases.size === 0) this.#leasesAt = Number.POSITIVE_INFINITY;
     const state = instance.owner;
-    state.leased--;
+    if (--state.leased === 0) this.#running--;
     instance.active--;
     this.#freed(state.tenant);
     this.#overload.ended(now, this.#leases.size);

@@ -91,7 +91,7 @@ describe("cells", () => {
       runs              3 go on, 0 wait
       variable ceiling  50%
       overcommit        8
-      idle              instances 30s, cells 1m, programs 10m
+      idle              instances 5m, cells 6m, programs 1d
       set here          nothing
 
       POOL    CELL    SLOTS  CELLS  WARMING  ACTIVE  DRAINING  ASSIGNED  RECLAIMED  REPLACED  MISSES

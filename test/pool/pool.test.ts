@@ -479,6 +479,14 @@ describe("while the processors are the limit", () => {
     expect(script.demand(1, 2)).toEqual(["refuse 1 overloaded"]);
   });
 
+  it("a program that has less than its share of the limit is served beside one that has all of it", () => {
+    const script = overloaded();
+    script.add(2, { tenant: "b" });
+    for (let run = 10_000; script.pool.view().leases > 5; run++) script.settle(run);
+    expect(script.demand(1, 1).filter((command) => command.startsWith("grant 1 "))).toEqual([]);
+    expect(script.demand(2, 2).filter((command) => command.startsWith("grant 2 "))).toHaveLength(1);
+  });
+
   it("no instance is made ahead", () => {
     const script = overloaded();
     expect(script.add(2, { tenant: "b", ready: 1 })).toEqual([]);
@@ -487,10 +495,11 @@ describe("while the processors are the limit", () => {
 
   it("a run that finds its turn says what it waited for", () => {
     const script = overloaded();
-    script.add(2, { tenant: "b" });
-    script.demand(1, 2);
-    for (let run = 10_000; script.grantOf(1) === undefined && run < 10_300; run++) script.settle(run);
-    expect(script.grantOf(1)?.why[0]).toBe("waited: the processors were busy");
+    const runs = Array.from({ length: 300 }, (_, i) => 10_000 + i);
+    // The one that brought the limit about waits behind those that go on.
+    expect(script.pool.counts().waiting).toBe(1);
+    for (const run of runs) script.settle(run);
+    expect(runs.map((run) => script.grantOf(run)?.why[0])).toContain("waited: the processors were busy");
   });
 });
 

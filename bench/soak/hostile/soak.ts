@@ -6,7 +6,7 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import { FLAVOURS, type Flavour } from "../../support/paths.js";
-import { Client } from "../support/client.js";
+import type { Client } from "../support/client.js";
 import { SoakNode } from "../support/node.js";
 import type { Held } from "../support/node-process.js";
 import { Random } from "../support/random.js";
@@ -14,6 +14,7 @@ import { Findings, runSteps, Violation, type Found } from "../support/steps.js";
 import { BAD } from "./bad.js";
 import { expectBody } from "./expect.js";
 import { GOOD } from "./good.js";
+import { PatientClient } from "./patient.js";
 import { hostileTasks, ONE_OF_EACH_TASK } from "./tasks.js";
 
 export interface HostileOptions {
@@ -91,7 +92,7 @@ export async function runHostile(options: HostileOptions): Promise<HostileResult
 }
 
 async function withClient(connections: number, work: (client: Client) => Promise<void>): Promise<void> {
-  const client = new Client(connections);
+  const client = new PatientClient(connections);
   try {
     await work(client);
   } finally {

@@ -5,6 +5,7 @@
  * asked, and ends when told. One runtime for each entry, so that guests of both versions can have the same paths.
  */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { usualCapacity } from "../../../src/config/capacity.js";
 import type { Deployment } from "../../../src/deployment.js";
 import { Runtime, type RuntimeStats } from "../../../src/runtime.js";
 import { collectGarbage } from "../../support/memory.js";
@@ -29,12 +30,16 @@ export interface Held {
 export type ToNode = "held" | "stop";
 export type FromNode = { readonly kind: "listening"; readonly ports: readonly number[] } | { readonly kind: "held"; readonly held: Held };
 
+const INSTANCES = 200;
+
 const plan = JSON.parse(process.argv[2] ?? "[]") as readonly (readonly Planned[])[];
 const runtimes: Runtime[] = [];
 const ports: number[] = [];
 for (const tasks of plan) {
   // Log lines are made as in a node, and thrown away.
-  const runtime = new Runtime({ instances: 200, log: "info", logTo: { write: () => {} } });
+  // What is kept ready for expected runs comes and goes with the time, and would look like a leak.
+  const capacity = { ...usualCapacity(INSTANCES), forecast: false };
+  const runtime = new Runtime({ instances: INSTANCES, capacity, log: "info", logTo: { write: () => {} } });
   runtimes.push(runtime);
   for (const { guest, manifest } of tasks) await runtime.deploy({ manifest, component: readFileSync(guestFile(guest)), source: guest });
   ports.push((await runtime.dataFront().listen({ host: "127.0.0.1", port: 0 })).port);
