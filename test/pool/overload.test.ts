@@ -1,7 +1,8 @@
-/** When the processors are the limit, in steps by hand and in a simulation of two workers. */
+/** When the processors are the limit, in steps by hand, in a simulation of two workers, and in a pool. */
 import { describe, expect, it } from "vitest";
 import { Overload, type OverloadOptions } from "../../src/pool/overload.js";
 import { generator, Processors, Report, type Random, type Trial, type Work } from "./processors.js";
+import { Script } from "./script.js";
 
 /** An overload detector by hand: time passes in steps of 5 ms, in each of which one run ends and another starts. */
 class Hand {
@@ -169,7 +170,7 @@ describe("a limit", () => {
 });
 
 describe("who arrives in overload", () => {
-  it("may wait as long as a run takes under the limit, 15 ms at most", () => {
+  it("may wait half as long as a run takes under the limit, 15 ms at most", () => {
     const hand = Hand.overloaded();
     expect(hand.overload.completionRate).toBeCloseTo(200, -1);
     expect(hand.overload.patience(hand.now, 0)).toBe(15);
@@ -180,8 +181,9 @@ describe("who arrives in overload", () => {
       quick.overload.started(quick.now, 50);
     }
     const { overload } = quick;
-    expect(overload.patience(quick.now, 0)).toBeCloseTo((overload.limit * 1000) / overload.completionRate, 0);
-    expect(overload.patience(quick.now, 0)).toBeLessThan(6);
+    const takes = (overload.limit * 1000) / overload.completionRate;
+    expect(overload.patience(quick.now, 0) / takes).toBeCloseTo(0.5);
+    expect(overload.patience(quick.now, 0)).toBeLessThan(15);
   });
 
   it("is refused at once when those before it take longer than that", () => {
@@ -310,6 +312,16 @@ describe.each([
       });
       expect(limits.get(4950)).toBeLessThan(10);
       for (const [now, limit] of limits) if (now >= 7000) expect(limit).toBe(Number.POSITIVE_INFINITY);
+    }
+  });
+});
+
+describe("five times what the processors can do, from one moment to the next", () => {
+  it("is met with the first limit: who arrives half a second later does not wait for the crowd that came before", () => {
+    for (const seed of SEEDS) {
+      const runs = trial({ seed, until: 4000, rate: (now) => CAPACITY * (now < 2000 ? 0.3 : 5) });
+      expect(new Report(runs, 2500, 3000).percentile(99)).toBeLessThan(90);
+      expect(new Report(runs, 2000, 4000).slowestRefusal).toBeLessThanOrEqual(50);
     }
   });
 });
@@ -451,5 +463,38 @@ describe("an event loop that has more to do than it can", () => {
     const { served, arrived } = loopBound(0.5, overload);
     expect(served / arrived).toBeGreaterThan(0.99);
     expect(overload.limit).toBe(Number.POSITIVE_INFINITY);
+  });
+});
+
+describe("a pool in overload", () => {
+  /** Ten runs of program 1 go on, which are more than may, and `waiting` more of them wait. */
+  function overloaded(slots: number): Script {
+    const script = new Script({ queue: 1000, slots });
+    script.instant = true;
+    script.add(1, { concurrency: 1000 });
+    script.overload(1);
+    return script;
+  }
+
+  const refusals = (commands: readonly string[]): string[] => commands.filter((command) => command.startsWith("refuse "));
+
+  it("refuses soon what arrives behind waiting runs of its own program, however long that would wait for room", () => {
+    const script = overloaded(100);
+    expect(script.pool.counts().waiting).toBeGreaterThan(0);
+    const runs = [1, 2, 3, 4, 5];
+    const told = runs.flatMap((run) => script.demand(run, 1, script.now + 10_000));
+    told.push(...script.pass(script.now + 15));
+    for (const run of runs) expect(refusals(told)).toContain(`refuse ${run} overloaded`);
+    expect(script.pool.counts().waiting).toBe(0);
+  });
+
+  it("lets what waits for room in a reserve wait behind others, for the processors are not what it waits for", () => {
+    const script = overloaded(100);
+    script.add(2, { tenant: "b", pool: "dedicated" });
+    script.step({ kind: "terms", tenant: "b", terms: { dedicated: 1, variableCeiling: 0, weight: 1 } });
+    const told = Array.from({ length: 14 }, (_, run) => script.demand(run, 2)).flat();
+    told.push(...script.pass(script.now + 100));
+    expect(refusals(told).filter((command) => Number(command.split(" ")[1]) < 14)).toEqual([]);
+    expect(script.pool.counts().waiting).toBe(4);
   });
 });

@@ -7,31 +7,29 @@ import { resultLines, runOverload, windowsOf, type OverloadResult } from "../../
 import { startTarget, type Target } from "../../bench/soak/overload/target.js";
 import { drive, type Streamed } from "../../bench/support/streams.js";
 
-// Others may be at work on the machine while tests run, and take from the node what it was measured to have: so bounds are
-// wide, and it may try again. A node that only queues refuses nothing, however often it tries.
-it(
-  "finds a real node that serves what it can and refuses the rest while more comes than it can do",
-  { timeout: 120_000, retry: 2 },
-  async () => {
-    const result = await runOverload({
-      seconds: 4,
-      unloadedSeconds: 2,
-      windowSeconds: 1,
-      windows: windowsOf("work").slice(0, 3),
-      seed: 20261126,
-      over: 2,
-      bounds: { latency: 25, refusalMs: 1000, goodput: 0.15 },
-      start: () => startTarget("work", 3),
-    });
-    expect(result.found).toEqual([]);
-    expect(result.loaded.served.length).toBeGreaterThan(50);
-    expect(result.loaded.refused.length).toBeGreaterThan(50);
-    expect(result.loaded.requests).toBe(result.loaded.served.length + result.loaded.refused.length);
-    expect(resultLines(result, 2, 1).at(-1)).toMatch(
-      /^\d+ requests, \d+ a second \(2 of \d+\) for \d+ s: \d+ % refused, 0 wrong; served p99 [\d.]+ of unloaded, goodput [\d.]+: 0 violations, seed 1$/,
-    );
-  },
-);
+// Others may be at work on the machine while tests run, and take from the node and the client what they were measured to
+// have. So latency is held to this run's own plus half a second, which a node that only queues is past after as long; and
+// what the node can do may be half of it when it comes to the load, so that the throughput bound is for one that is busy
+// with refusing.
+it("finds a real node that serves what it can and refuses the rest while more comes than it can do", { timeout: 120_000 }, async () => {
+  const result = await runOverload({
+    seconds: 6,
+    unloadedSeconds: 2,
+    windowSeconds: 1,
+    windows: windowsOf("work").slice(0, 3),
+    seed: 20261126,
+    over: 2,
+    bounds: { latency: 3, latencyMs: 500, refusalMs: 500, goodput: 0.2 },
+    start: () => startTarget("work", 3),
+  });
+  expect(result.found).toEqual([]);
+  expect(result.loaded.served.length).toBeGreaterThan(50);
+  expect(result.loaded.refused.length).toBeGreaterThan(50);
+  expect(result.loaded.requests).toBe(result.loaded.served.length + result.loaded.refused.length);
+  expect(resultLines(result, 2, 1).at(-1)).toMatch(
+    /^\d+ requests, \d+ a second \(2 of \d+\) for \d+ s: \d+ % refused, 0 wrong; served p99 [\d.]+ of unloaded, goodput [\d.]+: 0 violations, seed 1$/,
+  );
+});
 
 type Fault =
   | "does nothing wrong"
@@ -67,18 +65,21 @@ it("has nothing against a node that does none of this", { timeout: 60_000 }, asy
   expect(loaded.refused.length).toBeGreaterThan(20);
 });
 
+function streamed(served: readonly number[], refused: readonly number[]): Streamed {
+  return { name: "", requests: 10, seconds: 1, served, refused, codes: {}, late: [], wrong: 0, shown: [] };
+}
+
+it("allows milliseconds above the times of latency where it is told so, and no more", () => {
+  const found = (served: number): string[] =>
+    judge(
+      { unloaded: streamed([10], []), capacity: 1, loaded: streamed([served], []) },
+      { latency: 3, latencyMs: 50, refusalMs: 50, goodput: 0.6 },
+    );
+  expect(found(80)).toEqual([]);
+  expect(found(81)).toEqual(["what was served took 81.0 ms (p99), 8.10 times the 10.0 ms without load; at most 3 times and 50 ms"]);
+});
+
 it("says nothing of latency where nothing was served, but of what was not served", () => {
-  const streamed = (served: readonly number[], refused: readonly number[]): Streamed => ({
-    name: "",
-    requests: 10,
-    seconds: 1,
-    served,
-    refused,
-    codes: {},
-    late: [],
-    wrong: 0,
-    shown: [],
-  });
   const measured = { unloaded: streamed([1], []), capacity: 10, loaded: streamed([], [1]) };
   expect(judge(measured, { latency: 3, refusalMs: 50, goodput: 0.6 })).toEqual([
     "0 a second were served under load, 0 % of the 10 that the node can; at least 60 %",
