@@ -128,6 +128,8 @@ const TOOLS = {
 const fs = require("node:fs");
 fs.appendFileSync(log, "npm " + process.argv[2] + "\n");
 setTimeout(() => {
+  // Whoever started it may be long dead, and the folder gone: making folders there would never come to an end.
+  if (!fs.existsSync("package.json")) return;
   fs.mkdirSync("node_modules/typescript/bin", { recursive: true });
   fs.writeFileSync("node_modules/typescript/package.json", '{"version":"7.0.2"}');
   fs.writeFileSync("node_modules/typescript/bin/tsc", ${JSON.stringify(TSC)});
