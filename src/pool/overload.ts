@@ -157,8 +157,13 @@ export class Overload {
     return Math.floor(this.#limit);
   }
 
-  /** There is a limit, and it keeps runs from starting, or did in the interval before. */
-  get overloaded(): boolean {
+  /** There is a limit, and it keeps runs from starting, or did in the interval before. That nobody comes any more, only the time tells. */
+  isOverloaded(now: number): boolean {
+    this.#at(now);
+    return this.#isBinding;
+  }
+
+  get #isBinding(): boolean {
     if (this.#limit === Number.POSITIVE_INFINITY) return false;
     return this.#bound || !this.admits(this.#running);
   }
@@ -221,15 +226,14 @@ export class Overload {
    * Infinity when there is no overload; 0: refuse it at once, since it would wait longer than it may.
    */
   patience(now: number, queued: number): number {
-    this.#at(now);
-    if (!this.overloaded) return Number.POSITIVE_INFINITY;
+    if (!this.isOverloaded(now)) return Number.POSITIVE_INFINITY;
     const patience = Math.min(this.#maxWait, PATIENCE * this.#timeFor(this.#limit));
     return queued > 0 && this.#timeFor(queued) > patience ? 0 : patience;
   }
 
   /** When a run that is refused now should be tried again, in milliseconds: in overload, when what is too much has drained. */
   retryAfterMs(queued: number): number {
-    if (!this.overloaded) return LEAST_RETRY_MS;
+    if (!this.#isBinding) return LEAST_RETRY_MS;
     const excess = queued + 1 + Math.max(0, this.#running - this.#limit);
     return Math.ceil(Math.min(MOST_RETRY_MS, Math.max(LEAST_RETRY_MS, this.#timeFor(excess))));
   }

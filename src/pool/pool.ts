@@ -145,7 +145,7 @@ export class Pool {
       ...parts,
       agenda: this.#agenda,
       ladder: this.#ladder,
-      isOverloaded: () => this.#overload.overloaded,
+      isOverloaded: (now) => this.#overload.isOverloaded(now),
       isPressed: () => this.#pressing > 0,
       isDraining: (tenant) => this.#isDraining(tenant),
     });
@@ -417,7 +417,7 @@ export class Pool {
     if (state.leased >= state.concurrency) return this.#wait(now, state, demand, "task-full", undefined, out);
     // Whoever waits already goes first; where the processors are what they wait for, nobody waits long behind them.
     const isBehind = state.waiting > 0 && !state.raising;
-    if (!this.#mayStart(state) || (isBehind && state.pool !== "dedicated" && this.#overload.overloaded))
+    if (!this.#mayStart(state) || (isBehind && state.pool !== "dedicated" && this.#overload.isOverloaded(now)))
       return this.#wait(now, state, demand, "overloaded", undefined, out);
     if (isBehind) return this.#wait(now, state, demand, fullness(state), undefined, out);
     if (cannotBeRaised(now, state)) return this.#refuseAsked(now, state, demand.run, "no-code", out);

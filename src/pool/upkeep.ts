@@ -45,7 +45,7 @@ export interface UpkeepParts {
   readonly changes: Changes;
   readonly slots: number;
   /** The processors are busy: nothing is made ahead. */
-  isOverloaded(): boolean;
+  isOverloaded(now: number): boolean;
   /** Runs wait for room of the node: no cell is taken ahead. */
   isPressed(): boolean;
   isDraining(tenant: TenantState): boolean;
@@ -268,7 +268,7 @@ export class Upkeep {
 
   /** Makes instances ahead of demand, where there is room that no run waits for. */
   #refill(now: number, out: PoolCommand[]): void {
-    const isOverloaded = this.#parts.isOverloaded();
+    const isOverloaded = this.#parts.isOverloaded(now);
     for (const state of this.#short) {
       this.#short.delete(state);
       if (state.code !== "linked") continue;

@@ -38,15 +38,15 @@ class Hand {
 describe("at first", () => {
   it("any number may run and wait", () => {
     const { overload } = new Hand();
-    expect([overload.limit, overload.overloaded, overload.admits(1e6)]).toEqual([Number.POSITIVE_INFINITY, false, true]);
+    expect([overload.limit, overload.isOverloaded(0), overload.admits(1e6)]).toEqual([Number.POSITIVE_INFINITY, false, true]);
     expect([overload.patience(0, 1e6), overload.completionRate, overload.retryAfterMs(1e6)]).toEqual([Number.POSITIVE_INFINITY, 0, 1000]);
   });
 });
 
 describe("a limit", () => {
   it("is set when nearly all runs of an interval waited too long", () => {
-    const { overload } = Hand.overloaded();
-    expect(overload.overloaded).toBe(true);
+    const { overload, now } = Hand.overloaded();
+    expect(overload.isOverloaded(now)).toBe(true);
     expect(overload.limit).toBeLessThan(40);
     expect([overload.admits(overload.limit - 1), overload.admits(overload.limit)]).toEqual([true, false]);
   });
@@ -118,8 +118,16 @@ describe("a limit", () => {
   it("is lifted when it has not bound for 300 ms and nobody waits", () => {
     const hand = Hand.overloaded();
     expect(hand.pass(250, 3, 0.1).overload.limit).not.toBe(Number.POSITIVE_INFINITY);
-    expect(hand.overload.overloaded).toBe(false);
+    expect(hand.overload.isOverloaded(hand.now)).toBe(false);
     expect(hand.pass(200, 3, 0.1).overload.limit).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  it("binds no more once nobody has come for an interval, though nothing is told", () => {
+    const { overload, now } = Hand.overloaded();
+    overload.ended(now, 0);
+    expect(overload.isOverloaded(now)).toBe(true);
+    expect(overload.isOverloaded(now + 100)).toBe(true); // it did bind in the interval that ends here
+    expect(overload.isOverloaded(now + 200)).toBe(false);
   });
 
   it("is lifted when nothing has happened for long", () => {

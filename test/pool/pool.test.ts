@@ -493,6 +493,19 @@ describe("while the processors are the limit", () => {
     expect(script.pool.counts().starting).toBe(0);
   });
 
+  it("an instance that is wanted ready is made when it is over, though nobody comes any more", () => {
+    const script = overloaded();
+    script.add(2, { tenant: "b", ready: 1 });
+    // The limit binds for a while.
+    for (let run = 20_000; run < 20_100; run++) {
+      script.now += 5;
+      script.demand(run, 1);
+      if (script.grantOf(run) !== undefined) script.settle(run, { wait: 50 });
+    }
+    for (let run = 10_000; script.pool.view().leases > 0; run++) script.settle(run);
+    expect(script.pass(script.now + 3000).filter((command) => / of 2/.test(command))).toEqual([expect.stringMatching(/^prepare /)]);
+  });
+
   it("a run that finds its turn says what it waited for", () => {
     const script = overloaded();
     const runs = Array.from({ length: 300 }, (_, i) => 10_000 + i);

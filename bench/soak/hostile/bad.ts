@@ -9,6 +9,7 @@ import type { Random } from "../support/random.js";
 import { Violation } from "../support/steps.js";
 import { expectBody, expectBroken, expectOutcome, expectProblem, expectRawProblem, runIdOf, type Place } from "./expect.js";
 import { letters, type Case } from "./good.js";
+import { untilServed } from "./patient.js";
 import { LIMITS } from "./tasks.js";
 
 const HALF = Buffer.from("the first half\n");
@@ -124,19 +125,14 @@ async function leaveBeforeAnswer({ port }: Place, random: Random): Promise<void>
 }
 
 async function leaveAmidEvents(place: Place, random: Random): Promise<void> {
-  const text = await leave(
-    place.port,
-    "GET /slow?pieces=2000&ms=20 HTTP/1.1\r\nHost: a\r\n\r\n",
-    200 + random.below(300),
-    random.below(20),
-  );
+  const text = await leaveAmid(place, "GET /slow?pieces=2000&ms=20 HTTP/1.1\r\nHost: a\r\n\r\n", 200 + random.below(300), random.below(20));
   await expectOutcome(place, runIn(text), ["cancelled"]);
 }
 
 /** The whole answer may be in the sockets' buffers already, or the guest's: then the run ended well. */
 async function leaveAmidAnswer(place: Place, random: Random): Promise<void> {
-  const text = await leave(
-    place.port,
+  const text = await leaveAmid(
+    place,
     `GET /big?bytes=${LIMITS.responseBody} HTTP/1.1\r\nHost: a\r\n\r\n`,
     1000 + random.below(100_000),
     random.below(20),
@@ -154,8 +150,16 @@ async function leaveAmidUpload({ port }: Place, random: Random): Promise<void> {
 async function leaveAmidEcho(place: Place, random: Random): Promise<void> {
   const piece = random.bytes(1 + random.below(200_000));
   const head = `POST /echo/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n${piece.length.toString(16)}\r\n`;
-  const text = await leave(place.port, Buffer.concat([Buffer.from(head), piece, Buffer.from("\r\n")]), 100, random.below(20));
+  const text = await leaveAmid(place, Buffer.concat([Buffer.from(head), piece, Buffer.from("\r\n")]), 100, random.below(20));
   await expectOutcome(place, runIn(text), ["cancelled"]);
+}
+
+/** Leaves amid an answer of the guest's: as patient as the other client where the node says that it has too much to do. */
+async function leaveAmid({ port }: Place, bytes: string | Buffer, enough: number, ms: number): Promise<string> {
+  return untilServed(
+    () => leave(port, bytes, enough, ms),
+    (text) => text.startsWith("HTTP/1.1 503 "),
+  );
 }
 
 function runIn(text: string): string {

@@ -10,16 +10,17 @@ const AGAIN_MS = 100;
 const TIMES = 300;
 
 export class PatientClient extends Client {
-  /** Answers that told to come again. */
-  putOff = 0;
-
   override async ask(port: number, asked: Asked): Promise<Answer> {
-    for (let time = 1; ; time++) {
-      const answer = await super.ask(port, asked);
-      if (time >= TIMES || !isOverloaded(answer)) return answer;
-      this.putOff++;
-      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
-    }
+    return untilServed(() => super.ask(port, asked), isOverloaded);
+  }
+}
+
+/** Asks again as long as the answer is that there is too much to do; the last answer. */
+export async function untilServed<T>(ask: () => Promise<T>, isPutOff: (answer: T) => boolean): Promise<T> {
+  for (let time = 1; ; time++) {
+    const answer = await ask();
+    if (time >= TIMES || !isPutOff(answer)) return answer;
+    await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
   }
 }
 

@@ -15,7 +15,7 @@ import { BAD } from "./bad.js";
 import { expectBody } from "./expect.js";
 import { GOOD } from "./good.js";
 import { PatientClient } from "./patient.js";
-import { hostileTasks, ONE_OF_EACH_TASK } from "./tasks.js";
+import { hostileTasks, ONE_OF_EACH_TASK, READY } from "./tasks.js";
 
 export interface HostileOptions {
   readonly steps: number;
@@ -128,11 +128,14 @@ async function settled(node: SoakNode, start: Held | undefined, findings: Findin
   }
 }
 
-/** What goes on although nobody asks for anything. */
+/** What goes on although nobody asks for anything; ready instances are there again, and no more than are wanted. */
 function unrest({ runtimes }: Held): string[] {
   return runtimes.flatMap(({ engine, pool, liveRuns }, i) => {
-    const counts = { runs: engine.runs, asks: engine.asks, connections: engine.connections, liveRuns, ...pool, idle: 0 };
-    return Object.entries(counts).flatMap(([name, count]) => (count === 0 ? [] : [`runtime ${FLAVOURS[i]} has ${count} ${name}`]));
+    const counts = { runs: engine.runs, asks: engine.asks, connections: engine.connections, liveRuns, ...pool };
+    return Object.entries(counts).flatMap(([name, count]) => {
+      const wanted = name === "idle" ? READY : 0;
+      return count === wanted ? [] : [`runtime ${FLAVOURS[i]} has ${count} ${name}, not ${wanted}`];
+    });
   });
 }
 

@@ -21,6 +21,9 @@ const SMALL = {
   duration: "90s",
 };
 
+/** Instances that lie ready when nothing goes on. */
+export const READY = 4;
+
 export function hostileTasks(flavour: Flavour): Planned[] {
   const behave = `behave-${flavour}`;
   return [
@@ -28,7 +31,7 @@ export function hostileTasks(flavour: Flavour): Planned[] {
     { guest: behave, manifest: { name: "loops", routes: ["/loop"], limits: { ...SMALL, cpu: "200ms" } } },
     { guest: behave, manifest: { name: "hangs", routes: ["/hang", "/after-head-hang"], limits: { ...SMALL, timeout: "1s", idle: "1s" } } },
     { guest: `echo-${flavour}`, manifest: { name: "echo", routes: ["/echo/*"], limits: SMALL } },
-    { guest: `hello-${flavour}`, manifest: { name: "hello", routes: ["/hello"], limits: SMALL, capacity: { ready: 4 } } },
+    { guest: `hello-${flavour}`, manifest: { name: "hello", routes: ["/hello"], limits: SMALL, capacity: { ready: READY } } },
   ];
 }
 
