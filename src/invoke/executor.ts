@@ -46,6 +46,8 @@ export interface PoolPort {
   nextWake(): number;
   /** The timer was so many milliseconds late. */
   lag?(now: number, milliseconds: number): void;
+  /** Whether `busy` is to be told: asking the system takes as long as several runs do. */
+  readonly wantsBusy?: boolean;
   /** The share of the processors that this process has used since the last time, 0 to 1. */
   busy?(now: number, share: number): void;
 }
@@ -451,6 +453,7 @@ export class Executor {
   /** How busy the event loop and the processors were since the last time. */
   #report(pool: PoolPort, now: number): void {
     pool.lag?.(now, Math.max(0, now - this.#due));
+    if (pool.wantsBusy !== true) return;
     const { user, system } = process.cpuUsage(this.#cpu);
     const elapsed = now - this.#cpuAt;
     // Too short a time says nothing, and what was before the first run is no load.

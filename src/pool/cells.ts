@@ -435,6 +435,8 @@ export class Cells {
     for (const pool of SUB_POOLS) {
       const { warming, cellBytes, cellSlots } = this.settings.pools[pool];
       const cells = this.warming[pool];
+      // Asked in every step: nearly always there is nothing to do.
+      if (cells.length === warming) continue;
       while (cells.length > warming) this.close(cells.pop() as Cell, out);
       const isDue = (): boolean => atOnce || this.#refillAt[pool] <= now;
       while (cells.length < warming && isDue() && this.free() >= cellBytes && this.#freeSlots() >= cellSlots) {

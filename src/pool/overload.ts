@@ -23,8 +23,10 @@
  *   second half second after 5 times the load came, and 70 with this.
  * - Up only when 3 of 10 waits or fewer are late: between that and 9 of 10 the limit is right. Without the band it swings
  *   and p99 is 3 times.
- * - A run may wait for its place half as long as one takes under the limit: in overload the line is always full, so this
- *   is in every latency. As long as one takes makes 1.4 times 1.8, for 3 % more use.
+ * - A run may wait for its place two fifths as long as one takes under the limit: in overload the line is always full, so
+ *   this is in every latency. As long as one takes makes 1.4 times 1.8, for 3 % more use.
+ * - A sudden load is known by 8 runs for each processor and 8 late waits in a row. By intervals alone as many more are let
+ *   in, and that half second is in the p99 of a minute: on a real node 26.7 ms of 8.6 unloaded, and 21.5 of 9.2 with it.
  *
  * Runs that sleep count under the limit as those that compute do, for nobody knows beforehand which is which. When half
  * of the runs sleep for seconds and the other half is too much for the processors, both are refused alike, and about
@@ -46,6 +48,8 @@ export interface OverloadOptions {
   readonly intervalMs?: number;
   /** The longest that a run waits for its place under the limit, in milliseconds. */
   readonly maxWaitMs?: number;
+  /** Runs for each processor by which a sudden load is known before an interval is over. */
+  readonly crowd?: number;
 }
 
 /** Of an interval's waits, the share that is late when a line stands, and the most that leave room for more runs. */
@@ -53,10 +57,13 @@ const LINE_STANDS = 0.9;
 const FEW_LATE = 0.3;
 /** Runs for each processor before there is a limit. */
 const CROWD = 6;
+/** So many for each processor, and so many late waits in a row, tell of a line before the interval is over. */
+const CLEAR_CROWD = 8;
+const CLEAR_STREAK = 8;
 /** The share of the standing line that one step takes off the limit. */
 const CUT = 0.5;
 /** How long a run may wait for its place, in times of what one takes under the limit. */
-const PATIENCE = 0.5;
+const PATIENCE = 0.4;
 /** The limit is lifted when it has not bound for so long, in milliseconds. */
 const LIFT_MS = 300;
 /** A run that started earlier tells of the past: it counts only when there is nothing newer. Milliseconds. */
@@ -85,13 +92,22 @@ class Waits {
   waited = 0;
   lasted = 0;
 
+  /** Late ones since the last that was not. */
+  streak = 0;
+
   add(wait: number, late: boolean, lasted: number): void {
+    this.streak = late ? this.streak + 1 : 0;
     this.waited += wait;
     this.lasted += lasted;
     this.recent += (wait - this.recent) * (this.count === 0 ? 1 : LEARN_WAIT);
     this.count++;
     if (late) this.late++;
     if (wait < this.least) this.least = wait;
+  }
+
+  /** Only the late ones in a row count: what was before them tells of another load. */
+  forgetBefore(): void {
+    this.count = this.late = this.streak;
   }
 
   get lateShare(): number {
@@ -125,6 +141,7 @@ export class Overload {
   readonly #target: number;
   readonly #intervalMs: number;
   readonly #maxWait: number;
+  readonly #clearCrowd: number;
 
   #limit = Number.POSITIVE_INFINITY;
   /** A raised limit is reached little by little, so that no crowd comes in at once: from here, and until then. */
@@ -150,6 +167,7 @@ export class Overload {
     this.#target = options.targetMs ?? 1;
     this.#intervalMs = options.intervalMs ?? 100;
     this.#maxWait = options.maxWaitMs ?? 15;
+    this.#clearCrowd = options.crowd ?? CLEAR_CROWD;
   }
 
   /** Runs that may go on at once; Infinity: the processors are not the limit. */
@@ -168,6 +186,11 @@ export class Overload {
     return this.#bound || !this.admits(this.#running);
   }
 
+  /** There is a limit. */
+  get isLimited(): boolean {
+    return this.#limit !== Number.POSITIVE_INFINITY;
+  }
+
   /** Runs that end in a second, learnt. */
   get completionRate(): number {
     return this.#rate;
@@ -184,6 +207,9 @@ export class Overload {
     this.#running = running;
     interval.started++;
     if (running > interval.peak) interval.peak = running;
+    if (this.#limit !== Number.POSITIVE_INFINITY || !this.#isClear(interval)) return;
+    interval.fresh.forgetBefore();
+    this.#close(now, interval, now - interval.begin);
   }
 
   /** A run has ended; so many go on now. */
@@ -258,10 +284,18 @@ export class Overload {
     if (now > this.#now) this.#now = now;
     const interval = (this.#interval ??= new Interval(now, this.#running));
     const elapsed = now - interval.begin;
-    if (elapsed < this.#intervalMs) return interval;
+    return elapsed < this.#intervalMs ? interval : this.#close(now, interval, elapsed);
+  }
+
+  #close(now: number, interval: Interval, elapsed: number): Interval {
     this.#learn(interval, elapsed);
     this.#judge(now, interval, elapsed);
     return (this.#interval = new Interval(now, this.#running));
+  }
+
+  /** A load that comes all at once is seen before its interval is over: who is let in until then waits in any case. */
+  #isClear({ fresh }: Interval): boolean {
+    return this.#running >= this.#clearCrowd * this.#parallelism && fresh.streak >= CLEAR_STREAK;
   }
 
   #learn(interval: Interval, elapsed: number): void {

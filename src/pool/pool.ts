@@ -252,6 +252,11 @@ export class Pool {
     this.#overload.lag(Math.max(this.#now, time + this.#wentBack), milliseconds);
   }
 
+  /** Whether `busy` is to be told. */
+  get wantsBusy(): boolean {
+    return this.#overload.isLimited;
+  }
+
   /** The share of the processors that this process has used lately, 0 to 1. */
   busy(time: number, share: number): void {
     this.#overload.busy(Math.max(this.#now, time + this.#wentBack), share);

@@ -4,13 +4,16 @@ import { Overload, type OverloadOptions } from "../../src/pool/overload.js";
 import { generator, Processors, Report, type Random, type Trial, type Work } from "./processors.js";
 import { Script } from "./script.js";
 
-/** An overload detector by hand: time passes in steps of 5 ms, in each of which one run ends and another starts. */
+/**
+ * An overload detector by hand: time passes in steps of 5 ms, in each of which one run ends and another starts. A sudden
+ * load is not known before its interval is over.
+ */
 class Hand {
   readonly overload: Overload;
   now = 0;
 
   constructor(options: Partial<OverloadOptions> = {}) {
-    this.overload = new Overload({ parallelism: 2, ...options });
+    this.overload = new Overload({ parallelism: 2, crowd: Number.POSITIVE_INFINITY, ...options });
   }
 
   /** So many go on, all the time; each waited so many milliseconds. */
@@ -49,6 +52,15 @@ describe("a limit", () => {
     expect(overload.isOverloaded(now)).toBe(true);
     expect(overload.limit).toBeLessThan(40);
     expect([overload.admits(overload.limit - 1), overload.admits(overload.limit)]).toEqual([true, false]);
+  });
+
+  it("is set before an interval is over when a crowd has come and eight in a row waited", () => {
+    const hand = new Hand({ crowd: 8 }).pass(50, 4, 0.1).pass(35, 16, 50);
+    expect(hand.overload.limit).toBe(Number.POSITIVE_INFINITY);
+    expect(hand.pass(5, 16, 50).overload.limit).toBeLessThan(16);
+    const [few, mixed] = [new Hand({ crowd: 8 }).pass(95, 15, 50), new Hand({ crowd: 8 })];
+    for (let i = 0; i < 2; i++) mixed.pass(35, 16, 50).pass(5, 16, 0.1);
+    expect([few.overload.limit, mixed.overload.limit]).toEqual([Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]);
   });
 
   it("is not set when a fifth of them did not wait", () => {
@@ -178,10 +190,12 @@ describe("a limit", () => {
 });
 
 describe("who arrives in overload", () => {
-  it("may wait half as long as a run takes under the limit, 15 ms at most", () => {
+  it("may wait two fifths as long as a run takes under the limit, 15 ms at most", () => {
     const hand = Hand.overloaded();
     expect(hand.overload.completionRate).toBeCloseTo(200, -1);
-    expect(hand.overload.patience(hand.now, 0)).toBe(15);
+    expect(hand.overload.patience(hand.now, 0)).toBeCloseTo((0.4 * hand.overload.limit * 1000) / hand.overload.completionRate);
+    const slow = new Hand().pass(205, 200, 500);
+    expect(slow.overload.patience(slow.now, 0)).toBe(15);
     const quick = new Hand();
     for (; quick.now < 215; quick.now += 0.1) {
       quick.overload.ended(quick.now, 49);
@@ -190,13 +204,13 @@ describe("who arrives in overload", () => {
     }
     const { overload } = quick;
     const takes = (overload.limit * 1000) / overload.completionRate;
-    expect(overload.patience(quick.now, 0) / takes).toBeCloseTo(0.5);
+    expect(overload.patience(quick.now, 0) / takes).toBeCloseTo(0.4);
     expect(overload.patience(quick.now, 0)).toBeLessThan(15);
   });
 
   it("is refused at once when those before it take longer than that", () => {
     const hand = Hand.overloaded();
-    expect([1, 2, 3, 4, 100].map((queued) => hand.overload.patience(hand.now, queued) > 0)).toEqual([true, true, true, false, false]);
+    expect([1, 2, 3, 4, 100].map((queued) => hand.overload.patience(hand.now, queued) > 0)).toEqual([true, true, false, false, false]);
   });
 
   it("hears that it may try again when what is too much has drained, in 1 to 30 seconds", () => {
@@ -232,7 +246,7 @@ describe("time", () => {
     const { limit } = hand.overload;
     hand.overload.started(hand.now - 10_000, limit);
     hand.overload.ended(hand.now - 10_000, limit - 1);
-    expect([hand.overload.limit, hand.overload.patience(hand.now - 10_000, 0)]).toEqual([limit, 15]);
+    expect([hand.overload.limit, hand.overload.patience(hand.now - 10_000, 0)]).toEqual([limit, hand.overload.patience(hand.now, 0)]);
   });
 
   it("is told cheaply: a start and an end take less than a microsecond", () => {
@@ -292,10 +306,10 @@ describe.each([
     }
   });
 
-  it("at all that they can do, four fifths of it and more is served, as quickly", () => {
+  it("at all that they can do, three quarters of it and more is served, as quickly", () => {
     for (const seed of SEEDS) {
       const report = load(service, 1, seed);
-      expect(report.used()).toBeGreaterThanOrEqual(0.8);
+      expect(report.used()).toBeGreaterThanOrEqual(0.78);
       expect(report.percentile(99) / load(service, 0.3, seed).percentile(99)).toBeLessThanOrEqual(3);
     }
   });

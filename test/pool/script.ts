@@ -224,12 +224,14 @@ export class Script {
   /** Runs of the program come and go, ten at once, and each lay in line at the executor for long: the processors are the limit. */
   overload(id: number): void {
     for (let run = 10_000; run < 10_010; run++) this.demand(run, id);
-    for (let run = 10_010; this.pool.view().runLimit === Number.POSITIVE_INFINITY; run++) {
+    let run = 10_010;
+    for (; this.pool.view().runLimit === Number.POSITIVE_INFINITY; run++) {
       if (run > 10_200) throw new Error("no overload has come about");
       this.now += 5;
       this.settle(run - 10, { wait: 50 });
       this.demand(run, id);
     }
+    if (this.pool.counts().waiting === 0) this.demand(run, id);
   }
 
   /** The grant that the run got last; undefined: none. */
