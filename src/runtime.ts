@@ -4,6 +4,8 @@ import { availableParallelism } from "node:os";
 import type { Logger } from "pino";
 import { systemClock, systemWallClock } from "./base/clock.js";
 import { UserError, messageOf } from "./base/errors.js";
+import { newRunId } from "./base/ids.js";
+import { ProblemError } from "./base/problem.js";
 import { VERSION } from "./base/version.js";
 import { capacityPort } from "./capacity-port.js";
 import { usualCapacity } from "./config/capacity.js";
@@ -14,15 +16,18 @@ import { firstKey } from "./control/first-key.js";
 import { Ledger } from "./control/ledger.js";
 import { NodeCapacity } from "./control/node-capacity.js";
 import { ControlPlane } from "./control/plane.js";
-import { Programs, type CodeSteps } from "./control/programs.js";
+import { Programs, exportServing, type CodeSteps } from "./control/programs.js";
 import { canonical } from "./control/checks.js";
 import type { EngineStats, Engine, GuestLine } from "./engine/engine.js";
 import { startEngine } from "./engine/native.js";
 import type { ComponentInfo } from "./engine/program.js";
 import { described, told, type DeployedTask, type Deployment } from "./deployment.js";
+import { Costs } from "./dispatch/costs.js";
+import { Registry } from "./dispatch/registry.js";
 import { createForecast } from "./forecast/history.js";
 import { openHome, type Home } from "./home.js";
 import { fetchFront, type Fetch } from "./http/fetch-front.js";
+import type { CallsPort } from "./http/calls.js";
 import type { Front } from "./http/front.js";
 import { nodeFront } from "./http/node-front.js";
 import { adminPlane, dataPlane, type HealthPort } from "./http/planes.js";
@@ -30,7 +35,11 @@ import { withImports } from "./imports/engine.js";
 import { readImports } from "./imports/imports.js";
 import { execute, toJson } from "./invoke/call.js";
 import { Executor } from "./invoke/executor.js";
-import { createInvoke } from "./invoke/pipeline.js";
+import { Choosing } from "./invoke/choosing.js";
+import { GuestCalls } from "./invoke/guest-calls.js";
+import { createInvoke, ourHeaders, type TenantPort } from "./invoke/pipeline.js";
+import { serverTiming } from "./invoke/stages/head.js";
+import { CallFailure, TypedCalls, type CallTarget } from "./invoke/typed-calls.js";
 import type { KnownRun, Run, RunRecord } from "./invoke/run.js";
 import { EndedRuns } from "./invoke/runs.js";
 import { LogBook } from "./observe/log-book.js";
@@ -43,13 +52,14 @@ import type { RuntimeOptions } from "./runtime-options.js";
 import { effectiveCapacity } from "./tasks/capacity.js";
 import { Catalog } from "./tasks/catalog.js";
 import { MAX_HEADERS, readManifest } from "./tasks/manifest.js";
-import { Router } from "./tasks/router.js";
+import { Router, pick } from "./tasks/router.js";
 import type { Task } from "./tasks/task.js";
 import { mayDebug } from "./tenants/access.js";
 import { Audit } from "./tenants/audit.js";
 import { Keys } from "./tenants/keys.js";
 import { TenantGates } from "./tenants/quotas.js";
-import { DEFAULT_TENANT, USUAL_TERMS, type Caller, type CapacityTerms } from "./tenants/tenant.js";
+import { parseInterfaceName } from "./wit/capability.js";
+import { ANONYMOUS, DEFAULT_TENANT, USUAL_TERMS, type Caller, type CapacityTerms } from "./tenants/tenant.js";
 import { Tenants } from "./tenants/tenants.js";
 
 /** What the configuration had of a task when it was last deployed from there. */
@@ -84,6 +94,8 @@ export class Runtime implements AsyncDisposable {
   readonly #executor: Executor;
   readonly #pool: Pool;
   readonly #router: Router;
+  readonly #calls: TypedCalls;
+  readonly #tenantPort: TenantPort;
   readonly #programs: Programs;
   readonly #control: ControlPlane;
   readonly #usage: UsageBook;
@@ -155,6 +167,14 @@ export class Runtime implements AsyncDisposable {
       components: home.components,
       forms: home.forms,
       terms,
+      isProvided: (capability) => {
+        const name = parseInterfaceName(capability);
+        return name !== undefined && registry.serving(name).length > 0;
+      },
+      used: (tenant, name) => {
+        const task = this.#control.live.of(tenant, name);
+        return task && this.#programs.describe(task.version.program);
+      },
     });
     this.#tenants = new Tenants(home.state, wall);
     this.#usage = new UsageBook(home.state, {
@@ -167,7 +187,16 @@ export class Runtime implements AsyncDisposable {
       poolOf: ({ tenant, version }) => effectiveCapacity(version.manifest.capacity, terms(tenant)).pool,
       concurrent: ({ key }) => forecast.of(key).running,
     };
+    const registry = new Registry();
+    const choosing = new Choosing({
+      registry,
+      costs: new Costs(),
+      clock: systemClock,
+      random: Math.random,
+      outlook: (program) => this.#pool.outlook(program),
+    });
     this.#executor = new Executor({
+      called: (call, caller) => guestCalls.called(call, caller),
       engine: this.#engine,
       pool: this.#pool,
       clock: systemClock,
@@ -197,10 +226,27 @@ export class Runtime implements AsyncDisposable {
         },
       },
     });
+    const gates = new TenantGates((tenant) => this.#tenants.get(tenant)?.quotas ?? {});
+    const attempts = {
+      executor: this.#executor,
+      clock: systemClock,
+      choosing,
+      enter: (tenant: string, memoryBytes: number, now: number) => gates.enter(tenant, memoryBytes, now),
+    };
+    const guestCalls = new GuestCalls({
+      ...attempts,
+      engine: this.#engine,
+      live: (tenant, name) => this.#pick(tenant, name),
+      exportFor: ({ version }, imported) => {
+        const info = this.#programs.info(version.program);
+        return (info && exportServing(info, imported)) ?? imported;
+      },
+    });
     const audit = new Audit(home.state, home.clock);
     this.#keys = new Keys(home.state, home.clock);
-    const gates = new TenantGates((tenant) => this.#tenants.get(tenant)?.quotas ?? {});
     this.#control = new ControlPlane({
+      registry,
+      choosing,
       ledger: new Ledger(home.state, audit),
       audit,
       tenants: this.#tenants,
@@ -226,14 +272,22 @@ export class Runtime implements AsyncDisposable {
       endRuns: (tenant) => this.#executor.forget(tenant),
       report: (error) => this.#report(error),
     });
+    this.#tenantPort = {
+      identify: (key) => this.#control.identify(key),
+      enter: (tenant, memoryBytes, now) => gates.enter(tenant, memoryBytes, now),
+      // Where nobody has keys, callers on this machine hold every scope.
+      mayDebug: (caller, tenant, peer) => mayDebug(caller, tenant) || (!home.durable && isLoopback(peer)),
+    };
+    this.#calls = new TypedCalls({
+      ...attempts,
+      pick: (tenant, name) => this.#pick(tenant, name),
+      describe: ({ version }) => this.#programs.describe(version.program),
+      draining: () => this.#draining,
+      mayDebug,
+    });
     this.#invoke = createInvoke({
       tasks: this.#router,
-      tenants: {
-        identify: (key) => this.#control.identify(key),
-        enter: (tenant, memoryBytes, now) => gates.enter(tenant, memoryBytes, now),
-        // Where nobody has keys, callers on this machine hold every scope.
-        mayDebug: (caller, tenant, peer) => mayDebug(caller, tenant) || (!home.durable && isLoopback(peer)),
-      },
+      tenants: this.#tenantPort,
       executor: this.#executor,
       engine: this.#engine,
       clock: systemClock,
@@ -434,7 +488,64 @@ export class Runtime implements AsyncDisposable {
         if (run !== undefined) this.#executor.cancel(run);
       },
     };
-    return dataPlane({ health: this.#health(), runs, guest, reserveOwn: this.#reserveOwn, report: (error) => this.#report(error) });
+    return dataPlane({
+      health: this.#health(),
+      runs,
+      calls: this.#callsPort(),
+      guest,
+      reserveOwn: this.#reserveOwn,
+      report: (error) => this.#report(error),
+    });
+  }
+
+  /** Calls of functions over HTTP. Where nobody has keys, whoever reaches the node may call everything. */
+  #callsPort(): CallsPort {
+    const whose = (key: string | undefined): { readonly caller: Caller; readonly refused: boolean } => {
+      if (!this.#home.durable) return { caller: OPERATOR, refused: false };
+      const caller = key === undefined ? undefined : this.#control.identify(key);
+      return { caller: caller ?? ANONYMOUS, refused: key !== undefined && caller === undefined };
+    };
+    const targetOf = (target: Parameters<CallsPort["describe"]>[0], caller: Caller): CallTarget =>
+      target.kind === "capability"
+        ? target
+        : { ...target, tenant: (caller.kind === "key" ? caller.key.tenant : undefined) ?? target.tenant ?? DEFAULT_TENANT };
+    return {
+      describe: async (target, { key }) => {
+        const { caller, refused } = whose(key);
+        return (await this.#calls.describe(targetOf(target, caller), caller, refused)).functions;
+      },
+      call: async ({ target, key, header, ...call }) => {
+        const { caller, refused } = whose(key);
+        const more = {
+          debug: header("pilotlight-debug") === "1",
+          prefer: header("pilotlight-prefer"),
+          requestId: header("x-request-id"),
+          traceparent: header("traceparent"),
+        };
+        const explained = (run: Run | undefined): readonly string[] => {
+          const may =
+            run !== undefined && header("pilotlight-explain") === "1" && (!this.#home.durable || mayDebug(caller, run.task.tenant));
+          return may ? ["Server-Timing", serverTiming(run)] : [];
+        };
+        try {
+          const answer = await this.#calls.call({ ...call, ...more, target: targetOf(target, caller), caller, refused });
+          const { run, callable, json } = answer;
+          return { callable, json, headers: ["Pilotlight-Run", run.id, ...explained(run)] };
+        } catch (error) {
+          if (!(error instanceof ProblemError)) throw error;
+          const { run, settled } = error instanceof CallFailure ? error : { run: undefined, settled: undefined };
+          return { problem: error.problem, headers: [...ourHeaders(run ?? newRunId(), error.problem), ...explained(settled)] };
+        }
+      },
+    };
+  }
+
+  /** One of the versions of a task that requests get now, by weight. */
+  #pick(tenant: string, name: string): Task | undefined {
+    const live = this.#router.live(tenant, name);
+    if (live === undefined) return undefined;
+    const total = live.choices.reduce((sum, { weight }) => sum + weight, 0);
+    return pick({ choices: live.choices, total, sticky: undefined }, () => undefined, Math.random);
   }
 
   #health(): HealthPort {

@@ -142,8 +142,13 @@ impl Writer<'_> {
                 }
             }
             Event::Log(line) => self.line(line)?,
-            Event::Settled { run, outcome, usage, trace } => {
-                self.all(&[10.0, *run as f64]);
+            Event::Call { run, call, target, function, bytes } => {
+                self.all(&[17.0, *run as f64, *call as f64, *bytes as f64]);
+                self.body(Some(target.as_bytes()))?;
+                self.body(Some(function.as_bytes()))?;
+            }
+            Event::Settled { run, outcome, usage, trace, began } => {
+                self.all(&[10.0, *run as f64, f64::from(u8::from(*began))]);
                 self.outcome(outcome)?;
                 self.usage(usage);
                 self.body(trace.as_deref().map(str::as_bytes))?;
@@ -254,6 +259,7 @@ fn inline_bytes(event: &Event) -> usize {
         Event::End { trailers, .. } => optional(trailers.as_ref().map(Vec::len)),
         Event::Result { json, .. } => small(json.len()),
         Event::Ask { interface, function, arguments, .. } => small(interface.len()) + small(function.len()) + small(arguments.len()),
+        Event::Call { target, function, .. } => small(target.len()) + small(function.len()),
         Event::Log(line) => small(line.text.len()) + optional(line.context.as_ref().map(String::len)) + 16,
         Event::Settled { outcome, trace, .. } => inline_outcome(outcome) + optional(trace.as_ref().map(String::len)),
         Event::Failed { outcome, .. } => inline_outcome(outcome),

@@ -63,8 +63,8 @@ impl NativeEngine {
     }
 
     #[napi(catch_unwind)]
-    pub fn check(&self, digest: String, scripts: Vec<String>) -> Result<String> {
-        self.engine.check(&digest, &scripts).map_err(Error::from_reason)
+    pub fn check(&self, digest: String, scripts: Vec<String>, calls: Vec<String>) -> Result<String> {
+        self.engine.check(&digest, &scripts, &calls).map_err(Error::from_reason)
     }
 
     #[napi(catch_unwind)]
@@ -167,6 +167,31 @@ impl NativeEngine {
     ) {
         let frame = Frame::Call { interface, function, arguments };
         self.engine.run(place(slot, generation, program, cell), run as u64, frame, deadlines(head, total, total), last);
+    }
+
+    #[napi(catch_unwind)]
+    #[allow(clippy::too_many_arguments, reason = "positional arguments are what crosses cheaply")]
+    pub fn run_linked(
+        &self,
+        slot: u32,
+        generation: u32,
+        program: u32,
+        cell: u32,
+        run: f64,
+        last: bool,
+        head: f64,
+        total: f64,
+        call: f64,
+        interface: String,
+        function: String,
+    ) {
+        let frame = Frame::Linked { call: call as u64, interface, function };
+        self.engine.run(place(slot, generation, program, cell), run as u64, frame, deadlines(head, total, total), last);
+    }
+
+    #[napi(catch_unwind)]
+    pub fn refuse_call(&self, call: f64, message: String) {
+        self.engine.refuse_call(call as u64, message);
     }
 
     #[napi(catch_unwind)]

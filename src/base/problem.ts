@@ -34,6 +34,14 @@ export const PROBLEMS = {
   "guest/handles": { status: 500, title: "The function held more host resources than allowed" },
   "guest/values": { status: 500, title: "The values of a call are larger than allowed" },
   "guest/timeout": { status: 504, title: "The function did not answer in time" },
+  // a call's
+  "call/error": { status: 422, title: "The function answered with an error value" },
+  "call/no-function": { status: 404, title: "There is no such function" },
+  "call/not-callable": { status: 400, title: "This function cannot be called from outside" },
+  "call/no-provider": { status: 404, title: "No task provides this" },
+  "call/cycle": { status: 508, title: "The call leads back to a task that waits for it" },
+  "call/too-deep": { status: 508, title: "Tasks call each other too deeply" },
+  "call/failed": { status: 502, title: "A task that the function called failed" },
   // the tenant's
   "quota/requests": { status: 429, title: "The tenant makes more requests than it may" },
   "quota/concurrency": { status: 429, title: "The tenant has as many runs at once as it may" },
@@ -62,6 +70,8 @@ export interface Problem {
   readonly detail: string | undefined;
   /** What is wrong with which field, where the problem is about a document. `field` is a path such as `limits.memory`. */
   readonly errors?: readonly FieldError[];
+  /** The function's own error value, in the JSON of `docs/values.md`. */
+  readonly error?: unknown;
   /** Seconds after which it may work, for `Retry-After`. */
   readonly retryAfter?: number;
 }
@@ -88,5 +98,5 @@ export function problemDocument(problem: Problem, run: string | undefined): stri
   const { status, title } = PROBLEMS[problem.code];
   const type = `https://pilotlight.dev/problems/${problem.code}`;
   const errors = problem.errors?.map(({ field, message }) => ({ path: field, detail: message }));
-  return JSON.stringify({ type, title, status, detail: problem.detail, errors, run });
+  return JSON.stringify({ type, title, status, detail: problem.detail, error: problem.error, errors, run });
 }

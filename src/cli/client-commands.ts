@@ -3,6 +3,8 @@ import type { Command } from "commander";
 import { aliasCommand, rollbackCommand } from "./commands/alias.js";
 import { auditCommand } from "./commands/audit.js";
 import { buildCommand } from "./commands/build.js";
+import { callCommand } from "./commands/call.js";
+import { capabilitiesCommand } from "./commands/capabilities.js";
 import { cellsCommand } from "./commands/cells.js";
 import { deployCommand } from "./commands/deploy.js";
 import { devCommand } from "./commands/dev.js";
@@ -10,6 +12,7 @@ import { keysCommand } from "./commands/keys.js";
 import { loginCommand, whoamiCommand } from "./commands/login.js";
 import { logsCommand } from "./commands/logs.js";
 import { newFunctionCommand } from "./commands/new.js";
+import { runsCommand } from "./commands/runs.js";
 import { secretsCommand } from "./commands/secrets.js";
 import { storesCommand } from "./commands/stores.js";
 import { tasksCommand } from "./commands/tasks.js";
@@ -25,6 +28,9 @@ export function clientCommands(terminal: Terminal): Command[] {
     devCommand,
     deployCommand,
     tasksCommand,
+    callCommand,
+    capabilitiesCommand,
+    runsCommand,
     logsCommand,
     aliasCommand,
     rollbackCommand,

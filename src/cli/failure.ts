@@ -35,7 +35,9 @@ export function refusal(status: number, body: string): RefusedError {
   const fields = fieldLines(errors);
   // A node says what is wrong with the fields in `detail` too, for those who show nothing else.
   if (fields.length > 0) return new RefusedError(status, code, [`${title}:`, ...fields].join("\n"));
-  return new RefusedError(status, code, typeof detail === "string" ? `${title}: ${detail}` : title);
+  // A function's own error value says more than any title.
+  const said = code === "call/error" ? JSON.stringify(problem["error"]) : detail;
+  return new RefusedError(status, code, typeof said === "string" ? `${title}: ${said}` : title);
 }
 
 function fieldLines(errors: unknown): string[] {

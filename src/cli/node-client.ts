@@ -11,6 +11,7 @@ import type {
   AdviceView,
   AliasSettings,
   AliasView,
+  CapabilityView,
   CapacityInfo,
   CellInfo,
   Deployed,
@@ -116,11 +117,58 @@ export function createNodeClient(node: NodeAddress, signal?: AbortSignal) {
     /** `owner` undefined: of the key's tenant; for a key of the node, of all. */
     usage: (owner: Owner, query: UsageQuery) =>
       list<UsageView>(wire, owner === undefined ? "v1/usage" : `${tenant(owner)}/usage`, { ...query }),
+    /** What tasks provide; `owner` undefined: to the key's tenant, or with a key of the node, on all of it. */
+    capabilities: (owner: Owner) => list<CapabilityView>(wire, owner === undefined ? "v1/capabilities" : `${tenant(owner)}/capabilities`),
     advice: async (t: string, query: Omit<UsageQuery, "by">) =>
       (await json<{ readonly items: AdviceView[] }>(wire, "GET", withQuery(`${tenant(t)}/advice`, { ...query }))).items,
     /** The last lines, oldest first; with `follow` every line from then on, until the node hangs up. */
     logs: (t: string, query: LogQuery, follow: boolean) =>
       lines(wire, withQuery(`${tenant(t)}/logs`, { ...query, follow: follow ? 1 : undefined })),
+  };
+}
+
+/** What a function takes and gives, as `OPTIONS` of its path says it. */
+export interface FunctionSchema {
+  readonly interface: string;
+  readonly function: string;
+  /** The signature in WIT. */
+  readonly wit: string;
+  /** JSON Schema of the array of arguments. */
+  readonly parameters: { readonly prefixItems?: readonly Readonly<Record<string, unknown>>[] };
+}
+
+/** A run of a function, with what it gave: the value of its JSON as text. */
+export interface Called {
+  readonly run: string;
+  readonly result: string;
+  /** `Server-Timing`, when it was asked for. */
+  readonly timing: string | undefined;
+}
+
+/** The data plane of a node, for calls of functions. `base`: `-/tasks/NAME` or `-/call`. */
+export function createDataClient(node: NodeAddress, signal?: AbortSignal) {
+  const wire: Wire = { node, signal };
+  return {
+    /** Every function that can be called there, from the OpenAPI document. */
+    functions: async (task: string, owner: string): Promise<string[]> => {
+      const document = await json<{ readonly paths: Readonly<Record<string, unknown>> }>(
+        wire,
+        "GET",
+        withQuery(`${path("-", "tasks", task)}/openapi.json`, { tenant: owner }),
+      );
+      return Object.keys(document.paths);
+    },
+    describe: (to: string, owner: string) => json<FunctionSchema>(wire, "OPTIONS", withQuery(to, { tenant: owner })),
+    call: async (to: string, owner: string, body: string, headers: Readonly<Record<string, string>>): Promise<Called> => {
+      const response = await send(wire, "POST", withQuery(to, { tenant: owner }), { text: body, headers });
+      return {
+        run: response.headers.get("pilotlight-run") ?? "",
+        result: (await response.text()).trimEnd(),
+        timing: response.headers.get("server-timing") ?? undefined,
+      };
+    },
+    run: (id: string) => json<Readonly<Record<string, unknown>>>(wire, "GET", path("-", "runs", id)),
+    cancel: (id: string) => json<Readonly<Record<string, unknown>>>(wire, "DELETE", path("-", "runs", id)),
   };
 }
 
@@ -131,6 +179,9 @@ interface Wire {
 
 interface Sent {
   readonly body?: unknown;
+  /** JSON as it is. */
+  readonly text?: string;
+  readonly headers?: Readonly<Record<string, string>>;
   readonly bytes?: Uint8Array | undefined;
   readonly form?: FormData;
   readonly condition?: Condition;
@@ -196,10 +247,10 @@ function revisionOf(response: Response): number {
 }
 
 async function send({ node, signal }: Wire, method: string, to: string, sent: Sent = {}): Promise<Response> {
-  const headers: Record<string, string> = { authorization: `Bearer ${node.key}`, ...conditionHeaders(sent.condition) };
-  if (sent.body !== undefined) headers["content-type"] = "application/json";
+  const headers: Record<string, string> = { authorization: `Bearer ${node.key}`, ...conditionHeaders(sent.condition), ...sent.headers };
+  if (sent.body !== undefined || sent.text !== undefined) headers["content-type"] = "application/json";
   if (sent.bytes !== undefined) headers["content-type"] = "application/octet-stream";
-  const body = sent.form ?? sent.bytes ?? (sent.body === undefined ? undefined : JSON.stringify(sent.body));
+  const body = sent.form ?? sent.bytes ?? sent.text ?? (sent.body === undefined ? undefined : JSON.stringify(sent.body));
   let response: Response;
   try {
     // A redirect would carry the key to somebody else.

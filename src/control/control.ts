@@ -214,6 +214,31 @@ export interface AdviceView {
   readonly why: string;
 }
 
+/** A task that provides a capability, and what a call would take now, by version. Milliseconds. */
+export interface CapabilityView {
+  /** With the version that it provides. */
+  readonly capability: string;
+  readonly tenant: string;
+  readonly task: string;
+  readonly access: TaskView["access"];
+  /** Those that its live alias leads to. */
+  readonly versions: readonly {
+    readonly version: string;
+    /** Of the calls that the task gets, 0 to 1. */
+    readonly share: number;
+    /** Calls that the estimate comes from; 0: it is a guess. */
+    readonly observed: number;
+    readonly execMs: number;
+    readonly memoryMibMs: number;
+    readonly startMs: number;
+    readonly queueMs: number;
+    readonly running: number;
+    readonly waiting: number;
+    /** How a call would come by its instance: `own/ready`. */
+    readonly rung: string;
+  }[];
+}
+
 export interface Whoami {
   readonly key: Key | undefined;
   readonly version: string;
@@ -314,6 +339,9 @@ export interface Control {
   /** Takes no more runs until it is resumed or the node starts again; those that go on finish. `tenant` undefined: the node. */
   drain(caller: Caller, tenant: string | undefined): Promise<void>;
   resume(caller: Caller, tenant: string | undefined): Promise<void>;
+
+  /** What tasks provide that the tenant may call; `tenant` undefined: of the key's tenant; for a key of the node, all. */
+  capabilities(caller: Caller, tenant: string | undefined, page: Page): Paged<CapabilityView>;
 
   /** The newest first. `tenant` undefined: everything on the node. */
   audit(caller: Caller, tenant: string | undefined, page: Page): Paged<AuditEntry>;

@@ -4,6 +4,7 @@
  * A version is linked and tried before an alias moves to it; whether it stays linked is the pool's to decide. A new secret
  * makes new programs of those that have the old one.
  */
+import type { Registry } from "../dispatch/registry.js";
 import type { VersionRecord, Catalog, StoredTask } from "../tasks/catalog.js";
 import type { Manifest } from "../tasks/manifest.js";
 import type { Choice, LiveTask, Router } from "../tasks/router.js";
@@ -23,6 +24,7 @@ export interface LivePorts {
   readonly catalog: Catalog;
   readonly programs: Programs;
   readonly router: Router;
+  readonly registry: Pick<Registry, "put" | "remove">;
 }
 
 export class Live {
@@ -120,6 +122,7 @@ export class Live {
         keys.add(key);
       }
       swap();
+      if (live !== undefined) this.#ports.registry.put(live);
       for (const [key, other] of fresh) {
         const gone = this.#tasks.get(key) === other ? before.get(key) : other;
         if (gone !== undefined) this.#ports.programs.retire(gone.version.program);
@@ -133,6 +136,7 @@ export class Live {
     const swap = this.#ports.router.plan(tenant, [], [name]);
     return () => {
       swap();
+      this.#ports.registry.remove(tenant, name);
       this.#drop(tenant, name, new Set());
     };
   }
@@ -168,7 +172,7 @@ export class Live {
    * goes on.
    */
   restore(failed: (task: StoredTask, error: unknown) => void): void {
-    const { catalog, router, tenants } = this.#ports;
+    const { catalog, router, tenants, registry } = this.#ports;
     for (const { name, hosts } of tenants.list()) if (hosts.length > 0) router.planHosts(name, hosts)();
     const lives = new Map<string, LiveTask[]>();
     for (const task of catalog.all()) {
@@ -182,7 +186,10 @@ export class Live {
         failed(task, error);
       }
     }
-    for (const [tenant, live] of lives) router.plan(tenant, live)();
+    for (const [tenant, live] of lives) {
+      router.plan(tenant, live)();
+      for (const task of live) registry.put(task);
+    }
   }
 
   #restored(task: StoredTask): LiveTask {
@@ -268,7 +275,10 @@ export class Live {
     const names = catalog.list(tenant).map(({ name }) => name);
     router.plan(tenant, [], names)();
     router.planHosts(tenant, [])();
-    for (const name of names) this.#drop(tenant, name, new Set());
+    for (const name of names) {
+      this.#ports.registry.remove(tenant, name);
+      this.#drop(tenant, name, new Set());
+    }
   }
 
   #need(tenant: string, name: string): StoredTask {

@@ -4,6 +4,7 @@ import type { Audit } from "../tenants/audit.js";
 import type { AuditEntry, Caller } from "../tenants/tenant.js";
 import type { LogBook } from "../observe/log-book.js";
 import type { UsageBook } from "../observe/usage.js";
+import { CapabilityDesk, type CapabilityPorts } from "./capabilities.js";
 import { CapacityDesk, type CapacityPorts } from "./capacity.js";
 import type { AliasSettings, Control, DeployInput, KeyInput, LogEntry, LogQuery, Page, Paged, UsageQuery, Whoami } from "./control.js";
 import { Live } from "./live.js";
@@ -21,6 +22,7 @@ export interface ControlPorts
     Omit<TenantPorts, "gone" | "capacityDesk">,
     KeyPorts,
     StorePorts,
+    CapabilityPorts,
     CapacityPorts {
   readonly audit: Audit;
   readonly logs: LogBook;
@@ -45,6 +47,7 @@ export class ControlPlane implements Control {
   readonly #stores: StoreDesk;
   readonly #capacity: CapacityDesk;
   readonly #usage: UsageDesk;
+  readonly #capabilities: CapabilityDesk;
 
   constructor(ports: ControlPorts) {
     this.#ports = ports;
@@ -64,6 +67,7 @@ export class ControlPlane implements Control {
     this.#secrets = new SecretDesk({ ...ports, live: this.live });
     this.#stores = new StoreDesk(ports);
     this.#usage = new UsageDesk({ ...ports, live: this.live });
+    this.#capabilities = new CapabilityDesk(ports);
   }
 
   /** Brings the stores' quotas to where the state is, after a start. */
@@ -140,6 +144,8 @@ export class ControlPlane implements Control {
   drainCell = (caller: Caller, id: string) => this.#capacity.drainCell(caller, id);
   drain = (caller: Caller, tenant: string | undefined) => this.#capacity.drain(caller, tenant);
   resume = (caller: Caller, tenant: string | undefined) => this.#capacity.resume(caller, tenant);
+
+  capabilities = (caller: Caller, tenant: string | undefined, page: Page) => this.#capabilities.list(caller, tenant, page);
 
   usage = (caller: Caller, tenant: string | undefined, query: UsageQuery, page: Page) => this.#usage.list(caller, tenant, query, page);
   advice = (caller: Caller, tenant: string, query: Omit<UsageQuery, "by">) => this.#usage.advice(caller, tenant, query);

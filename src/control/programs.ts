@@ -19,6 +19,8 @@ import { effectiveCapacity } from "../tasks/capacity.js";
 import type { Manifest } from "../tasks/manifest.js";
 import { poolProgram, programSpec, reuseDependsOnInfo, type OwnGrants } from "../tasks/spec.js";
 import { taskKey, type Task } from "../tasks/task.js";
+import { callable } from "../wit/callable.js";
+import { isServedBy, parseInterfaceName } from "../wit/capability.js";
 import type { CapacityTerms } from "../tenants/tenant.js";
 import { storing } from "./ledger.js";
 
@@ -29,6 +31,10 @@ export interface ProgramPorts {
   readonly forms: CompiledCache;
   /** What the tenant may have of the node's capacity, now. */
   terms(tenant: string): CapacityTerms;
+  /** Some task of the node provides the capability. */
+  isProvided(capability: string): boolean;
+  /** The component of a task that the tenant's manifests may name in `uses`; undefined: there is none of that name. */
+  used(tenant: string, task: string): Promise<ComponentInfo> | undefined;
 }
 
 export interface ProgramRequest {
@@ -52,6 +58,8 @@ interface Linked {
   readonly engine: ProgramId;
   readonly info: ComponentInfo;
   readonly bytes: number;
+  /** It may call other tasks. */
+  readonly calls: boolean;
 }
 
 interface Known {
@@ -106,7 +114,10 @@ export class Programs implements CodePort {
    * the source and what is missing; `platform/storage` when the component cannot be read.
    */
   async prepare(request: ProgramRequest): Promise<Prepared> {
-    const linked = await this.#link(request);
+    const info = await this.#load(request);
+    checkProvides(request.manifest, info, request.source);
+    await this.#checkUses(request, info);
+    const linked = await this.#link(request, info, true);
     return { manifest: request.manifest, program: this.#add(request, "linked", linked) };
   }
 
@@ -189,7 +200,7 @@ export class Programs implements CodePort {
     const known = this.#need(program);
     known.raising = true;
     try {
-      const linked = await this.#link(known.request);
+      const linked = await this.#link(known.request, await this.#load(known.request), false);
       // Nobody waits for it any more.
       if (this.#known.get(program) !== known) this.#ports.engine.unlink(linked.engine);
       else this.#raised(known, linked);
@@ -244,23 +255,52 @@ export class Programs implements CodePort {
   #tell({ program, request, linked }: Known, code: Code): void {
     const { tenant, manifest } = request;
     const terms = this.#ports.terms(tenant);
-    const { info, bytes } = linked ?? { info: undefined, bytes: undefined };
-    this.#ports.executor.tell({ kind: "add", program: poolProgram({ program, tenant, manifest, info, terms, code, bytes }) });
+    const { info, bytes, calls = Object.keys(manifest.uses).length > 0 } = linked ?? { info: undefined, bytes: undefined };
+    this.#ports.executor.tell({ kind: "add", program: poolProgram({ program, tenant, manifest, info, terms, code, bytes, calls }) });
   }
 
   #raised(known: Known, linked: Linked): void {
     known.linked = linked;
     // Told anew under its number it is the same program, with what was not known before.
-    if (reuseDependsOnInfo(known.request.manifest)) this.#tell(known, "linked");
+    if (linked.calls || reuseDependsOnInfo(known.request.manifest)) this.#tell(known, "linked");
   }
 
-  async #link(request: ProgramRequest): Promise<Linked> {
-    const info = await this.#load(request);
+  /** `isNew`: what nobody provides is refused. A stored version was linked before: its calls fail until somebody does. */
+  async #link(request: ProgramRequest, info: ComponentInfo, isNew: boolean): Promise<Linked> {
     const { tenant, manifest, own } = request;
-    const spec = programSpec({ info, tenant, manifest, secrets: request.secrets(), own });
+    const calls = this.#callsOf(manifest, info, isNew);
+    const spec = programSpec({ info, tenant, manifest, secrets: request.secrets(), own, calls });
     this.#links++;
     const engine = await explained(request.source, () => this.#ports.engine.link(spec));
-    return { engine, info, bytes: linkedBytes(info, this.#ports.forms.keeps) };
+    return { engine, info, bytes: linkedBytes(info, this.#ports.forms.keeps), calls: calls.length > 0 };
+  }
+
+  /** Imported interfaces that other tasks serve: those that the manifest says, and those that some task provides. */
+  #callsOf({ uses }: Manifest, info: ComponentInfo, isNew: boolean): string[] {
+    const { engine } = this.#ports;
+    const missing = engine.check(info.digest, []).missing.map((each) => each.interface);
+    const calls = missing.filter((name) => Object.hasOwn(uses, name) || this.#ports.isProvided(name));
+    if (isNew || calls.length === missing.length) return calls;
+    const scripted = engine.scripted?.(info.digest) ?? [];
+    return missing.filter((name) => calls.includes(name) || !scripted.includes(name));
+  }
+
+  /** What the manifest's `uses` says must be so: the component imports it, the task is there and has it. */
+  async #checkUses({ tenant, manifest, source }: ProgramRequest, info: ComponentInfo): Promise<void> {
+    const imports = info.imports.map(({ name }) => name);
+    for (const [name, { task }] of Object.entries(manifest.uses)) {
+      const wrong = (message: string): ProblemError =>
+        new ProblemError("request/invalid", `${source}: uses[${JSON.stringify(name)}]: ${message}`, {
+          errors: [{ field: `uses.${name}`, message }],
+        });
+      if (!imports.includes(name)) throw wrong(`the component does not import it; it imports ${listOf(imports)}`);
+      const component = await this.#ports.used(tenant, task);
+      if (component === undefined) throw wrong(`there is no task ${task}; deploy it first`);
+      if (exportServing(component, name) === undefined)
+        throw wrong(
+          `the task ${task} does not export it in a version that fits; it exports ${listOf(component.exports.map((each) => each.name))}`,
+        );
+    }
   }
 
   async #load(request: ProgramRequest): Promise<ComponentInfo> {
@@ -327,6 +367,34 @@ export function taskOf(tenant: string, name: string, label: string, { manifest, 
 /** `mapped`: its compiled form is a file, of which only what is touched is in memory. */
 export function linkedBytes({ compiledBytes }: Pick<ComponentInfo, "compiledBytes">, mapped: boolean): number {
   return LINKED_BYTES + Math.round(compiledBytes * (mapped ? MAPPED_SHARE : 1));
+}
+
+/** Throws `request/invalid` unless the component exports what the manifest says it provides, and it can be called. */
+function checkProvides({ provides }: Manifest, info: ComponentInfo, source: string): void {
+  for (const [i, name] of provides.entries()) {
+    const wrong = (message: string): ProblemError =>
+      new ProblemError("request/invalid", `${source}: provides[${i}]: ${message}`, { errors: [{ field: `provides[${i}]`, message }] });
+    const exported = info.exports.find((each) => each.name === name);
+    if (exported === undefined)
+      throw wrong(`the component does not export ${name}; it exports ${listOf(info.exports.map((each) => each.name))}`);
+    for (const each of exported.functions) {
+      const known = callable(name, each);
+      if ("refused" in known) throw wrong(`${name} cannot be called from outside: ${known.refused}`);
+    }
+  }
+}
+
+/** The component's export that serves an imported interface. */
+export function exportServing({ exports }: Pick<ComponentInfo, "exports">, imported: string): string | undefined {
+  const wanted = parseInterfaceName(imported);
+  if (wanted === undefined) return undefined;
+  const names = exports.map(({ name }) => name);
+  return names.find((name) => name === imported) ?? names.find((name) => isServedBy(wanted, parseInterfaceName(name)));
+}
+
+function listOf(names: readonly string[]): string {
+  const shown = names.filter((name) => name !== "");
+  return shown.length === 0 ? "no interface" : shown.join(", ");
 }
 
 async function explained<T>(source: string, work: () => Promise<T>): Promise<T> {

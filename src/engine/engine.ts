@@ -48,12 +48,24 @@ export interface CallFrame {
   readonly arguments: string;
 }
 
+/**
+ * Runs a call that a guest made of another task: its arguments wait in the engine under `call`, and its results go from
+ * there to the caller. No `result` event follows.
+ */
+export interface LinkedFrame {
+  readonly kind: "linked";
+  readonly call: number;
+  /** The export that serves it, by its own name. */
+  readonly interface: string;
+  readonly function: string;
+}
+
 /** Runs a `wasi:cli/run` component to its end. */
 export interface CommandFrame {
   readonly kind: "command";
 }
 
-export type Frame = HttpFrame | CallFrame | CommandFrame;
+export type Frame = HttpFrame | CallFrame | LinkedFrame | CommandFrame;
 
 export type Command =
   /** Makes an instance of `program` in an unused slot. Answered by `ready` or `failed`. */
@@ -91,6 +103,8 @@ export type Command =
   | { readonly kind: "credit"; readonly run: RunHandle; readonly bytes: number }
   /** Answers an `ask`: the JSON array of results, or an error that traps the caller. */
   | { readonly kind: "answer"; readonly ask: number; readonly ok: string | undefined; readonly error: string | undefined }
+  /** A call that waits in the engine fails with the message; one that has begun, or whose caller is gone, is left alone. */
+  | { readonly kind: "refuse-call"; readonly call: number; readonly message: string }
   | { readonly kind: "cancel"; readonly run: RunHandle }
   | { readonly kind: "retire"; readonly slot: number; readonly generation: number }
   /**
@@ -139,12 +153,26 @@ export type EngineEvent =
       readonly function: string;
       readonly arguments: string;
     }
+  /** A guest calls a function that another task serves. Answered by a `run` with a `linked` frame, or by `refuse-call`. */
+  | {
+      readonly kind: "call";
+      /** The caller's; 0 where several runs share its instance. */
+      readonly run: RunHandle;
+      readonly call: number;
+      /** The imported interface. */
+      readonly target: string;
+      readonly function: string;
+      /** What the arguments come to in the engine's memory. */
+      readonly bytes: number;
+    }
   | { readonly kind: "log-batch"; readonly lines: readonly GuestLine[] }
   | {
       readonly kind: "settled";
       readonly run: RunHandle;
       readonly outcome: Outcome;
       readonly usage: Usage;
+      /** The guest's export was entered. Of a `linked` frame that was not, the call still waits. */
+      readonly began: boolean;
       /**
        * What the instance has read of its stores since it was made, the run included; `unknown` when that was too much
        * to keep. Left out, as `wrote` is, when the program was granted no store.
@@ -205,7 +233,9 @@ export interface Engine {
    */
   load(bytes: Uint8Array): Promise<ComponentInfo>;
   /** Says which imports of a loaded component nothing satisfies; empty lists mean that `link` will work. */
-  check(digest: string, scripts: readonly string[]): LinkReport;
+  check(digest: string, scripts: readonly string[], calls?: readonly string[]): LinkReport;
+  /** Interfaces that a loaded component imports and the embedder's functions answer; left out: there are no such functions. */
+  scripted?(digest: string): readonly string[];
   /** Links a loaded component into a program ready to instantiate. Rejects with the complete list of what is missing. */
   link(spec: ProgramSpec): Promise<ProgramId>;
   /** Forgets a program; instances of it live on until they are retired. */

@@ -120,6 +120,16 @@ export class EventReader {
         case 16:
           replies.measured(this.#number(), this.#optionalNumber(), this.#optionalText());
           break;
+        case 17:
+          events.push({
+            kind: "call",
+            run: this.#number(),
+            call: this.#number(),
+            bytes: this.#number(),
+            target: this.#text(),
+            function: this.#text(),
+          });
+          break;
         case -1:
           return false;
         case -2:
@@ -181,7 +191,9 @@ export class EventReader {
   }
 
   #settled(events: EngineEvent[]): void {
-    const event = { kind: "settled", run: this.#number(), outcome: this.#outcome(), usage: this.#usage() } as const;
+    const run = this.#number();
+    const began = this.#number() !== 0;
+    const event = { kind: "settled", run, began, outcome: this.#outcome(), usage: this.#usage() } as const;
     const trace = this.#optionalText();
     events.push(trace === undefined ? event : { ...event, ...readTrace(trace) });
   }

@@ -35,7 +35,7 @@ export class EngineError extends Error {
 
 interface NativeEngine extends NativeKv {
   load(request: number, bytes: Uint8Array): void;
-  check(digest: string, scripts: readonly string[]): string;
+  check(digest: string, scripts: readonly string[], calls: readonly string[]): string;
   link(request: number, spec: string): void;
   unlink(program: number): void;
   prepare(slot: number, generation: number, program: number, cell: number, charge: number): void;
@@ -53,6 +53,19 @@ interface NativeEngine extends NativeKv {
     func: string,
     args: string,
   ): void;
+  runLinked(
+    slot: number,
+    generation: number,
+    program: number,
+    cell: number,
+    run: number,
+    last: boolean,
+    head: number,
+    total: number,
+    call: number,
+    iface: string,
+    func: string,
+  ): void;
   runCommand(
     slot: number,
     generation: number,
@@ -67,6 +80,7 @@ interface NativeEngine extends NativeKv {
   end(run: number, trailers: string | undefined): void;
   credit(run: number, bytes: number): void;
   answer(ask: number, ok: string | undefined, error: string | undefined): void;
+  refuseCall(call: number, message: string): void;
   cancel(run: number): void;
   retire(slot: number, generation: number): void;
   cell(cell: number, bytes: number, reserved: boolean): void;
@@ -166,7 +180,7 @@ export function startEngine(settings: EngineSettings): Engine {
 
   return {
     load: (bytes) => request<ComponentInfo>((id) => native.load(id, bytes)),
-    check: (digest, scripts) => JSON.parse(guard(() => native.check(digest, scripts))) as LinkReport,
+    check: (digest, scripts, calls = []) => JSON.parse(guard(() => native.check(digest, scripts, calls))) as LinkReport,
     link: (spec: ProgramSpec) => request<ProgramId>((id) => guard(() => native.link(id, JSON.stringify(spec)))),
     unlink: (program) => native.unlink(program),
     send: (command) => send(native, command, numbers, writer),
@@ -215,6 +229,8 @@ function send(native: NativeEngine, command: Command, numbers: Float64Array, wri
       return native.credit(command.run, command.bytes);
     case "answer":
       return native.answer(command.ask, command.ok, command.error);
+    case "refuse-call":
+      return native.refuseCall(command.call, command.message);
     case "cancel":
       return native.cancel(command.run);
     case "retire":
@@ -258,6 +274,20 @@ function sendRun(native: NativeEngine, command: Command & { kind: "run" }, numbe
         frame.interface,
         frame.function,
         frame.arguments,
+      );
+    case "linked":
+      return native.runLinked(
+        slot,
+        generation,
+        program,
+        cell,
+        run,
+        last,
+        deadlines.head,
+        deadlines.total,
+        frame.call,
+        frame.interface,
+        frame.function,
       );
     case "command":
       return native.runCommand(slot, generation, program, cell, run, last, deadlines.head, deadlines.total);

@@ -1,8 +1,15 @@
 /** How a run ended, as a value. One function, in `invoke/`, maps it to an answer. */
 export type Outcome =
   | { readonly kind: "ok"; /** Exit status of a `wasi:cli/run` component, else 0. */ readonly exit: number }
-  /** The guest's own error: a `wasi:http` error-code, no answer at all, or one that breaks its own rules. */
-  | { readonly kind: "guest-error"; readonly code: "error-code" | "no-answer" | "bad-answer"; readonly message: string }
+  /**
+   * The guest's own error: a `wasi:http` error-code, no answer at all, or one that breaks its own rules; or a call of
+   * another task that came to nothing, where its type could not say so.
+   */
+  | {
+      readonly kind: "guest-error";
+      readonly code: "error-code" | "no-answer" | "bad-answer" | "call-failed";
+      readonly message: string;
+    }
   | { readonly kind: "trap"; readonly message: string }
   | { readonly kind: "limit"; readonly limit: Limit; readonly used: number; readonly allowed: number }
   | { readonly kind: "cancelled" }

@@ -82,6 +82,8 @@ export interface ProgramSpec {
   readonly maxConcurrent: number;
   /** Imported interfaces that TypeScript answers. */
   readonly scripts: readonly string[];
+  /** Imported interfaces that other tasks serve; none when left out. */
+  readonly calls?: readonly string[];
   /** Whose key-value data it sees; `default` when left out. */
   readonly tenant?: string;
   /** Names of the stores that it may open with `wasi:keyvalue`; none when left out. */

@@ -12,6 +12,7 @@ import type { ProblemCode } from "../base/problem.js";
 import type { Control } from "../control/control.js";
 import { addAdminApi } from "./admin/admin.js";
 import { bearerKey } from "../invoke/stages/identify.js";
+import { addCalls, type CallsPort } from "./calls.js";
 import { parseTarget, pathOf } from "./mapping.js";
 import { problemResponse } from "./problem-reply.js";
 
@@ -52,6 +53,7 @@ interface PlaneOptions {
 export interface DataPlaneOptions extends PlaneOptions {
   readonly runs: RunsPort;
   readonly guest: GuestHandler;
+  readonly calls: CallsPort;
   /** False where `/-/` is the guest's too (`serve FILE`). */
   readonly reserveOwn: boolean;
 }
@@ -84,6 +86,7 @@ export function dataPlane(options: DataPlaneOptions): Plane {
       GET: (c) =>
         problem(c, "request/run-not-found", "This version keeps no results of runs; the answer went to whoever made the request."),
     });
+    addCalls(app, options.calls, keyIn);
     app.all("/-/*", notHere);
   }
   app.all("*", options.guest);

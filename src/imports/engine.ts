@@ -4,10 +4,11 @@ import type { Command, Engine, EngineEvent, ProgramId, RunHandle } from "../engi
 import { EngineError } from "../engine/native.js";
 import type { ComponentInfo, FunctionInfo, InterfaceInfo, LinkReport, ProgramSpec } from "../engine/program.js";
 import type { Provider } from "./imports.js";
-import { parseInterfaceName, providerFor } from "./match.js";
-import { memberOf } from "./names.js";
+import { parseInterfaceName } from "../wit/capability.js";
+import { providerFor } from "./match.js";
+import { memberOf } from "../wit/names.js";
 import { callScript, signatureOf, type Signature } from "./script-function.js";
-import { UnusableType } from "./wit-type.js";
+import { UnusableType } from "../wit/wit-type.js";
 
 /** A function of the embedder's as one program sees it. */
 interface Bound {
@@ -64,10 +65,14 @@ export function withImports(engine: Engine, providers: readonly Provider[]): Eng
     link: async (spec: ProgramSpec) => {
       const info = components.get(spec.digest);
       if (info === undefined) return engine.link(spec);
-      const { scripts, bindings } = bind(providers, info, engine.check(spec.digest, []));
+      const { scripts, bindings } = bind(providers, info, engine.check(spec.digest, [], spec.calls));
       const program = await engine.link({ ...spec, scripts });
       if (bindings.size > 0) programs.set(program, bindings);
       return program;
+    },
+    scripted: (digest) => {
+      const imports = components.get(digest)?.imports ?? [];
+      return imports.filter(({ name }) => providerOf(providers, name) !== undefined).map(({ name }) => name);
     },
     unlink: (program) => {
       programs.delete(program);

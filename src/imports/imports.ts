@@ -8,7 +8,7 @@
  * people is `docs/imports.md`.
  */
 import { UserError } from "../base/errors.js";
-import { parseInterfaceName, type InterfaceName } from "./match.js";
+import { parseInterfaceName, type InterfaceName } from "../wit/capability.js";
 
 /**
  * TypeScript functions for imports of components, by interface (`acme:db/query` for every version of it,

@@ -2,8 +2,8 @@
  * Values from a component for a function in TypeScript: from the engine's JSON (`docs/values.md`) to what jco's
  * generated types promise. The engine has made the JSON by the same types, so nothing is checked here.
  */
-import { camelCase, jsonName } from "./names.js";
-import type { IntegerName, WitType } from "./wit-type.js";
+import { camelCase, jsonName } from "../wit/names.js";
+import type { IntegerName, WitType } from "../wit/wit-type.js";
 
 type Fields = Readonly<Record<string, unknown>>;
 type Tagged = { readonly tag: string; readonly val?: unknown };

@@ -3,8 +3,8 @@
  * (`docs/values.md`), checked against the WIT type. Fields that the type does not have are left behind, as TypeScript
  * allows them; anything else that does not fit is refused with its place.
  */
-import { camelCase, memberOf } from "./names.js";
-import type { WitType } from "./wit-type.js";
+import { camelCase, memberOf } from "../wit/names.js";
+import type { WitType } from "../wit/wit-type.js";
 
 /** A value that does not fit its WIT type. The message has the place, what is right there, and what was found. */
 class Misfit extends Error {

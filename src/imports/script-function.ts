@@ -3,7 +3,7 @@ import { messageOf } from "../base/errors.js";
 import type { FunctionInfo } from "../engine/program.js";
 import { lift } from "./lift.js";
 import { lower, shown } from "./lower.js";
-import { parseType, UnusableType, type WitType } from "./wit-type.js";
+import { parseType, UnusableType, type WitType } from "../wit/wit-type.js";
 
 /** What a function takes and gives, by its WIT. */
 export interface Signature {

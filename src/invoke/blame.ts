@@ -1,6 +1,7 @@
 /** How an outcome reads to a client: the one place that maps outcomes to problems. */
 import type { Problem } from "../base/problem.js";
 import type { Limit, Outcome } from "../engine/outcome.js";
+import type { Run } from "./run.js";
 
 /**
  * The problem for a run that ended without an answer. `debug` callers also get the trap's own message; others
@@ -11,9 +12,8 @@ export function problemOf(outcome: Outcome, debug: boolean): Problem {
     case "ok":
       return { code: "guest/no-answer", detail: undefined };
     case "guest-error":
-      return outcome.code === "no-answer"
-        ? { code: "guest/no-answer", detail: "The handler returned without answering." }
-        : { code: "guest/error", detail: debug ? outcome.message : undefined };
+      if (outcome.code === "no-answer") return { code: "guest/no-answer", detail: "The handler returned without answering." };
+      return { code: outcome.code === "call-failed" ? "call/failed" : "guest/error", detail: debug ? outcome.message : undefined };
     case "trap":
       return { code: "guest/trap", detail: debug ? outcome.message : undefined };
     case "limit":
@@ -25,6 +25,14 @@ export function problemOf(outcome: Outcome, debug: boolean): Problem {
     case "platform":
       return platform(outcome, debug);
   }
+}
+
+/** What a run that failed says to whoever called: of a call that it made, where that was the cause. */
+export function failureOf(run: Run, debug: boolean): Problem | undefined {
+  const { outcome, callProblem } = run;
+  if (outcome === undefined) return undefined;
+  if (outcome.kind === "guest-error" && outcome.code === "call-failed" && callProblem !== undefined) return callProblem;
+  return problemOf(outcome, debug);
 }
 
 const LIMIT_CODES = {

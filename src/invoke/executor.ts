@@ -25,6 +25,9 @@ export interface RunObserver {
   raiseFailed(program: number, error: unknown): void;
 }
 
+/** A guest calls another task. */
+export type GuestCall = Extract<EngineEvent, { readonly kind: "call" }>;
+
 /** The code behind the pool's numbers. */
 export interface CodePort {
   /** Links the program. Resolves with the bytes that it holds then; rejects with what is wrong. */
@@ -61,6 +64,8 @@ export interface ExecutorPorts {
   readonly processors: number;
   readonly ended: EndedRuns;
   readonly observer: RunObserver;
+  /** Takes up what guests call; `caller` is undefined when it cannot be told who calls, or has settled by now. */
+  called(call: GuestCall, caller: Run | undefined): void;
   /** Takes a tenant's secrets out of a text that a guest may have written. */
   mask(text: string, tenant: string): string;
 }
@@ -131,16 +136,18 @@ export class Executor {
   submit(run: Run): void {
     const { program, manifest } = run.task.version;
     const { timeout, duration } = manifest.limits;
+    const { parent, until = Number.POSITIVE_INFINITY } = run.descent;
     this.#runs.set(run.handle, run);
     run.state = "waiting";
-    this.#step({
+    const demand = {
       kind: "demand",
       run: run.handle,
       program,
-      deadline: run.admittedAt + Math.min(timeout, LONGEST_WAIT_MS),
+      deadline: Math.min(until, run.admittedAt + Math.min(timeout, LONGEST_WAIT_MS)),
       lease: duration + LEASE_GRACE_MS,
       priority: run.priority,
-    });
+    } as const;
+    this.#step(parent === undefined ? demand : { ...demand, child: true });
   }
 
   /** Ends a run as soon as possible; it settles as `cancelled` unless it is over already. */
@@ -201,7 +208,7 @@ export class Executor {
     for (const event of events) {
       switch (event.kind) {
         case "settled":
-          this.#settled(event.run, event.outcome, event.usage);
+          this.#settled(event);
           break;
         case "retired":
           this.#step({ kind: "retired", slot: event.slot, generation: event.generation });
@@ -222,6 +229,9 @@ export class Executor {
         case "log-batch":
           this.#ports.observer.lines(event.lines, (handle) => this.#runs.get(handle));
           break;
+        case "call":
+          this.#ports.called(event, this.#runs.get(event.run));
+          break;
         case "ask":
           // The embedder's functions answer below the port (src/imports); nothing asks up here yet.
           break;
@@ -232,9 +242,10 @@ export class Executor {
   }
 
   /** A run that is not known any more has outlived its lease: whatever comes of it now changes nothing. */
-  #settled(handle: RunHandle, outcome: Outcome, usage: Usage): void {
+  #settled({ run: handle, outcome, usage, began }: Extract<EngineEvent, { kind: "settled" }>): void {
     const run = this.#runs.get(handle);
     if (run === undefined) return;
+    run.began = began;
     const { lease } = run;
     lease?.over(outcome, usage);
     try {
@@ -266,7 +277,8 @@ export class Executor {
     run.lease?.drop();
     run.lease = undefined;
     run.state = "waiting";
-    this.#step({ kind: "lease-refused", run: handle, deadline: run.admittedAt + run.task.version.manifest.limits.timeout });
+    const deadline = run.admittedAt + run.task.version.manifest.limits.timeout;
+    this.#step({ kind: "lease-refused", run: handle, deadline: Math.min(deadline, run.descent.until ?? deadline) });
   }
 
   #made(slot: number, outcome: Outcome | undefined): void {
@@ -342,6 +354,7 @@ export class Executor {
     const program = this.#ports.code.engineProgram(grant.program);
     if (program === undefined) return this.#stillborn(run, grant, lease, "its program is not linked");
     const waited = now - run.admittedAt;
+    const left = (limit: number): number => Math.max(0, Math.min(limit - waited, (run.descent.until ?? Number.POSITIVE_INFINITY) - now));
     try {
       this.#ports.engine.send({
         kind: "run",
@@ -351,7 +364,7 @@ export class Executor {
         cell: grant.cell,
         run: run.handle,
         frame: run.frame(),
-        deadlines: { head: Math.max(0, limits.timeout - waited), idle: limits.idle, total: Math.max(0, limits.duration - waited) },
+        deadlines: { head: left(limits.timeout), idle: limits.idle, total: left(limits.duration) },
         last: grant.last,
       });
     } catch (error) {
@@ -470,8 +483,10 @@ function asLimited(outcome: Outcome, run: Run, now: number): Outcome {
   if (outcome.kind !== "limit") return outcome;
   const { limits } = run.task.version.manifest;
   const used = Math.round(now - run.admittedAt);
-  if (outcome.limit === "head-time") return { ...outcome, used, allowed: limits.timeout };
-  if (outcome.limit === "total-time") return { ...outcome, used, allowed: limits.duration };
+  // Whoever called it may have had less time left.
+  const left = (run.descent.until ?? Number.POSITIVE_INFINITY) - run.admittedAt;
+  if (outcome.limit === "head-time") return { ...outcome, used, allowed: Math.round(Math.min(left, limits.timeout)) };
+  if (outcome.limit === "total-time") return { ...outcome, used, allowed: Math.round(Math.min(left, limits.duration)) };
   return outcome;
 }
 

@@ -13,7 +13,7 @@ import type { Engine, Frame } from "../engine/engine.js";
 import type { Task } from "../tasks/task.js";
 import type { Refused, TenantGate } from "../tenants/quotas.js";
 import type { Caller } from "../tenants/tenant.js";
-import { problemOf } from "./blame.js";
+import { failureOf } from "./blame.js";
 import type { Executor } from "./executor.js";
 import type { Exchange, Incoming, Invoke, Reply } from "./invocation.js";
 import { Run, type RunEvent, type RunListener } from "./run.js";
@@ -69,7 +69,7 @@ function refuse(ports: PipelinePorts, incoming: Incoming, reply: Reply, problem:
 }
 
 /** What goes with a problem: the run id, and when to try again where waiting helps. */
-function ourHeaders(run: string, problem: Problem): HeaderList {
+export function ourHeaders(run: string, problem: Problem): HeaderList {
   const headers = ["Pilotlight-Run", run];
   if (problem.retryAfter !== undefined) headers.push("Retry-After", String(problem.retryAfter));
   else if (RETRIABLE.has(problem.code)) headers.push("Retry-After", "1");
@@ -180,7 +180,7 @@ class HttpRun implements Exchange, RunListener {
       return;
     }
     const debug = this.#asksFor("pilotlight-debug");
-    const problem = problemOf(run.outcome ?? { kind: "platform", code: "internal", message: "no outcome" }, debug);
+    const problem = failureOf(run, debug) ?? { code: "platform/internal", detail: undefined };
     this.#reply.problem(problem, ourHeaders(this.run, problem));
   }
 

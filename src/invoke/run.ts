@@ -1,4 +1,6 @@
 /** One execution as the pipeline sees it, from admission until it has settled, whatever started it. */
+import type { Problem } from "../base/problem.js";
+import type { Decision } from "../dispatch/select.js";
 import type { EngineEvent, Frame, RunHandle } from "../engine/engine.js";
 import { NO_USAGE, type Outcome, type Usage } from "../engine/outcome.js";
 import type { Priority, Rung, SubPool, Term } from "../pool/types.js";
@@ -19,12 +21,26 @@ export type RunEvent = Extract<EngineEvent, { run: RunHandle }> & { kind: "head"
 
 /** What started it; part of the log line and of the run's record. */
 export interface Origin {
-  readonly kind: "http" | "call" | "command";
+  /** `guest`: a run of another task called it. */
+  readonly kind: "http" | "call" | "command" | "guest";
   readonly method: string | undefined;
   readonly path: string | undefined;
   readonly requestId: string | undefined;
   readonly traceparent: string | undefined;
 }
+
+/** What a run has from the one that called it, and from the choice that led to it. */
+export interface Descent {
+  /** The run whose guest asked for it. */
+  readonly parent?: Run | undefined;
+  /** It ends no later than this, whatever its own limits, in milliseconds on the pipeline's clock. */
+  readonly until?: number | undefined;
+  /** Why this task, where it was called for what it does. */
+  readonly pick?: Decision | undefined;
+}
+
+/** A run that a request, an embedder or an operator started. */
+const ROOT: Descent = Object.freeze({});
 
 /** The usual case: nothing nearer was passed over. */
 export const NO_REASONS: readonly string[] = Object.freeze([]);
@@ -49,11 +65,19 @@ export class Run {
   /** Making the instance, when it was made for this run. */
   startNanoseconds = 0;
   status: number | undefined;
+  /** The guest's export has been entered: the run is not begun a second time. */
+  began = false;
+  /** What its guest's last call came to that failed. */
+  callProblem: Problem | undefined;
+  /** What its arguments come to, where it is a call. */
+  argumentBytes = 0;
   /** Why the front could not send the guest's answer. */
   badAnswer: string | undefined;
   outcome: Outcome | undefined;
   usage: Usage = NO_USAGE;
   readonly startedAtWall: number;
+  /** Calls between it and the run that began the chain. */
+  readonly depth: number;
 
   constructor(
     /** The public id. */
@@ -65,9 +89,11 @@ export class Run {
     readonly listener: RunListener,
     now: number,
     readonly caller: Caller,
+    readonly descent: Descent = ROOT,
   ) {
     this.admittedAt = now;
     this.startedAtWall = Date.now();
+    this.depth = descent.parent === undefined ? 0 : descent.parent.depth + 1;
   }
 }
 
@@ -95,6 +121,10 @@ export interface RunRecord {
   readonly cell: number | undefined;
   /** Why each nearer way was not possible, the nearest first. */
   readonly why: readonly string[];
+  /** The run that called it. */
+  readonly parent: string | undefined;
+  /** Why this task, where it was called for what it does. */
+  readonly pick: Decision | undefined;
   readonly queueMs: number | undefined;
   readonly runMs: number | undefined;
   readonly cpuMs: number | undefined;
@@ -117,6 +147,8 @@ export function liveRecord(run: Run): RunRecord {
     term: run.term,
     cell: run.cell,
     why: run.why,
+    parent: run.descent.parent?.id,
+    pick: run.descent.pick,
     queueMs: run.grantedAt === undefined ? undefined : run.grantedAt - run.admittedAt,
     runMs: undefined,
     cpuMs: undefined,

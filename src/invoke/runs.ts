@@ -52,6 +52,9 @@ export class EndedRuns {
   }
 }
 
+/** The parent by its id: the runs themselves are not kept. */
+type Descended = Pick<RunRecord, "parent" | "pick">;
+
 class Ring {
   readonly size: number;
   readonly #ids: Buffer;
@@ -64,6 +67,8 @@ class Ring {
   /** Nearly all of them are lists that the pool has once. */
   readonly #whys: (readonly string[] | undefined)[];
   readonly #callers: (Caller | undefined)[];
+  /** What most runs do not have: who called them, and why them. */
+  readonly #descents: (Descended | undefined)[];
   #next = 0;
   #count = 0;
 
@@ -78,6 +83,7 @@ class Ring {
     this.#terms = Array.from({ length: size });
     this.#whys = Array.from({ length: size });
     this.#callers = Array.from({ length: size });
+    this.#descents = Array.from({ length: size });
   }
 
   /** The next run would take the place of the oldest. */
@@ -98,6 +104,7 @@ class Ring {
       ring.#terms[at] = this.#terms[at];
       ring.#whys[at] = this.#whys[at];
       ring.#callers[at] = this.#callers[at];
+      ring.#descents[at] = this.#descents[at];
     }
     ring.#next = this.size;
     ring.#count = this.size;
@@ -128,6 +135,8 @@ class Ring {
     this.#terms[at] = run.term;
     this.#whys[at] = run.why;
     this.#callers[at] = run.caller;
+    const { parent, pick } = run.descent;
+    this.#descents[at] = parent === undefined && pick === undefined ? undefined : { parent: parent?.id, pick };
   }
 
   get(id: string): KnownRun | undefined {
@@ -159,6 +168,8 @@ class Ring {
       term: this.#terms[at],
       cell: cell === 0 ? undefined : cell,
       why: this.#whys[at] ?? NO_REASONS,
+      parent: this.#descents[at]?.parent,
+      pick: this.#descents[at]?.pick,
       queueMs,
       runMs: granted === 1 ? runMs : undefined,
       cpuMs: cpu / 1e6,

@@ -46,7 +46,10 @@ function writeOk(log: Logger, run: Run): void {
   const { origin, usage } = run;
   const insides = log as unknown as Insides;
   const granted = run.grantedAt ?? run.admittedAt;
+  const { parent, pick } = run.descent;
   let line = `{"level":30,"time":${Date.now()}${insides[pino.symbols.chindingsSym]},"run":"${run.id}"`;
+  if (parent !== undefined) line += `,"parent":"${parent.id}"`;
+  if (pick !== undefined) line += `,"pick":${quote(pick.why)}`;
   if (origin.method !== undefined) line += `,"method":${quote(origin.method)}`;
   if (origin.path !== undefined) line += `,"path":${quote(origin.path)}`;
   if (run.status !== undefined) line += `,"status":${run.status}`;
@@ -82,6 +85,8 @@ function writeOther(log: Logger, run: Run, level: LogLevel & keyof Logger, outco
   log[level](
     {
       run: run.id,
+      parent: run.descent.parent?.id,
+      pick: run.descent.pick?.why,
       method: run.origin.method,
       path: run.origin.path,
       status: run.status,

@@ -31,8 +31,8 @@ import {
   type Term,
 } from "./types.js";
 import { Upkeep } from "./upkeep.js";
-import { cellView, poolView, programView } from "./viewing.js";
-import type { CellView, PoolTotals, PoolView, ProgramView } from "./views.js";
+import { cellView, outlookOf, poolView, programView } from "./viewing.js";
+import type { CellView, Outlook, PoolTotals, PoolView, ProgramView } from "./views.js";
 
 export type * from "./types.js";
 
@@ -73,6 +73,7 @@ interface Demanded {
   readonly deadline: number;
   readonly lease: number;
   readonly priority: Priority;
+  readonly child?: boolean;
 }
 
 /** A lease that has outlived its deadline is given this long: the engine ends runs itself. Milliseconds. */
@@ -262,6 +263,12 @@ export class Pool {
     this.#overload.busy(Math.max(this.#now, time + this.#wentBack), share);
   }
 
+  /** What starting a run of a program takes now; undefined for one that is gone. Changes nothing. */
+  outlook(program: number): Outlook | undefined {
+    const state = this.#programs.get(program);
+    return state && outlookOf(state, this.#queue.size, this.#overload.completionRate, (this.#leases.size + 1) / this.#options.parallelism);
+  }
+
   /** Leases that runs of a program ever had; undefined for one that is gone. */
   granted(program: number): number | undefined {
     return this.#programs.get(program)?.granted;
@@ -398,13 +405,26 @@ export class Pool {
   #demand(now: number, event: Demanded & { program: number }, out: PoolCommand[]): void {
     const state = this.#programs.get(event.program);
     if (state === undefined || state.removed) return this.#refuse(event.run, "node-full", out);
-    if (this.#isDraining(state.tenant)) return this.#refuse(event.run, "draining", out);
+    if (this.#isDraining(state.tenant) && event.child !== true) return this.#refuse(event.run, "draining", out);
     state.failing = false;
     state.demand.arrived(now);
     state.lastUsed = now;
     state.uses++;
     this.#upkeep.noteDemand(now, state);
-    this.#enter(now, state, event, out);
+    if (event.child === true) this.#enterChild(now, state, event, out);
+    else this.#enter(now, state, event, out);
+  }
+
+  /** What waits for it holds room itself: if it waited for room, too, both might wait for ever. */
+  #enterChild(now: number, state: ProgramState, demand: Demanded, out: PoolCommand[]): void {
+    const { run } = demand;
+    if (state.leased >= state.concurrency) return this.#refuseAsked(now, state, run, "task-full", out);
+    if (cannotBeRaised(now, state)) return this.#refuseAsked(now, state, run, "no-code", out);
+    const place = this.#ladder.find(now, state, out);
+    if (place === undefined) return this.#refuseAsked(now, state, run, fullness(state), out);
+    if (state.code === "linked") return this.#grant(now, state, demand, place, ASKED_LINKED, out);
+    if (this.#raise(now, state, place.cell, out)) return this.#wait(now, state, demand, "no-code", place, out);
+    this.#refuseAsked(now, state, run, fullness(state), out);
   }
 
   /** A run whose instance was gone before it began. Its program is still there, because it had a lease on it. */

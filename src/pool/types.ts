@@ -123,6 +123,11 @@ export type PoolEvent =
       /** Milliseconds that the lease may last. */
       readonly lease: number;
       readonly priority: Priority;
+      /**
+       * A run that goes on waits for it: it takes free room at once or is refused, and goes before those in line, whatever
+       * the processors do. Only for its code it waits.
+       */
+      readonly child?: boolean;
     }
   /** A run that waits is no longer wanted. */
   | { readonly kind: "withdraw"; readonly run: number }

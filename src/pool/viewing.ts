@@ -4,7 +4,7 @@ import { runCharge } from "./instances.js";
 import type { Residents } from "./residents.js";
 import { isEmpty, type Cell, type ProgramState } from "./state.js";
 import { SUB_POOLS, type SubPool } from "./types.js";
-import type { CellView, PoolView, ProgramView, SubPoolView } from "./views.js";
+import type { CellView, Outlook, PoolView, ProgramView, SubPoolView } from "./views.js";
 
 export function cellView(now: number, cell: Cell): CellView {
   const { id, pool, state, tenant, bytes, charged, slots, busy, idle, starting, programs, sick } = cell;
@@ -45,6 +45,26 @@ export function programView(now: number, state: ProgramState, overcommit: number
     costs: { ...costs },
     failures,
     pausedMs: Math.max(0, pausedUntil - now),
+  };
+}
+
+/**
+ * `queued`: runs of everybody in line; `rate`: runs that end in a second; `wanted`: runs for each processor, with this one.
+ * Every run that goes on counts as one that wants a processor, also one that sleeps.
+ */
+export function outlookOf(state: ProgramState, queued: number, rate: number, wanted: number): Outlook {
+  const { code, costs, idleCount, leased, waiting, concurrency } = state;
+  const isReady = idleCount > 0;
+  const steps = code === "linked" ? 0 : costs.compiled + (code === "stored" ? costs.stored : 0);
+  const before = waiting > 0 ? queued : leased >= concurrency ? 1 : 0;
+  return {
+    rung: `own/${isReady ? "ready" : code}`,
+    startMs: isReady ? 0 : costs.linked + steps,
+    queueMs: before === 0 || rate === 0 ? 0 : (before * 1000) / rate,
+    running: leased,
+    waiting,
+    concurrency,
+    pressure: Math.max(1, wanted),
   };
 }
 

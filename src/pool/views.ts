@@ -94,3 +94,18 @@ export interface PoolTotals {
   /** Programs and instances that were made for a run that was foreseen. */
   readonly foreseen: number;
 }
+
+/** What starting a run of a program takes now. Milliseconds. */
+export interface Outlook {
+  /** How it would come by its instance if its tenant's cells have room: `own/ready`. */
+  readonly rung: string;
+  readonly startMs: number;
+  /** In line, where others of the program wait already or all runs that it may have go on. */
+  readonly queueMs: number;
+  readonly running: number;
+  readonly waiting: number;
+  /** Runs at once that are allowed. */
+  readonly concurrency: number;
+  /** How much longer a run takes than alone, since others want the processors: at least 1. */
+  readonly pressure: number;
+}

@@ -11,6 +11,7 @@ import { describeIssues, fieldErrors } from "../base/json.js";
 import type { FieldError } from "../base/problem.js";
 import { DURATION_HELP, SIZE_HELP, parseDuration, parseSize } from "../base/units.js";
 import type { SubPool, WhenFull } from "../pool/types.js";
+import { parseInterfaceName, sameLine } from "../wit/capability.js";
 
 const size = z.string({ error: `expected ${SIZE_HELP}` }).transform((text, ctx) => parseSize(text) ?? refuse(ctx, `expected ${SIZE_HELP}`));
 const duration = z
@@ -88,7 +89,29 @@ function later(shape: z.ZodType): z.ZodOptional<z.ZodUnknown> {
 }
 
 const LATER = "x-later";
-const interfaceName = z.string().regex(/^[a-z][a-z0-9-]*:[a-z][a-z0-9-]*\/[a-z][a-z0-9-]*(@\d+\.\d+\.\d+\S*)?$/);
+/** As WIT has it. */
+const interfaceName = z
+  .string()
+  .refine(
+    (text) => parseInterfaceName(text) !== undefined,
+    'expected the name of a WIT interface such as "acme:image/resize@1.2.0": namespace, package, interface and version',
+  );
+
+/** What it provides; each once, since a call may take any version of one compatible line. */
+const provides = z
+  .array(interfaceName)
+  .superRefine((names, ctx) => {
+    const parsed = names.map((name) => parseInterfaceName(name));
+    for (const [i, own] of parsed.entries()) {
+      // What is no name at all is told of already.
+      const at = own === undefined ? i : parsed.findIndex((other) => other !== undefined && sameLine(own, other));
+      if (at === i) continue;
+      const message = `${names[i]} and ${names[at]} are one capability to callers; keep one of them`;
+      ctx.addIssue({ code: "custom", path: [i], message });
+    }
+  })
+  .default([]);
+
 const sidecar = z.strictObject({
   use: z.string(),
   scope: z.enum(["request", "task", "tenant"]).optional(),
@@ -154,14 +177,16 @@ const document = z.strictObject({
     /^[a-z][a-z0-9-]{0,62}$/,
     "expected a name of lower-case letters, digits and dashes that begins with a letter, at most 63 long",
   ),
-  provides: later(z.array(interfaceName)),
-  uses: later(z.record(interfaceName, z.strictObject({ task: z.string() }))),
+  provides,
+  uses: z.record(interfaceName, z.strictObject({ task: taskName })).default({}),
   sidecars: later(z.array(sidecar)),
   idempotent: later(idempotent),
   triggers: later(z.array(trigger)),
 });
 
-export const manifestSchema = document.superRefine(({ config, secrets }, ctx) => {
+export const manifestSchema = document.superRefine(({ name, config, secrets, uses }, ctx) => {
+  for (const [used, { task }] of Object.entries(uses))
+    if (task === name) ctx.addIssue({ code: "custom", path: ["uses", used, "task"], message: "a task cannot call itself; name another" });
   for (const [i, name] of secrets.entries()) {
     if (!Object.hasOwn(config, name)) continue;
     ctx.addIssue({

@@ -26,9 +26,11 @@ export interface SpecInput {
   /** Names and values of the secrets that the manifest asks for. */
   readonly secrets: readonly (readonly [string, string])[];
   readonly own: OwnGrants;
+  /** Imported interfaces that other tasks serve; none when left out. */
+  readonly calls?: readonly string[];
 }
 
-export function programSpec({ info, tenant, manifest, secrets, own }: SpecInput): ProgramSpec {
+export function programSpec({ info, tenant, manifest, secrets, own, calls = [] }: SpecInput): ProgramSpec {
   const { limits } = manifest;
   return {
     digest: info.digest,
@@ -51,7 +53,8 @@ export function programSpec({ info, tenant, manifest, secrets, own }: SpecInput)
     outbound: { origins: manifest.outbound, anyAddress: own.anyAddress, ...OUTBOUND },
     sockets: manifest.sockets,
     stdio: own.stdio,
-    maxConcurrent: reuseOf(info, manifest).maxConcurrent,
+    maxConcurrent: reuseOf(info, manifest, calls.length > 0).maxConcurrent,
+    calls,
     // Whoever provides some puts them in on the way (src/imports).
     scripts: [],
   };
@@ -59,10 +62,21 @@ export function programSpec({ info, tenant, manifest, secrets, own }: SpecInput)
 
 /**
  * How instances are used again. A 0.2 handler is synchronous: a second run on a busy instance would only wait for the
- * first, so its instances are never shared; nor are those of a component that nobody has looked at yet.
+ * first, so its instances are never shared; nor are those of a component that nobody has looked at yet, nor of one whose
+ * calls of other tasks would hold up every run on the instance.
  */
-function reuseOf(info: ComponentInfo | undefined, manifest: Manifest): Manifest["reuse"] {
-  return info === undefined || info.runs.http === "0.2" ? { ...manifest.reuse, maxConcurrent: 1 } : manifest.reuse;
+function reuseOf(info: ComponentInfo | undefined, manifest: Manifest, calls: boolean): Manifest["reuse"] {
+  const isAlone = info === undefined || info.runs.http === "0.2" || (calls && stalls(info));
+  return isAlone ? { ...manifest.reuse, maxConcurrent: 1 } : manifest.reuse;
+}
+
+/** It imports functions that another component may serve, and waits in the middle of them. */
+function stalls({ imports }: ComponentInfo): boolean {
+  return imports.some(({ name, functions }) => !isWasi(name) && functions.some((each) => !each.async));
+}
+
+function isWasi(name: string): boolean {
+  return name.startsWith("wasi:") || name === "";
 }
 
 /** Whether the pool is to be told anew of a program once its component is known. */
@@ -80,16 +94,18 @@ export interface PoolProgramInput {
   readonly code: Code;
   /** What its linked form holds; undefined while there is none. */
   readonly bytes: number | undefined;
+  /** It may call other tasks. */
+  readonly calls?: boolean;
 }
 
 /** What the pool is to know of a program. */
-export function poolProgram({ program, tenant, manifest, info, terms, code, bytes }: PoolProgramInput): PoolProgram {
+export function poolProgram({ program, tenant, manifest, info, terms, code, bytes, calls = false }: PoolProgramInput): PoolProgram {
   const { capacity, limits } = manifest;
   return {
     program,
     tenant,
     task: taskKey(tenant, manifest.name),
-    reuse: reuseOf(info, manifest),
+    reuse: reuseOf(info, manifest, calls),
     concurrency: limits.concurrency,
     ready: capacity.ready,
     ...effectiveCapacity(capacity, terms),

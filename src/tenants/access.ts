@@ -64,6 +64,14 @@ export function mayInvoke(caller: Caller, task: Callable): boolean {
   return caller.key.tenant !== undefined && access.tenants.includes(caller.key.tenant);
 }
 
+/**
+ * Whether what a tenant's tasks begin may go on to this task: a guest shows no key, so it is the tenant that counts of the
+ * run that began the chain. Nobody's task is talked into lending what its own tenant may.
+ */
+export function mayReach(tenant: string, { tenant: owner, access }: Callable): boolean {
+  return access === "public" || tenant === owner || (access !== "key" && access.tenants.includes(tenant));
+}
+
 /** Whether traps, times and logs of a tenant's runs are for this caller's eyes. */
 export function mayDebug(caller: Caller, tenant: string): boolean {
   return has(caller, tenant, "debug");

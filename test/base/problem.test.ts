@@ -17,6 +17,7 @@ const FAULTS: Readonly<Record<string, string>> = {
   request: "the caller's",
   guest: "the function's",
   quota: "the tenant's",
+  call: "a call's",
   capacity: "the node's",
   platform: "the node's",
 };

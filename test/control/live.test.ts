@@ -3,6 +3,7 @@ import { expect, it } from "vitest";
 import { CompiledCache } from "../../src/artefacts/compiled.js";
 import { memoryComponents } from "../../src/artefacts/memory.js";
 import { Live } from "../../src/control/live.js";
+import { Registry } from "../../src/dispatch/registry.js";
 import { Programs } from "../../src/control/programs.js";
 import type { Ledger } from "../../src/control/ledger.js";
 import type { PoolEvent } from "../../src/pool/types.js";
@@ -38,8 +39,10 @@ async function restarted() {
     components,
     forms: new CompiledCache(null),
     terms: () => USUAL_TERMS,
+    isProvided: () => false,
+    used: () => undefined,
   });
-  const live = new Live({ ledger: {} as Ledger, tenants, secrets, catalog, programs, router: new Router() });
+  const live = new Live({ ledger: {} as Ledger, tenants, secrets, catalog, programs, router: new Router(), registry: new Registry() });
   live.restore((_task, error) => expect.fail(String(error)));
   /** Sets the secret as its desk does; `meanwhile` happens before it is stored. */
   const put = async (value: string, meanwhile: () => Promise<unknown> = async () => {}): Promise<void> => {

@@ -30,6 +30,8 @@ async function bench(folder: string | null = tempDir()) {
     components,
     forms,
     terms: () => terms.now,
+    isProvided: () => false,
+    used: () => undefined,
   });
   return { engine, told, programs, tried, terms, forms };
 }

@@ -82,11 +82,13 @@ class Wire {
         return this.put(7, event.run).text(event.json);
       case "ask":
         return this.put(8, event.run, event.ask).text(event.interface).text(event.function).text(event.arguments);
+      case "call":
+        return this.put(17, event.run, event.call, event.bytes).text(event.target).text(event.function);
       case "log-batch":
         for (const line of event.lines) this.#line(line);
         return this;
       case "settled":
-        return this.put(10, event.run)
+        return this.put(10, event.run, Number(event.began))
           .outcome(event.outcome)
           .put(...Object.values(event.usage))
           .text(undefined);
@@ -156,6 +158,7 @@ const line: fc.Arbitrary<GuestLine> = fc.record({
   text,
 });
 const event: fc.Arbitrary<EngineEvent> = fc.oneof(
+  fc.record({ kind: fc.constant("call" as const), run: id, call: id, bytes: id, target: text, function: text }),
   fc.record({ kind: fc.constant("ready" as const), slot: id, generation: id, nanoseconds: id }),
   fc.record({ kind: fc.constant("failed" as const), slot: id, generation: id, outcome }),
   fc.record({ kind: fc.constant("lease-refused" as const), slot: id, generation: id, run: id }),
@@ -175,7 +178,7 @@ const event: fc.Arbitrary<EngineEvent> = fc.oneof(
   fc.record({ kind: fc.constant("result" as const), run: id, json: text }),
   fc.record({ kind: fc.constant("ask" as const), run: id, ask: id, interface: text, function: text, arguments: text }),
   fc.record({ kind: fc.constant("log-batch" as const), lines: fc.array(line, { minLength: 1, maxLength: 3 }) }),
-  fc.record({ kind: fc.constant("settled" as const), run: id, outcome, usage }),
+  fc.record({ kind: fc.constant("settled" as const), run: id, began: fc.boolean(), outcome, usage }),
   fc.record({ kind: fc.constant("retired" as const), slot: id, generation: id }),
 );
 
@@ -217,7 +220,7 @@ describe("events", () => {
   it("tell what the instance of an ended run has read", () => {
     const settled = (trace: object): unknown =>
       new Wire()
-        .put(10, 1, 0, ...Object.values(NO_USAGE))
+        .put(10, 1, 1, 0, ...Object.values(NO_USAGE))
         .text(JSON.stringify(trace))
         .put(-1)
         .read().events[0];
@@ -232,6 +235,7 @@ describe("events", () => {
     ).toEqual({
       kind: "settled",
       run: 1,
+      began: true,
       outcome: { kind: "ok", exit: 0 },
       usage: NO_USAGE,
       reads: [

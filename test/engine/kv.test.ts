@@ -190,7 +190,13 @@ describe("the guest of the second draft", () => {
 it("runs of a program without stores say nothing of reads", async () => {
   const run = engine.run(await engine.program("hello-p2"), "/");
   await run.ended;
-  expect(Object.keys(run.events.find((event) => event.kind === "settled") as object).sort()).toEqual(["kind", "outcome", "run", "usage"]);
+  expect(Object.keys(run.events.find((event) => event.kind === "settled") as object).sort()).toEqual([
+    "began",
+    "kind",
+    "outcome",
+    "run",
+    "usage",
+  ]);
 });
 
 it("an instance that is used again still depends on what its earlier runs have read", async () => {

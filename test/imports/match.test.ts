@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { parseInterfaceName, providerFor, type InterfaceName } from "../../src/imports/match.js";
+import { providerFor } from "../../src/imports/match.js";
+import { parseInterfaceName, type InterfaceName } from "../../src/wit/capability.js";
 
 const name = (text: string): InterfaceName => parseInterfaceName(text) as InterfaceName;
 

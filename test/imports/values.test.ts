@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { lift } from "../../src/imports/lift.js";
 import { lower } from "../../src/imports/lower.js";
-import { parseType } from "../../src/imports/wit-type.js";
+import { parseType } from "../../src/wit/wit-type.js";
 
 const ROW = "record { id: u64, full-name: string, note: option<string>, a-2nd: u8 }";
 

@@ -1,6 +1,7 @@
 /** An engine of a few lines: commands are kept, and the test says what comes of them. */
 import type { Command, Engine, EngineEvent, EngineStats } from "../../src/engine/engine.js";
 import type { KeyValue } from "../../src/engine/kv.js";
+import type { LinkReport } from "../../src/engine/program.js";
 import { NO_USAGE, type Outcome, type Usage } from "../../src/engine/outcome.js";
 
 type CommandOf<K extends Command["kind"]> = Extract<Command, { kind: K }>;
@@ -40,8 +41,8 @@ export class FakeEngine implements Engine {
     this.#listener(events);
   }
 
-  settle(run: number, outcome: Outcome = { kind: "ok", exit: 0 }, usage: Partial<Usage> = {}): void {
-    this.emit({ kind: "settled", run, outcome, usage: { ...NO_USAGE, ...usage } });
+  settle(run: number, outcome: Outcome = { kind: "ok", exit: 0 }, usage: Partial<Usage> = {}, began = true): void {
+    this.emit({ kind: "settled", run, outcome, began, usage: { ...NO_USAGE, ...usage } });
   }
 
   of<K extends Command["kind"]>(kind: K): CommandOf<K>[] {
@@ -57,7 +58,7 @@ export class FakeEngine implements Engine {
 
   load = unused;
   link = unused;
-  check = unused;
+  check = (): LinkReport => ({ missing: [] });
   close = unused;
   cells = unused;
   footprint = unused;

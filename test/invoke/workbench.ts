@@ -104,6 +104,7 @@ export class Workbench {
       clock: this.clock,
       processors: 2,
       ended: this.ended,
+      called: () => {},
       mask: (text) => text.replaceAll("hunter2", "***"),
       observer: {
         settled: (run) => void this.seen.push(`settled ${run.id.slice(-2)} ${run.outcome?.kind}`),

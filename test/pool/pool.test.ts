@@ -456,6 +456,51 @@ describe("a run without an instance", () => {
   });
 });
 
+describe("a run that another run waits for", () => {
+  const child = (run: number, program = 1) =>
+    ({ kind: "demand", run, program, deadline: 10_000, lease: 1000, priority: "interactive", child: true }) as const;
+
+  it("takes free room at once, and is refused at once where there is none: it never waits in line", () => {
+    const s = new OneCell(2);
+    s.add(1);
+    s.demand(1);
+    expect(s.step(child(2))).toEqual([expect.stringMatching(/^grant 2 /)]);
+    expect(s.step(child(3))).toEqual([expect.stringMatching(/^refuse 3 /)]);
+    s.demand(4);
+    expect(s.pool.counts().waiting).toBe(1);
+    expect(s.step(child(5))).toEqual([expect.stringMatching(/^refuse 5 /)]);
+  });
+
+  it("goes before those in line of its own program, and is no more of them at once than may be", () => {
+    const script = new Script();
+    script.instant = true;
+    script.add(1, { concurrency: 2 });
+    script.demand(1);
+    script.demand(2);
+    script.demand(3);
+    expect(script.step(child(4))).toEqual(["refuse 4 task-full"]);
+    script.add(2);
+    expect(script.step(child(5, 2))).toEqual([expect.stringMatching(/^grant 5 /)]);
+  });
+
+  it("runs though the node drains or its processors have too much to do", () => {
+    const script = new Script({ queue: 1000 });
+    script.instant = true;
+    script.add(1, { tenant: "a", concurrency: 1000 });
+    script.overload(1);
+    expect(script.step(child(1))).toContainEqual(expect.stringMatching(/^grant 1 /));
+    script.step({ kind: "drain" });
+    expect(script.step(child(2))).toContainEqual(expect.stringMatching(/^grant 2 /));
+  });
+
+  it("waits for its code alone", () => {
+    const script = new Script();
+    script.add(1, { code: "compiled" });
+    expect(script.step(child(1)).filter((command) => /^(raise|grant|refuse)/.test(command))).toEqual(["raise 1"]);
+    expect(script.raised(1)).toContainEqual(expect.stringMatching(/^grant 1 /));
+  });
+});
+
 describe("while the processors are the limit", () => {
   /** Ten runs of program 1 go on, which are more than may. */
   function overloaded(): Script {

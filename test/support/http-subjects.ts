@@ -1,6 +1,7 @@
 /**
  * The two fronts over a named guest of `http-guests.ts`, as the conformance suite and the wire tests start them.
  */
+import type { CallsPort } from "../../src/http/calls.js";
 import { once } from "node:events";
 import { request, type IncomingMessage } from "node:http";
 import { Readable } from "node:stream";
@@ -17,7 +18,8 @@ import { GUESTS, type GuestName } from "./http-guests.js";
 function planeOf({ reserveOwn = true, reasons = [] }: StartOptions, report: (error: unknown) => void): (guest: GuestHandler) => Plane {
   let ended = false;
   const runs = { get: (id: string) => (id === "live" ? { run: id, ended } : undefined), cancel: () => void (ended = true) };
-  return (guest) => dataPlane({ guest, runs, health: { reasons: () => reasons }, reserveOwn, report });
+  const calls: CallsPort = { describe: async () => [], call: () => Promise.reject(new Error("nothing is called here")) };
+  return (guest) => dataPlane({ guest, runs, calls, health: { reasons: () => reasons }, reserveOwn, report });
 }
 
 export function startFetchFront(guest: GuestName, options: StartOptions = {}): Started {

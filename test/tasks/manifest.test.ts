@@ -54,6 +54,8 @@ describe("a manifest", () => {
       outbound: [],
       secrets: [],
       stores: [],
+      provides: [],
+      uses: {},
       sockets: false,
     });
   });
@@ -87,6 +89,8 @@ describe("a manifest", () => {
       sockets: true,
       secrets: ["API_TOKEN"],
       stores: ["default", "uploads"],
+      provides: ["acme:image/resize@1.2.0", "acme:image/resize@2.0.0"],
+      uses: { "acme:codec/png@1.0.0": { task: "png" } },
     };
     expect(read(whole)).toEqual({
       ...NEEDED,
@@ -299,8 +303,6 @@ describe("the published JSON Schema", () => {
 
 describe("a field whose mechanism has not landed", () => {
   it.each([
-    ["provides", ["acme:image/resize@1.2.0"]],
-    ["uses", { "acme:codec/png@1.0.0": { task: "png" } }],
     ["sidecars", [{ use: "auth-jwt" }]],
     ["idempotent", { ttl: "1h" }],
     ["triggers", [{ cron: "*/5 * * * *" }]],

@@ -54,6 +54,7 @@ it("a manifest asks the engine for its limits and grants, and for nothing else",
     digest: INFO.digest,
     tenant: "acme",
     stores: ["default", "uploads"],
+    calls: [],
     limits: {
       memoryBytes: 1_048_576,
       cpuMs: 1000,

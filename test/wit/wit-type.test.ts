@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { parseType, UnusableType } from "../../src/imports/wit-type.js";
+import { parseType, UnusableType } from "../../src/wit/wit-type.js";
 
 describe("the text of a WIT type", () => {
   it("is read, however deep", () => {

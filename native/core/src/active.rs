@@ -193,7 +193,9 @@ impl Active {
         self.usage.response_bytes = self.answer.bytes;
         self.shared.runs().remove(&self.run.handle);
         let trace = self.trace.as_ref().map(|trace| trace.report());
-        self.shared.events.push(Event::Settled { run: self.run.handle, outcome, usage: self.usage, trace });
+        self.run.reply(|| Err(outcome.reason()));
+        let began = self.run.has_begun();
+        self.shared.events.push(Event::Settled { run: self.run.handle, outcome, usage: self.usage, trace, began });
     }
 }
 

@@ -14,6 +14,7 @@ use tokio::sync::{Semaphore, oneshot};
 use wasmtime::component::{Component, Linker};
 
 use crate::artefacts::{ArtefactError, Artefacts};
+use crate::calls::{self, Parked};
 use crate::capabilities;
 use crate::cells::{CellUsage, Cells, Share};
 use crate::component_check::{Missing, missing_imports};
@@ -69,6 +70,7 @@ pub struct Shared {
     pub(crate) kv: Arc<Kv>,
     pub(crate) next_ask: AtomicU64,
     asks: Mutex<HashMap<u64, oneshot::Sender<Reply>>>,
+    calls: Mutex<HashMap<u64, Parked>>,
     slots: Mutex<HashMap<u32, Slot>>,
     runs: Mutex<HashMap<u64, Arc<Run>>>,
     closing: AtomicBool,
@@ -145,6 +147,7 @@ impl Engine {
             kv,
             next_ask: AtomicU64::new(1),
             asks: Mutex::default(),
+            calls: Mutex::default(),
             slots: Mutex::default(),
             runs: Mutex::default(),
             closing: AtomicBool::new(false),
@@ -186,9 +189,9 @@ impl Engine {
     }
 
     /// The complete list of imports of a loaded component that nothing satisfies, as JSON.
-    pub fn check(&self, digest: &str, scripts: &[String]) -> Result<String, String> {
+    pub fn check(&self, digest: &str, scripts: &[String], calls: &[String]) -> Result<String, String> {
         let component = self.component(digest)?;
-        let linker = self.scripted(&component, scripts)?;
+        let linker = self.linker_for(&component, scripts, calls)?;
         let missing = missing_imports(&component, &self.shared.engine, &linker);
         Ok(serde_json::json!({ "missing": missing }).to_string())
     }
@@ -196,7 +199,7 @@ impl Engine {
     /// Links a loaded component off the owner's thread and answers with [`Event::Linked`].
     pub fn link(&self, request: u64, spec: ProgramSpec) {
         let component = self.component(&spec.digest);
-        let linker = component.as_ref().map_err(Clone::clone).and_then(|component| self.scripted(component, &spec.scripts));
+        let linker = component.as_ref().map_err(Clone::clone).and_then(|component| self.linker_for(component, &spec.scripts, &spec.calls));
         let (shared, programs, next) = (self.shared.clone(), self.programs.clone(), self.next_program.clone());
         self.blocking(move || {
             let result = contain(|| {
@@ -294,6 +297,14 @@ impl Engine {
         }
     }
 
+    /// A parked call fails with this; one that has been taken up, or whose caller is gone, is left alone.
+    pub fn refuse_call(&self, call: u64, message: String) {
+        let parked = self.shared.calls().remove(&call);
+        if let Some(Parked { reply, .. }) = parked {
+            let _ = reply.send(Err(message));
+        }
+    }
+
     /// Ends an instance once its runs have settled; a stale name is ignored, the instance is gone already.
     pub fn retire(&self, id: InstanceId) {
         if let Lookup::Held(held) = self.shared.lookup(id) {
@@ -385,7 +396,7 @@ impl Engine {
     }
 
     fn refuse(&self, id: InstanceId, run: u64, outcome: Outcome) {
-        self.shared.events.push(Event::Settled { run, outcome, usage: Usage::default(), trace: None });
+        self.shared.events.push(Event::Settled { run, outcome, usage: Usage::default(), trace: None, began: false });
         self.shared.events.push(Event::Retired { slot: id.slot, generation: id.generation });
     }
 
@@ -410,13 +421,15 @@ impl Engine {
         read(&self.components).get(digest).map(|loaded| loaded.component.clone()).ok_or_else(|| format!("component {digest} is not loaded"))
     }
 
-    /// The linker for a component: the common one, or a copy that also has its script imports.
-    fn scripted(&self, component: &Component, scripts: &[String]) -> Result<Arc<Linker<Host>>, String> {
-        if scripts.is_empty() {
+    /// The linker for a component: the common one, or a copy that also has its script imports and its calls of other tasks.
+    fn linker_for(&self, component: &Component, scripts: &[String], calls: &[String]) -> Result<Arc<Linker<Host>>, String> {
+        if scripts.is_empty() && calls.is_empty() {
             return Ok(self.linker.clone());
         }
         let mut linker = Linker::clone(&self.linker);
-        capabilities::add_scripts(&mut linker, &self.shared.engine, component, scripts).map_err(|error| format!("{error:#}"))?;
+        let engine = &self.shared.engine;
+        capabilities::add_scripts(&mut linker, engine, component, scripts).map_err(|error| format!("{error:#}"))?;
+        calls::add_calls(&mut linker, engine, component, calls).map_err(|error| format!("{error:#}"))?;
         Ok(Arc::new(linker))
     }
 
@@ -453,6 +466,10 @@ enum Lookup {
 impl Shared {
     pub(crate) fn asks(&self) -> MutexGuard<'_, HashMap<u64, oneshot::Sender<Reply>>> {
         self.asks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn calls(&self) -> MutexGuard<'_, HashMap<u64, Parked>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn runs(&self) -> MutexGuard<'_, HashMap<u64, Arc<Run>>> {

@@ -64,6 +64,14 @@ pub enum Event {
         function: String,
         arguments: String,
     },
+    /// A guest calls another task: its arguments, so many bytes as values count, are parked under `call`.
+    Call {
+        run: u64,
+        call: u64,
+        target: String,
+        function: String,
+        bytes: u64,
+    },
     Log(GuestLine),
     /// `trace` is what the instance has read of key-value data and whether the run wrote, as JSON
     /// ([`crate::kv::Trace::report`]); absent where no store was granted.
@@ -72,6 +80,8 @@ pub enum Event {
         outcome: Outcome,
         usage: Usage,
         trace: Option<String>,
+        /// The guest's export was entered.
+        began: bool,
     },
     Retired {
         slot: u32,

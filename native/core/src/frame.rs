@@ -17,6 +17,12 @@ pub enum Frame {
         function: String,
         arguments: String,
     },
+    /// The parked call of another guest, on the export that serves it.
+    Linked {
+        call: u64,
+        interface: String,
+        function: String,
+    },
     /// `wasi:cli/run`.
     Command,
 }

@@ -15,6 +15,7 @@ use wasmtime_wasi_http::p2::bindings::http::types as p2_types;
 use wasmtime_wasi_http::{WasiBody, WasiHttpView, p3};
 
 use crate::answer::AnswerSlot;
+use crate::calls::Parked;
 use crate::events::Event;
 use crate::frame::{Frame, HttpFrame};
 use crate::host::Host;
@@ -81,11 +82,20 @@ impl Job {
             }
         });
         match self.frame {
-            Frame::Http(frame) => http(accessor, instance, frame, self.run, self.slot, &state).await?,
+            Frame::Http(frame) => {
+                self.run.set_began();
+                http(accessor, instance, frame, self.run, self.slot, &state).await?
+            }
             Frame::Call { interface, function, arguments } => {
                 call(accessor, instance, &self.run, &state, &interface, &function, &arguments).await?
             }
-            Frame::Command => command(accessor, instance, &state).await?,
+            Frame::Linked { call, interface, function } => {
+                linked(accessor, instance, &self.run, &state, call, &interface, &function).await?
+            }
+            Frame::Command => {
+                self.run.set_began();
+                command(accessor, instance, &state).await?
+            }
         }
         state.finished.store(true, Ordering::Release);
         Ok(())
@@ -251,7 +261,13 @@ async fn call(
     function: &str,
     arguments: &str,
 ) -> Result<()> {
-    let prepared = accessor.with(|mut store| prepare_call(store.as_context_mut(), instance, interface, function, arguments));
+    let prepared = accessor.with(|mut store| {
+        let (func, ty) = find_function(store.as_context_mut(), instance, interface, function)?;
+        let limits = store.get().value_limits();
+        let parameters = values::arguments_from_json(arguments, ty.params(), limits)
+            .map_err(|error| Outcome::Refused { code: "invalid-argument", message: error.to_string() })?;
+        Ok((func, ty, parameters))
+    });
     let (func, ty, parameters) = match prepared {
         Ok(prepared) => prepared,
         Err(outcome) => {
@@ -262,6 +278,7 @@ async fn call(
     let types: Vec<_> = ty.results().collect();
     let (limits, shared) = accessor.with(|mut store| (store.get().value_limits(), store.get().shared.clone()));
     let mut results = vec![Val::Bool(false); types.len()];
+    run.set_began();
     func.call_concurrent(accessor, &parameters, &mut results).await?;
     let json = match (results.first(), types.first()) {
         (Some(value), Some(ty)) => values::to_json(value, ty, limits).map(|json| json.to_string()),
@@ -278,15 +295,58 @@ async fn call(
     Ok(())
 }
 
-type PreparedCall = (wasmtime::component::Func, wasmtime::component::types::ComponentFunc, Vec<Val>);
+/// Runs a call of another guest: takes its arguments over once the function is known to fit them.
+async fn linked(
+    accessor: &Accessor<Host>,
+    instance: Instance,
+    run: &Run,
+    state: &JobState,
+    call: u64,
+    interface: &str,
+    function: &str,
+) -> Result<()> {
+    let prepared = accessor.with(|mut store| {
+        let (func, ty) = find_function(store.as_context_mut(), instance, interface, function)?;
+        let host = store.get();
+        let (limits, mut calls) = (host.value_limits(), host.shared.calls());
+        // The caller is gone, or has been told something else.
+        let parked = calls.get(&call).ok_or(Outcome::Cancelled)?;
+        let fits = parked.arguments.len() == ty.params().len()
+            && parked.arguments.iter().zip(ty.params()).all(|(value, (_, ty))| values::fits(value, &ty));
+        if !fits {
+            let message = format!("{interface}#{function} takes other types than its caller gives");
+            return Err(Outcome::Refused { code: "invalid-argument", message });
+        }
+        let Parked { arguments, reply } = calls.remove(&call).expect("it has just been looked at");
+        run.owe(reply);
+        Ok((func, ty, arguments, limits))
+    });
+    let (func, ty, parameters, limits) = match prepared {
+        Ok(prepared) => prepared,
+        Err(outcome) => {
+            state.fail(outcome);
+            return Ok(());
+        }
+    };
+    let mut results = vec![Val::Bool(false); ty.results().len()];
+    run.set_began();
+    func.call_concurrent(accessor, &parameters, &mut results).await?;
+    match values::measure(&results, limits) {
+        Ok(_) => run.reply(|| Ok(results)),
+        Err(ValueError::TooLarge { reached, limit, .. }) => {
+            state.fail(Outcome::Limit { limit: Limit::Values, used: reached as u64, allowed: limit as u64 })
+        }
+        Err(error) => state.fail(Outcome::GuestError { code: "bad-answer", message: error.to_string() }),
+    }
+    Ok(())
+}
 
-fn prepare_call(
+fn find_function(
     mut store: StoreContextMut<'_, Host>,
     instance: Instance,
     interface: &str,
     function: &str,
-    arguments: &str,
-) -> Result<PreparedCall, Outcome> {
+) -> Result<(wasmtime::component::Func, wasmtime::component::types::ComponentFunc), Outcome> {
     let unknown = |what: String| Outcome::Refused { code: "no-function", message: what };
     let parent = match interface {
         "" => None,
@@ -302,8 +362,5 @@ fn prepare_call(
         unknown(format!("there is no function {function} in {}", if interface.is_empty() { "the component's world" } else { interface }))
     })?;
     let ty = func.ty(&store);
-    let limits = store.data().value_limits();
-    let parameters = values::arguments_from_json(arguments, ty.params(), limits)
-        .map_err(|error| Outcome::Refused { code: "invalid-argument", message: error.to_string() })?;
-    Ok((func, ty, parameters))
+    Ok((func, ty))
 }

@@ -6,6 +6,7 @@
 mod active;
 mod answer;
 mod artefacts;
+mod calls;
 mod capabilities;
 pub mod cells;
 pub mod component_check;

@@ -3,7 +3,9 @@
 use wasmtime::component::ResourceTableError;
 use wasmtime_wasi_http::FieldMapError;
 
+use crate::calls::CallFailed;
 use crate::meter::Denied;
+use crate::values::ValueError;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
@@ -11,7 +13,8 @@ pub enum Outcome {
     Ok {
         exit: i32,
     },
-    /// The guest's own error. `code` is `error-code`, `no-answer`, `bad-answer` or `err`.
+    /// The guest's own error. `code` is `error-code`, `no-answer`, `bad-answer`, or `call-failed` where a call of another task
+    /// came to nothing and its type could not say so.
     GuestError {
         code: &'static str,
         message: String,
@@ -132,6 +135,12 @@ pub fn blame(error: &wasmtime::Error, evidence: Evidence) -> Outcome {
     if error.root_cause().to_string().starts_with(FUEL_EXHAUSTED) {
         let allowed = evidence.value_limit;
         return Outcome::Limit { limit: Limit::Values, used: allowed + 1, allowed };
+    }
+    if let Some(failed) = error.downcast_ref::<CallFailed>() {
+        return Outcome::GuestError { code: "call-failed", message: failed.to_string() };
+    }
+    if let Some(ValueError::TooLarge { reached, limit, .. }) = error.downcast_ref::<ValueError>() {
+        return Outcome::Limit { limit: Limit::Values, used: *reached as u64, allowed: *limit as u64 };
     }
     if let Some(wasmtime::Trap::NoAsyncResult) = error.downcast_ref::<wasmtime::Trap>() {
         return Outcome::GuestError { code: "no-answer", message: "the handler returned without an answer".into() };

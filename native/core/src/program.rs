@@ -28,6 +28,9 @@ pub struct ProgramSpec {
     pub stdio: Stdio,
     pub max_concurrent: u32,
     pub scripts: Vec<String>,
+    /// Imported interfaces that other tasks serve.
+    #[serde(default)]
+    pub calls: Vec<String>,
     /// Whose key-value data it sees.
     #[serde(default = "default_tenant")]
     pub tenant: String,

@@ -11,8 +11,10 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame};
+use tokio::sync::oneshot;
 use wasmtime_wasi_http::Error as HttpError;
 
+use crate::calls::Reply;
 use crate::engine::Shared;
 use crate::events::Event;
 use crate::outcome::{Limit, Outcome};
@@ -34,6 +36,10 @@ pub struct Run {
     pub(crate) request_bytes: AtomicU64,
     request_limit: u64,
     shared: Arc<Shared>,
+    /// The guest's export has been entered.
+    began: AtomicBool,
+    /// Who waits for the results, when another guest does.
+    reply: Mutex<Option<oneshot::Sender<Reply>>>,
 }
 
 #[derive(Default)]
@@ -61,6 +67,29 @@ impl Run {
             request_bytes: AtomicU64::new(0),
             request_limit,
             shared,
+            began: AtomicBool::new(false),
+            reply: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn set_began(&self) {
+        self.began.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_begun(&self) -> bool {
+        self.began.load(Ordering::Relaxed)
+    }
+
+    /// From here on whoever waits for the results hears how it ends.
+    pub(crate) fn owe(&self, reply: oneshot::Sender<Reply>) {
+        *self.reply.lock().unwrap_or_else(PoisonError::into_inner) = Some(reply);
+    }
+
+    /// Tells whoever waits for the results, once.
+    pub(crate) fn reply(&self, reply: impl FnOnce() -> Reply) {
+        let waiting = self.reply.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(waiting) = waiting {
+            let _ = waiting.send(reply());
         }
     }
 

@@ -126,6 +126,78 @@ pub fn values_to_json(values: &[Val], types: impl IntoIterator<Item = Type>, lim
     Ok(Value::Array(items))
 }
 
+/// What the values come to, counted as everywhere here.
+pub fn measure(values: &[Val], limits: Limits) -> Result<usize, ValueError> {
+    let mut conversion = Conversion::new(limits);
+    for (index, value) in values.iter().enumerate() {
+        conversion.measure(value, &Path::ROOT.index(index))?;
+    }
+    Ok(conversion.bytes)
+}
+
+/// Whether the value is of the type: of another component's, so that nothing is known of it.
+pub fn fits(value: &Val, ty: &Type) -> bool {
+    let all = |items: &[Val], ty: &Type| items.iter().all(|item| fits(item, ty));
+    let payload = |value: Option<&Val>, ty: Option<Type>| match (value, ty) {
+        (None, None) => true,
+        (Some(value), Some(ty)) => fits(value, &ty),
+        _ => false,
+    };
+    match (value, ty) {
+        (Val::Bool(_), Type::Bool)
+        | (Val::S8(_), Type::S8)
+        | (Val::U8(_), Type::U8)
+        | (Val::S16(_), Type::S16)
+        | (Val::U16(_), Type::U16)
+        | (Val::S32(_), Type::S32)
+        | (Val::U32(_), Type::U32)
+        | (Val::S64(_), Type::S64)
+        | (Val::U64(_), Type::U64)
+        | (Val::Float32(_), Type::Float32)
+        | (Val::Float64(_), Type::Float64)
+        | (Val::Char(_), Type::Char)
+        | (Val::String(_), Type::String) => true,
+        (Val::List(items), Type::List(list)) => all(items, &list.ty()),
+        (Val::FixedLengthList(items), Type::FixedLengthList(list)) => items.len() == list.len() as usize && all(items, &list.ty()),
+        (Val::Map(entries), Type::Map(map)) => {
+            let (key_type, value_type) = (map.key(), map.value());
+            entries.iter().all(|(key, value)| fits(key, &key_type) && fits(value, &value_type))
+        }
+        (Val::Record(fields), Type::Record(record)) => {
+            fields.len() == record.fields().len()
+                && fields.iter().zip(record.fields()).all(|((name, value), field)| name == field.name && fits(value, &field.ty))
+        }
+        (Val::Tuple(items), Type::Tuple(tuple)) => {
+            items.len() == tuple.types().len() && items.iter().zip(tuple.types()).all(|(item, ty)| fits(item, &ty))
+        }
+        (Val::Variant(name, value), Type::Variant(variant)) => {
+            variant.cases().find(|case| case.name == name).is_some_and(|case| payload(value.as_deref(), case.ty))
+        }
+        (Val::Enum(name), Type::Enum(cases)) => cases.names().any(|case| case == name),
+        (Val::Option(value), Type::Option(option)) => value.as_ref().is_none_or(|value| fits(value, &option.ty())),
+        (Val::Result(Ok(value)), Type::Result(result)) => payload(value.as_deref(), result.ok()),
+        (Val::Result(Err(value)), Type::Result(result)) => payload(value.as_deref(), result.err()),
+        (Val::Flags(set), Type::Flags(flags)) => set.iter().all(|name| flags.names().any(|flag| flag == name)),
+        _ => false,
+    }
+}
+
+/// The name of what in the type cannot leave its store, if anything.
+pub fn staying(ty: &Type) -> Option<&'static str> {
+    match ty {
+        Type::Own(_) | Type::Borrow(_) | Type::Future(_) | Type::Stream(_) | Type::ErrorContext => Some(type_name(ty)),
+        Type::List(list) => staying(&list.ty()),
+        Type::FixedLengthList(list) => staying(&list.ty()),
+        Type::Map(map) => staying(&map.key()).or_else(|| staying(&map.value())),
+        Type::Record(record) => record.fields().find_map(|field| staying(&field.ty)),
+        Type::Tuple(tuple) => tuple.types().find_map(|ty| staying(&ty)),
+        Type::Variant(variant) => variant.cases().find_map(|case| case.ty.and_then(|ty| staying(&ty))),
+        Type::Option(option) => staying(&option.ty()),
+        Type::Result(result) => [result.ok(), result.err()].into_iter().flatten().find_map(|ty| staying(&ty)),
+        _ => None,
+    }
+}
+
 /// Reads a JSON array of results, as many as there are types.
 pub fn results_from_json(json: &str, types: impl IntoIterator<Item = Type>, limits: Limits) -> Result<Vec<Val>, ValueError> {
     let types: Vec<Type> = types.into_iter().collect();
@@ -262,6 +334,40 @@ impl Conversion {
 
     fn charge_bytes_list(&mut self, length: usize, at: &Path) -> Outcome<()> {
         self.charge(length.saturating_mul(size_of::<Val>()), at)
+    }
+}
+
+/// Counting, without a type at hand.
+impl Conversion {
+    fn measure(&mut self, value: &Val, at: &Path) -> Outcome<()> {
+        self.enter(at)?;
+        match value {
+            Val::String(text) | Val::Enum(text) => self.charge(text.len(), at),
+            Val::List(items) | Val::FixedLengthList(items) | Val::Tuple(items) => self.measure_each(items.iter(), at),
+            Val::Map(entries) => self.measure_each(entries.iter().flat_map(|(key, value)| [key, value]), at),
+            Val::Record(fields) => {
+                for (name, value) in fields {
+                    self.charge(name.len(), at)?;
+                    self.measure(value, &at.key(name))?;
+                }
+                Ok(())
+            }
+            Val::Variant(name, payload) => {
+                self.charge(name.len(), at)?;
+                self.measure_each(payload.as_deref().into_iter(), at)
+            }
+            Val::Option(value) => self.measure_each(value.as_deref().into_iter(), at),
+            Val::Result(Ok(value) | Err(value)) => self.measure_each(value.as_deref().into_iter(), at),
+            Val::Flags(names) => self.charge(names.iter().map(String::len).sum(), at),
+            _ => Ok(()),
+        }
+    }
+
+    fn measure_each<'a>(&mut self, values: impl Iterator<Item = &'a Val>, at: &Path) -> Outcome<()> {
+        for (index, value) in values.enumerate() {
+            self.measure(value, &at.index(index))?;
+        }
+        Ok(())
     }
 }
 

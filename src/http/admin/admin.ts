@@ -12,6 +12,7 @@ import type { Control } from "../../control/control.js";
 import { manifestSchema } from "../../tasks/manifest.js";
 import type { Caller } from "../../tenants/tenant.js";
 import { COMMON_HEADERS, refusal } from "./answers.js";
+import { addCapabilities } from "./capabilities.js";
 import { addCapacity, addCells, addDraining } from "./capacity.js";
 import { addSecrets, addStores } from "./data.js";
 import { DOCS_PAGE, DOCS_POLICY } from "./docs-page.js";
@@ -78,6 +79,7 @@ export function addAdminApi(app: AdminApp, options: AdminApiOptions): void {
   addLogs(routes, control);
   addAudit(routes, control);
   addUsage(routes, control);
+  addCapabilities(routes, control);
   routes.close();
 }
 

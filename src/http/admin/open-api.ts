@@ -44,9 +44,21 @@ export function openApi(app: AdminApp, version: string): string {
   const document = app.getOpenAPI31Document({
     openapi: "3.1.0",
     info: { title: "Pilotlight admin API", version, description: DESCRIPTION },
-    tags: ["Node", "Keys", "Tenants", "Tasks", "Versions", "Aliases", "Secrets", "Stores", "Capacity", "Logs", "Audit", "Usage"].map(
-      (name) => ({ name }),
-    ),
+    tags: [
+      "Node",
+      "Keys",
+      "Tenants",
+      "Tasks",
+      "Versions",
+      "Aliases",
+      "Secrets",
+      "Stores",
+      "Capabilities",
+      "Capacity",
+      "Logs",
+      "Audit",
+      "Usage",
+    ].map((name) => ({ name })),
   });
   return JSON.stringify(document);
 }

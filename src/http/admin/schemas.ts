@@ -398,6 +398,29 @@ export const usage = z
   })
   .openapi("Usage");
 
+export const capability = z
+  .object({
+    capability: z.string().openapi({ example: "acme:image/resize@1.2.0" }),
+    tenant: z.string(),
+    task: z.string(),
+    access: z.union([z.enum(["public", "key"]), z.object({ tenants: z.array(z.string()) })]),
+    versions: z.array(
+      z.object({
+        version: z.string(),
+        share: z.number().openapi({ description: "Of the calls that the task gets" }),
+        observed: z.number().openapi({ description: "Calls that the estimate comes from, decayed; 0: it is a guess" }),
+        execMs: z.number().nonnegative(),
+        memoryMibMs: z.number().nonnegative(),
+        startMs: z.number().nonnegative(),
+        queueMs: z.number().nonnegative(),
+        running: count,
+        waiting: count,
+        rung: z.string().openapi({ description: "How a call would come by its instance", example: "own/ready" }),
+      }),
+    ),
+  })
+  .openapi("Capability");
+
 const setting = z.union([z.string(), z.number()]);
 const advice = z
   .object({

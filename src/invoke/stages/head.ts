@@ -1,10 +1,17 @@
 /** What crosses to the guest, and what of ours is added to its answer. */
 import type { HeaderList } from "../../base/headers.js";
+import type { Decision } from "../../dispatch/select.js";
 import type { Run } from "../run.js";
 import { bearerKey } from "./identify.js";
 
 /** Fields that are about the call to us, not for the guest: a key must not reach it, and a lie in one must not help. */
-const OURS: ReadonlySet<string> = new Set(["pilotlight-key", "pilotlight-explain", "pilotlight-debug", "pilotlight-run"]);
+const OURS: ReadonlySet<string> = new Set([
+  "pilotlight-key",
+  "pilotlight-explain",
+  "pilotlight-debug",
+  "pilotlight-prefer",
+  "pilotlight-run",
+]);
 
 /** The request's fields without ours. Hop-by-hop fields are out already. */
 export function withoutOurs(headers: HeaderList): HeaderList {
@@ -44,11 +51,24 @@ export function serverTiming(run: Run): string {
     `capacity;desc="${run.rung ?? "none"}"`,
     `pool;desc="${run.pool ?? "none"}"`,
     `queue;dur=${milliseconds(granted - run.admittedAt)}`,
-    `start;dur=${milliseconds(run.startNanoseconds / 1e6)}`,
-    `run;dur=${milliseconds((run.headAt ?? granted) - granted)}`,
+    `start;dur=${milliseconds((run.startNanoseconds || run.usage.startNanoseconds) / 1e6)}`,
+    `run;dur=${milliseconds((run.headAt ?? run.settledAt ?? granted) - granted)}`,
   ];
+  const { pick } = run.descent;
+  if (pick !== undefined) entries.push(`pick;desc=${quoted(pickText(run.task.name, pick))}`);
   if (run.why.length > 0) entries.push(`why;desc=${quoted(run.why.join("; "))}`);
   return entries.join(", ");
+}
+
+/** `resize-fast exec=1.2ms start=0.02ms`: the task, and what was expected of it. */
+function pickText(task: string, { considered, why }: Decision): string {
+  const own = considered.find(({ provider }) => provider === task) ?? considered[0];
+  const costs = own === undefined ? "" : ` exec=${short(own.execMs)}ms start=${short(own.startMs + own.queueMs)}ms`;
+  return `${task}${costs}; ${why}`;
+}
+
+function short(value: number): string {
+  return String(Number(value.toPrecision(3)));
 }
 
 /** The longest reason that a header tells. */

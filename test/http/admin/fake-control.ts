@@ -4,6 +4,7 @@ import { ProblemError } from "../../../src/base/problem.js";
 import type {
   AliasSettings,
   AliasView,
+  CapabilityView,
   CapacityInfo,
   CellInfo,
   Control,
@@ -402,6 +403,13 @@ export class FakeControl implements Control {
       page,
       (i) => rows[Number(i)] as UsageView,
     );
+  }
+
+  capabilities(caller: Caller, tenant: string | undefined): Paged<CapabilityView> {
+    const owner = tenant ?? (caller.kind === "key" ? caller.key.tenant : undefined);
+    if (owner === undefined) this.#may(caller, undefined, "read");
+    else this.#reach(caller, owner, "read");
+    return { items: [], next: undefined };
   }
 
   async advice(caller: Caller, tenant: string): ReturnType<Control["advice"]> {

@@ -333,6 +333,7 @@ export function adminSuite(name: string, make: () => AdminSubject | Promise<Admi
         ["POST tenants/T/resume"],
         ["GET tenants/T/audit"],
         ["GET tenants/T/usage"],
+        ["GET tenants/T/capabilities"],
         ["GET tenants/T/advice"],
         ["GET tenants/T/logs"],
         ["GET tenants/T/logs?follow=1"],

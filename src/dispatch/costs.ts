@@ -1,0 +1,132 @@
+/**
+ * What running a function takes, from its history: time in service, never time in line, and memory held over that time.
+ *
+ * A decayed mean for each version and function, and one for each order of magnitude of its input, which is used where it
+ * has predicted better. What is not observed any more is trusted less and less, and drifts back to what is usual for
+ * the function, so that whoever was slow gets another chance. No clock: times are milliseconds that the caller gives.
+ */
+
+export interface Observed {
+  /** The size of the input, in bytes. */
+  readonly bytes: number;
+  readonly serviceMs: number;
+  /** MiB times milliseconds. */
+  readonly memoryMibMs: number;
+}
+
+export interface Estimate {
+  readonly serviceMs: number;
+  readonly memoryMibMs: number;
+  /** How many observations it rests on, decayed; 0: it is the prior. */
+  readonly observed: number;
+}
+
+/** What is assumed of a function of which nobody has run anything. */
+const PRIOR: Estimate = { serviceMs: 1, memoryMibMs: 1, observed: 0 };
+
+/** The newest observation counts at least this share: the mean is that of about eight. */
+const MOST_WEIGHT = 8;
+/** What an observation weighs halves in this time, in milliseconds. */
+const HALF_LIFE = 10_000;
+/** What the prior weighs beside observations. */
+const PRIOR_WEIGHT = 0.25;
+/** A bucket's mean counts from so many observations on. */
+const LEAST_IN_BUCKET = 3;
+/** Versions and functions that are remembered; the one longest unused goes first. */
+const MOST_KEYS = 10_000;
+
+class Mean {
+  #weight = 0;
+  #at = 0;
+  serviceMs = 0;
+  memoryMibMs = 0;
+
+  weight(now: number): number {
+    return this.#weight * 2 ** (-Math.max(0, now - this.#at) / HALF_LIFE);
+  }
+
+  add({ serviceMs, memoryMibMs }: Observed, now: number): void {
+    const weight = Math.min(MOST_WEIGHT, this.weight(now) + 1);
+    this.serviceMs += (serviceMs - this.serviceMs) / weight;
+    this.memoryMibMs += (memoryMibMs - this.memoryMibMs) / weight;
+    this.#weight = weight;
+    this.#at = now;
+  }
+}
+
+class History {
+  readonly whole = new Mean();
+  readonly buckets = new Map<number, Mean>();
+  /** Decayed absolute errors of both in predicting service times. */
+  wholeError = 0;
+  bucketError = 0;
+
+  add(seen: Observed, now: number): void {
+    const bucket = bucketOf(seen.bytes);
+    let own = this.buckets.get(bucket);
+    if (own === undefined) this.buckets.set(bucket, (own = new Mean()));
+    if (own.weight(now) >= LEAST_IN_BUCKET) {
+      this.wholeError += (Math.abs(seen.serviceMs - this.whole.serviceMs) - this.wholeError) / MOST_WEIGHT;
+      this.bucketError += (Math.abs(seen.serviceMs - own.serviceMs) - this.bucketError) / MOST_WEIGHT;
+    }
+    own.add(seen, now);
+    this.whole.add(seen, now);
+  }
+
+  /** The mean that has predicted better for inputs of this size. */
+  best(bytes: number, now: number): Mean {
+    const own = this.buckets.get(bucketOf(bytes));
+    return own !== undefined && own.weight(now) >= LEAST_IN_BUCKET && this.bucketError < this.wholeError ? own : this.whole;
+  }
+}
+
+export class Costs {
+  readonly #histories = new Map<string, History>();
+  /** What is usual for a function, whoever serves it. */
+  readonly #usual = new Map<string, Mean>();
+
+  /** A run of `func` (of a capability, over all who provide it) by the version `program` has ended well. */
+  observe(program: number, func: string, seen: Observed, now: number): void {
+    const key = `${program} ${func}`;
+    const history = this.#histories.get(key) ?? new History();
+    // The newest is last.
+    this.#histories.delete(key);
+    this.#histories.set(key, history);
+    history.add(seen, now);
+    let usual = this.#usual.get(func);
+    if (usual === undefined) this.#usual.set(func, (usual = new Mean()));
+    usual.add(seen, now);
+    drop(this.#histories);
+    drop(this.#usual);
+  }
+
+  estimate(program: number, func: string, bytes: number, now: number): Estimate {
+    const usual = this.#usual.get(func);
+    const prior = usual === undefined ? PRIOR : blend(usual, PRIOR, now);
+    const history = this.#histories.get(`${program} ${func}`);
+    return history === undefined ? { ...prior, observed: 0 } : blend(history.best(bytes, now), prior, now);
+  }
+}
+
+function blend(mean: Mean, prior: Estimate, now: number): Estimate {
+  const weight = mean.weight(now);
+  const mix = (own: number, other: number): number => (own * weight + other * PRIOR_WEIGHT) / (weight + PRIOR_WEIGHT);
+  return {
+    serviceMs: mix(mean.serviceMs, prior.serviceMs),
+    memoryMibMs: mix(mean.memoryMibMs, prior.memoryMibMs),
+    observed: weight,
+  };
+}
+
+/** Orders of magnitude, by two. */
+function bucketOf(bytes: number): number {
+  return Math.ceil(Math.log2(Math.max(1, bytes)));
+}
+
+function drop(map: Map<string, unknown>): void {
+  if (map.size <= MOST_KEYS) return;
+  for (const key of map.keys()) {
+    map.delete(key);
+    return;
+  }
+}

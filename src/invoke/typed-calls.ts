@@ -1,0 +1,249 @@
+/**
+ * Typed calls from outside: one exported function of a named task, or of whoever provides a capability.
+ *
+ * The same stages as for a request, without a guest's HTTP in between: resolve, identify, admit, choose, lease, run,
+ * settle. Arguments and result are the engine's JSON (`docs/values.md`); what a client sends becomes that before it gets here.
+ */
+import { ProblemError, type Problem } from "../base/problem.js";
+import type { CallFrame } from "../engine/engine.js";
+import type { ComponentInfo, InterfaceInfo } from "../engine/program.js";
+import type { Task } from "../tasks/task.js";
+import { mayInvoke } from "../tenants/access.js";
+import type { Caller } from "../tenants/tenant.js";
+import { callable, type Callable } from "../wit/callable.js";
+import { isServedBy, parseInterfaceName } from "../wit/capability.js";
+import { Attempt, type AttemptPorts, type Candidate } from "./attempt.js";
+import { failureOf } from "./blame.js";
+import { functionKey, type Choices, type Choosing } from "./choosing.js";
+import type { Run } from "./run.js";
+
+export type CallTarget =
+  | { readonly kind: "task"; readonly tenant: string; readonly task: string }
+  | { readonly kind: "capability"; readonly capability: string };
+
+export interface TypedCall {
+  readonly target: CallTarget;
+  /** With its version or without; empty: a function of the component's world. */
+  readonly interface: string;
+  readonly function: string;
+  /** The arguments as JSON, once the function is known. Throws `request/invalid-argument`. */
+  arguments(callable: Callable): string;
+  /** What the client sent, in bytes. */
+  readonly bytes: number;
+  readonly caller: Caller;
+  /** A key was shown that nobody has. */
+  readonly refused: boolean;
+  /** Asks for traps' own words. */
+  readonly debug: boolean;
+  readonly prefer: string | undefined;
+  readonly requestId: string | undefined;
+  readonly traceparent: string | undefined;
+  readonly signal: AbortSignal;
+}
+
+export interface TypedAnswer {
+  readonly run: Run;
+  readonly callable: Callable;
+  /** Undefined: the function returns nothing. */
+  readonly json: string | undefined;
+}
+
+/** A call that came to no result. */
+export class CallFailure extends ProblemError {
+  constructor(
+    problem: Problem,
+    readonly run: string | undefined,
+    readonly settled: Run | undefined,
+  ) {
+    const { code, detail, ...more } = problem;
+    super(code, detail, more);
+  }
+}
+
+/** What of a task can be called. */
+export interface Described {
+  readonly functions: readonly Callable[];
+  readonly refused: readonly { readonly interface: string; readonly name: string; readonly reason: string }[];
+}
+
+export interface TypedCallPorts extends AttemptPorts {
+  readonly choosing: Choosing;
+  /** One of the versions that requests get now, by weight. */
+  pick(tenant: string, task: string): Task | undefined;
+  /** What the task's component is, loaded for it if need be. */
+  describe(task: Task): Promise<ComponentInfo>;
+  draining(): boolean;
+  /** The caller sees traps' own words. */
+  mayDebug(caller: Caller, tenant: string): boolean;
+}
+
+export class TypedCalls {
+  readonly #ports: TypedCallPorts;
+
+  constructor(ports: TypedCallPorts) {
+    this.#ports = ports;
+  }
+
+  /** Throws as `call` does where there is nothing to call. */
+  async describe(target: CallTarget, caller: Caller, refused: boolean): Promise<Described> {
+    const [first] = this.#candidates(target, undefined, 0, caller, refused, undefined).candidates;
+    const info = await this.#ports.describe((first as Found).task);
+    const functions: Callable[] = [];
+    const unusable: { interface: string; name: string; reason: string }[] = [];
+    const wanted = target.kind === "capability" ? exportOf(info, target.capability)?.name : undefined;
+    for (const each of info.exports) {
+      if (wanted !== undefined && each.name !== wanted) continue;
+      for (const one of each.functions) {
+        const known = callable(each.name, one);
+        if ("refused" in known) unusable.push({ interface: each.name, name: one.name, reason: known.refused });
+        else functions.push(known);
+      }
+    }
+    return { functions, refused: unusable };
+  }
+
+  /** Rejects with a `CallFailure`, or with the `ProblemError` of a call that could not be made. */
+  async call(call: TypedCall): Promise<TypedAnswer> {
+    if (this.#ports.draining()) throw new ProblemError("platform/draining", undefined);
+    const { target, caller } = call;
+    const { candidates, pick } = this.#candidates(target, call.function, call.bytes, caller, call.refused, call.prefer);
+    const first = (candidates[0] as Found).task;
+    const named = callableOf(await this.#ports.describe(first), call.interface, call.function, first.name);
+    const limit = first.version.manifest.limits.requestBody;
+    if (call.bytes > limit)
+      throw new ProblemError("request/body-too-large", `limits.requestBody allows ${limit} bytes; the request has ${call.bytes}.`);
+    const json = call.arguments(named);
+    const frames = await Promise.all(candidates.map(({ task }) => this.#frame(task, call, named, json)));
+    return this.#run(call, frames, pick, named);
+  }
+
+  #run(call: TypedCall, candidates: readonly Candidate[], pick: Choices["pick"] | undefined, named: Callable): Promise<TypedAnswer> {
+    return new Promise((resolve, reject) => {
+      let json: string | undefined;
+      const attempt = new Attempt(this.#ports, {
+        candidates,
+        origin: {
+          kind: "call",
+          method: undefined,
+          path: `${named.interface}#${named.name}`,
+          requestId: call.requestId,
+          traceparent: call.traceparent,
+        },
+        caller: call.caller,
+        descent: { pick },
+        listener: {
+          event: (_run, event) => {
+            if (event.kind === "result") json = event.json;
+          },
+          settled: (run) => {
+            call.signal.removeEventListener("abort", leave);
+            run.argumentBytes = call.bytes;
+            this.#ports.choosing.settled(run, functionKey(named.interface, named.name));
+            const { outcome } = run;
+            if (outcome?.kind === "ok") return resolve({ run, callable: named, json });
+            const debug = call.debug && this.#ports.mayDebug(call.caller, run.task.tenant);
+            const problem = outcome === undefined ? undefined : failureOf(run, debug);
+            reject(new CallFailure(problem ?? { code: "platform/internal", detail: undefined }, run.id, run));
+          },
+          refused: (problem, run) => {
+            call.signal.removeEventListener("abort", leave);
+            reject(new CallFailure(problem, run, undefined));
+          },
+        },
+      });
+      const leave = (): void => attempt.cancel();
+      call.signal.addEventListener("abort", leave);
+      attempt.begin();
+      if (call.signal.aborted) leave();
+    });
+  }
+
+  /** Other candidates than the first may export another version of the interface. */
+  async #frame(task: Task, call: TypedCall, named: Callable, json: string): Promise<Candidate> {
+    const info = await this.#ports.describe(task);
+    const exported = call.interface === "" ? undefined : exportOf(info, call.interface);
+    const frame: CallFrame = {
+      kind: "call",
+      interface: exported?.name ?? named.interface,
+      function: call.function,
+      arguments: json,
+    };
+    return { task, frame: () => frame };
+  }
+
+  #candidates(
+    target: CallTarget,
+    func: string | undefined,
+    bytes: number,
+    caller: Caller,
+    refused: boolean,
+    prefer: string | undefined,
+  ): { readonly candidates: readonly Found[]; readonly pick: Choices["pick"] | undefined } {
+    if (target.kind === "task") {
+      const task = this.#ports.pick(target.tenant, target.task);
+      if (task !== undefined && mayInvoke(caller, { tenant: task.tenant, access: task.version.manifest.access }))
+        return { candidates: [{ task }], pick: undefined };
+      throw refused ? wrongKey() : noTask(target.task);
+    }
+    const found = this.#ports.choosing.choose({
+      capability: target.capability,
+      function: func,
+      bytes,
+      prefer,
+      authority: { kind: "caller", caller },
+      chain: new Set(),
+      chainText: () => "",
+    });
+    if (!("code" in found)) return found;
+    if (refused && found.code === "call/no-provider") throw wrongKey();
+    const { code, detail, ...more } = found;
+    throw new ProblemError(code, detail, more);
+  }
+}
+
+interface Found {
+  readonly task: Task;
+}
+
+function wrongKey(): ProblemError {
+  return new ProblemError("request/unauthorized", "The key is not known, or it has expired or been revoked.");
+}
+
+function noTask(name: string): ProblemError {
+  return new ProblemError(
+    "request/not-found",
+    `There is no task ${JSON.stringify(name)} that this request may call; a task that is not public takes a key with the scope invoke.`,
+  );
+}
+
+/** The export that a name means: of exactly that name, or of a version that serves it. */
+function exportOf({ exports }: ComponentInfo, name: string): InterfaceInfo | undefined {
+  const exact = exports.find((each) => each.name === name);
+  if (exact !== undefined) return exact;
+  const wanted = parseInterfaceName(name);
+  return wanted === undefined ? undefined : exports.find((each) => isServedBy(wanted, parseInterfaceName(each.name)));
+}
+
+/** The function that is called. Throws `call/no-function` with what there is, or `call/not-callable` with the reason. */
+function callableOf(info: ComponentInfo, iface: string, name: string, task: string): Callable {
+  const exported = exportOf(info, iface);
+  if (exported === undefined) {
+    const names = info.exports.map((each) => each.name).filter((each) => each !== "");
+    throw new ProblemError(
+      "call/no-function",
+      `${task} does not export ${iface === "" ? "functions of its world" : iface}; it exports ${names.length === 0 ? "no interface" : names.join(", ")}.`,
+    );
+  }
+  const found = exported.functions.find((each) => each.name === name);
+  if (found === undefined) {
+    const names = exported.functions.map((each) => each.name);
+    throw new ProblemError(
+      "call/no-function",
+      `There is no function ${name} in ${iface === "" ? "the world" : exported.name}; there are ${names.join(", ")}.`,
+    );
+  }
+  const known = callable(exported.name, found);
+  if ("refused" in known)
+    throw new ProblemError("call/not-callable", `${exported.name}#${name} cannot be called from outside: ${known.refused}.`);
+  return known;
+}

@@ -1,0 +1,355 @@
+/** Typed calls over HTTP, and calls of one guest by another, through a whole runtime with real components. */
+import { readFileSync } from "node:fs";
+import { Packr, Unpackr } from "msgpackr";
+import { describe, expect, it } from "vitest";
+import type { ManifestInput } from "../../src/tasks/manifest.js";
+import { guestPath } from "../support/guests.js";
+import { startRuntime, type StartedRuntime } from "../support/runtime.js";
+
+const CALC = "demo:math/calc";
+const RELAY = "demo:app/relay";
+const NEXT = "demo:chain/next@1.0.0";
+
+const task = (name: string, guest: string, more: Partial<ManifestInput> = {}) => ({
+  manifest: { name, ...more },
+  component: readFileSync(guestPath(guest)),
+});
+
+interface Answered {
+  readonly status: number;
+  readonly body: unknown;
+  readonly headers: Headers;
+}
+
+async function call(node: StartedRuntime, path: string, args: unknown, headers: Record<string, string> = {}): Promise<Answered> {
+  const response = await node.get(`/-/${path}`, {
+    method: "POST",
+    headers: { "content-type": "application/json", ...headers },
+    body: JSON.stringify(args),
+  });
+  return { status: response.status, body: await response.json(), headers: response.headers };
+}
+
+const add = (node: StartedRuntime, args: unknown) => call(node, `tasks/calc/${CALC}/add`, args);
+
+describe("a function of a named task", () => {
+  it("is called with arguments in order, or by name, and answers with its result", async () => {
+    const node = await startRuntime([task("calc", "calc")]);
+    expect(await add(node, [1, 2])).toMatchObject({ status: 200, body: 3 });
+    expect(await add(node, { a: 40, b: 2 })).toMatchObject({ status: 200, body: 42 });
+    expect(await call(node, `tasks/calc/${CALC}/touch`, [])).toMatchObject({ status: 200, body: null });
+    expect(await call(node, "tasks/calc/demo%3Amath/calc/add", [1, 2])).toMatchObject({ status: 200, body: 3 });
+    const { headers } = await add(node, [1, 2]);
+    expect(headers.get("pilotlight-run")).toMatch(/^[0-9a-f]{32}$/);
+  });
+
+  it("that returns a result answers 200 with its ok value and 422 with its error value", async () => {
+    const node = await startRuntime([task("calc", "calc")]);
+    const divide = (args: unknown) => call(node, `tasks/calc/${CALC}/divide`, args);
+    expect(await divide([7, 2])).toMatchObject({ status: 200, body: [3, 1] });
+    expect(await divide([7, 0])).toMatchObject({
+      status: 422,
+      body: { type: "https://pilotlight.dev/problems/call/error", error: "division by zero", run: expect.any(String) },
+    });
+    expect(await call(node, `tasks/calc/${CALC}/check`, [-1])).toMatchObject({ status: 422, body: { error: expect.any(String) } });
+  });
+
+  it("takes and gives MessagePack: bytes as bytes, integers of any size as integers", async () => {
+    const node = await startRuntime([task("calc", "calc")]);
+    const packed = async (name: string, args: unknown): Promise<unknown> => {
+      const response = await node.get(`/-/tasks/calc/${CALC}/${name}`, {
+        method: "POST",
+        headers: { "content-type": "application/msgpack", accept: "application/msgpack" },
+        body: new Uint8Array(new Packr({ useRecords: false }).pack(args)),
+      });
+      expect([response.status, response.headers.get("content-type")]).toEqual([200, "application/msgpack"]);
+      return new Unpackr({ int64AsType: "bigint" }).unpack(Buffer.from(await response.arrayBuffer()));
+    };
+    expect(await packed("reverse", [Buffer.from([1, 2, 255])])).toEqual(Buffer.from([255, 2, 1]));
+    const most = [255, -128, 65_535, -32_768, 4_294_967_295, -2_147_483_648, 18_446_744_073_709_551_615n, -9_223_372_036_854_775_808n];
+    expect(await packed("widths", most)).toEqual(most);
+    expect(await packed("odds", { c: "é", yes: true, x: Number.NaN, y: Number.NEGATIVE_INFINITY })).toEqual([
+      "é",
+      true,
+      Number.NaN,
+      Number.NEGATIVE_INFINITY,
+      expect.anything(),
+    ]);
+  });
+
+  it.each([
+    [
+      "arguments of a wrong type",
+      `${CALC}/add`,
+      ["x", 2],
+      400,
+      "request/invalid-argument",
+      '$[0]: expected a whole number (u32), found "x".',
+    ],
+    ["too few of them", `${CALC}/add`, [1], 400, "request/invalid-argument", "Missing argument b; the parameters are a, b."],
+    [
+      "an unknown function",
+      `${CALC}/nope`,
+      [],
+      404,
+      "call/no-function",
+      /^There is no function nope in demo:math\/calc; there are add, stats, /,
+    ],
+    [
+      "an unknown interface",
+      "demo:math/other/add",
+      [],
+      404,
+      "call/no-function",
+      "calc does not export demo:math/other; it exports demo:math/calc.",
+    ],
+    ["a trap", `${CALC}/crash`, [], 500, "guest/trap", undefined],
+  ])("is told of %s", async (_, path, args, status, code, detail) => {
+    const node = await startRuntime([task("calc", "calc")]);
+    const answer = await call(node, `tasks/calc/${path}`, args);
+    const told = detail instanceof RegExp ? expect.stringMatching(detail) : detail;
+    expect(answer).toMatchObject({ status, body: { type: `https://pilotlight.dev/problems/${code}`, run: expect.any(String) } });
+    expect((answer.body as { detail?: string }).detail).toEqual(told);
+  });
+
+  it.each([
+    ["no JSON", "application/json", "[1,", 400, "request/invalid-argument"],
+    ["no MessagePack", "application/msgpack", "\u00c1", 400, "request/invalid-argument"],
+    ["another type", "text/plain", "1", 415, "request/unsupported-media-type"],
+  ])("refuses a body that is %s", async (_, type, body, status, code) => {
+    const node = await startRuntime([task("calc", "calc")]);
+    const response = await node.get(`/-/tasks/calc/${CALC}/add`, {
+      method: "POST",
+      headers: { "content-type": type },
+      body: Buffer.from(body, "latin1"),
+    });
+    expect([response.status, ((await response.json()) as { type: string }).type]).toEqual([
+      status,
+      `https://pilotlight.dev/problems/${code}`,
+    ]);
+  });
+
+  it("says what it takes and gives when asked with OPTIONS, and a task lists all of its own", async () => {
+    const node = await startRuntime([task("calc", "calc")]);
+    const options = await node.get(`/-/tasks/calc/${CALC}/divide`, { method: "OPTIONS" });
+    expect([options.status, options.headers.get("allow")]).toEqual([200, "POST, OPTIONS"]);
+    expect(await options.json()).toMatchObject({
+      function: "divide",
+      wit: "func(a: u64, b: u64) -> result<tuple<u64, u64>, string>",
+      parameters: { type: "array", minItems: 2 },
+      result: { type: "array", minItems: 2 },
+      error: { type: "string" },
+    });
+    const document = (await (await node.get("/-/tasks/calc/openapi.json")).json()) as { paths: object };
+    expect(Object.keys(document.paths)).toContain(`/-/tasks/calc/${CALC}/add`);
+    const get = await node.get(`/-/tasks/calc/${CALC}/add`);
+    expect([get.status, get.headers.get("allow")]).toEqual([405, "POST, OPTIONS"]);
+  });
+});
+
+describe("a call by capability", () => {
+  it("names no task, and says on request who was chosen and why", async () => {
+    const node = await startRuntime([task("calc", "calc", { provides: [CALC] }), task("other", "calc", { provides: [CALC] })]);
+    const answer = await call(node, `call/${CALC}/add`, [1, 2], { "pilotlight-explain": "1" });
+    expect(answer).toMatchObject({ status: 200, body: 3 });
+    expect(answer.headers.get("server-timing")).toMatch(/pick;desc="(calc|other) exec=[\d.]+ms start=[\d.]+ms; cheapest of 2/);
+    const run = answer.headers.get("pilotlight-run") as string;
+    const record = (await (await node.get(`/-/runs/${run}`)).json()) as { pick: { considered: { provider: string }[] } };
+    expect(record.pick.considered.map(({ provider }) => provider).sort()).toEqual(["calc", "other"]);
+  });
+
+  it("is served by a compatible version that is no older, and by nobody else", async () => {
+    const node = await startRuntime([task("spin", "spin", { provides: ["bench:work/spin@1.0.0"] })]);
+    expect(await call(node, "call/bench:work/spin@1.0.0/spin", [10])).toMatchObject({ status: 200 });
+    expect(await call(node, "call/bench:work/spin/spin", [10])).toMatchObject({ status: 200 });
+    for (const version of ["1.1.0", "2.0.0", "0.9.0"])
+      expect(await call(node, `call/bench:work/spin@${version}/spin`, [10])).toMatchObject({
+        status: 404,
+        body: {
+          type: "https://pilotlight.dev/problems/call/no-provider",
+          detail: `No task that this call may reach provides bench:work/spin@${version}; provided are bench:work/spin@1.0.0.`,
+        },
+      });
+  });
+
+  it("follows the alias: a task that goes provides nothing any more", async () => {
+    const node = await startRuntime([task("calc", "calc", { provides: [CALC] })]);
+    await node.runtime.remove("calc");
+    expect(await call(node, `call/${CALC}/add`, [1, 2])).toMatchObject({
+      status: 404,
+      body: { detail: "No task that this call may reach provides demo:math/calc." },
+    });
+  });
+
+  it("takes a preference, and is told what one is", async () => {
+    const node = await startRuntime([task("calc", "calc", { provides: [CALC] })]);
+    expect(await call(node, `call/${CALC}/add`, [1, 2], { "pilotlight-prefer": "time=0.5" })).toMatchObject({ status: 200 });
+    expect(await call(node, `call/${CALC}/add`, [1, 2], { "pilotlight-prefer": "speed" })).toMatchObject({
+      status: 400,
+      body: { detail: '"speed" is no preference; expected time, memory, or time=WEIGHT with a weight from 0 to 1.' },
+    });
+  });
+
+  it("goes to the next provider when one cannot be started, each tried once", async () => {
+    const full = { limits: { concurrency: 1 }, capacity: { whenFull: "reject" as const } };
+    const node = await startRuntime([
+      task("one", "spin", { provides: ["bench:work/spin@1.0.0"], ...full }),
+      task("two", "spin", { provides: ["bench:work/spin@1.0.0"], ...full }),
+    ]);
+    const spin = (rounds: number) => call(node, "call/bench:work/spin@1.0.0/spin", [rounds]);
+    const long = [spin(2_000_000_000), spin(2_000_000_000)];
+    // Both are taken, each by another: a third finds nobody.
+    let third = await spin(1);
+    for (let i = 0; i < 200 && third.status === 200; i++) third = await spin(1);
+    expect(third).toMatchObject({ status: 429, body: { type: "https://pilotlight.dev/problems/capacity/task-full" } });
+    expect((await Promise.all(long)).map(({ status }) => status)).toEqual([200, 200]);
+  }, 60_000);
+});
+
+describe("a guest that calls another task", () => {
+  const relayed = () =>
+    startRuntime([task("calc", "calc", { provides: [CALC] }), task("relay", "relay", { uses: { [CALC]: { task: "calc" } } })]);
+
+  it("reaches the one that its manifest names", async () => {
+    const node = await relayed();
+    expect(await call(node, `tasks/relay/${RELAY}/add`, [20, 22])).toMatchObject({ status: 200, body: 42 });
+    expect(await call(node, `tasks/relay/${RELAY}/many`, [100])).toMatchObject({ status: 200, body: 100 });
+    const runs = node.log.lines.filter(({ msg }) => msg === "run");
+    const parent = runs.find((line) => line["task"] === "relay")?.["run"];
+    expect(runs.find((line) => line["task"] === "calc")).toMatchObject({ parent, path: `${CALC}#add` });
+    await node.idle();
+  });
+
+  it("that it imports without naming it is served by whoever provides it", async () => {
+    const node = await startRuntime([task("calc", "calc", { provides: [CALC] }), task("late", "relay")]);
+    expect(await call(node, `tasks/late/${RELAY}/add`, [20, 22])).toMatchObject({ status: 200, body: 42 });
+    await node.runtime.remove("calc");
+    expect(await call(node, `tasks/late/${RELAY}/add`, [20, 22])).toMatchObject({
+      status: 404,
+      body: { type: "https://pilotlight.dev/problems/call/no-provider" },
+    });
+  });
+
+  it("gets the error value of a function that has one, and passes it on", async () => {
+    const node = await relayed();
+    expect(await call(node, `tasks/relay/${RELAY}/divide`, [7, 0])).toMatchObject({ status: 422, body: { error: "division by zero" } });
+  });
+
+  it("hears of a failure by its error type where that can say so", async () => {
+    const node = await startRuntime([task("calc", "calc", { provides: [CALC] }), task("late", "relay")]);
+    await node.runtime.remove("calc");
+    expect(await call(node, `tasks/late/${RELAY}/divide`, [7, 2])).toMatchObject({
+      status: 422,
+      body: { error: "No task that this call may reach provides demo:math/calc." },
+    });
+  });
+
+  it("ends with a failed call, not a trap, where the other traps and its type cannot say so; only that run is hurt", async () => {
+    const node = await relayed();
+    const answer = await call(node, `tasks/relay/${RELAY}/crash`, []);
+    expect(answer).toMatchObject({
+      status: 502,
+      body: {
+        type: "https://pilotlight.dev/problems/call/failed",
+        detail: expect.stringMatching(/^calc \(run [0-9a-f]{32}\): The function trapped\.$/),
+      },
+    });
+    const run = answer.headers.get("pilotlight-run") as string;
+    expect(await (await node.get(`/-/runs/${run}`)).json()).toMatchObject({ outcome: "guest-error", task: "relay" });
+    expect(await call(node, `tasks/relay/${RELAY}/add`, [1, 2])).toMatchObject({ status: 200, body: 3 });
+    await node.idle();
+  });
+
+  it("is refused a call that leads back to a task that waits for it", async () => {
+    const node = await startRuntime([link("z")], ENDED);
+    await node.runtime.deploy(link("a", "z"));
+    expect(await call(node, `tasks/a/${NEXT}/step`, [1])).toMatchObject({ status: 200, body: 1 });
+    await node.runtime.deploy(link("z", "a"));
+    expect(await call(node, `tasks/a/${NEXT}/step`, [5])).toMatchObject({
+      status: 502,
+      body: { type: "https://pilotlight.dev/problems/call/failed", detail: expect.stringMatching(/^z \(run [0-9a-f]{32}\): /) },
+    });
+    const inner = node.log.lines.find((line) => line["task"] === "z" && line["outcome"] === "guest-error");
+    expect(inner?.["cause"]).toBe(`${NEXT}#step: ${NEXT} is to be served by a, which waits for this call: a → z.`);
+    await node.idle();
+  });
+
+  it("is refused a call that nobody but those who wait could take", async () => {
+    const node = await startRuntime([task("z", "chain", { provides: [NEXT] })], ENDED);
+    await node.runtime.deploy(task("a", "chain", { provides: [NEXT] }));
+    await node.runtime.remove("z");
+    expect(await call(node, `tasks/a/${NEXT}/step`, [1])).toMatchObject({
+      status: 508,
+      body: {
+        type: "https://pilotlight.dev/problems/call/cycle",
+        detail: `${NEXT} is provided by a alone, which waits for this call: a.`,
+      },
+    });
+  });
+
+  it("may be eight calls from the first, and no more", async () => {
+    const node = await startRuntime([link("t0")], ENDED);
+    for (let i = 1; i <= 9; i++) await node.runtime.deploy(link(`t${i}`, `t${i - 1}`));
+    expect(await call(node, `tasks/t8/${NEXT}/step`, [8])).toMatchObject({ status: 200, body: 8 });
+    expect(await call(node, `tasks/t9/${NEXT}/step`, [8])).toMatchObject({ status: 200, body: 8 });
+    expect(await call(node, `tasks/t9/${NEXT}/step`, [9])).toMatchObject({ status: 502 });
+    const innermost = node.log.lines.find((line) => line["task"] === "t1" && line["outcome"] === "guest-error");
+    expect(innermost?.["cause"]).toMatch(
+      /would be the call number 9 of a chain; 8 are the most: t9 → t8 → t7 → t6 → t5 → t4 → t3 → t2 → t1\.$/,
+    );
+    await node.idle();
+  });
+
+  it("has no more time than its caller has left", async () => {
+    const node = await startRuntime([link("z")], { imports: { [NEXT]: { step: () => new Promise(() => {}) } } });
+    await node.runtime.deploy({ ...link("a", "z"), manifest: { ...link("a", "z").manifest, limits: { timeout: "300ms" } } });
+    const answer = await call(node, `tasks/a/${NEXT}/step`, [2]);
+    expect([answer.status, (answer.body as { type: string }).type]).toEqual([504, "https://pilotlight.dev/problems/guest/timeout"]);
+    await node.idle();
+  });
+});
+
+describe("a deploy is refused", () => {
+  it.each<[string, Partial<ManifestInput>, string, RegExp]>([
+    [
+      "that provides what it does not export",
+      { provides: ["acme:image/resize@1.0.0"] },
+      "calc",
+      /provides\[0\]: the component does not export acme:image\/resize@1\.0\.0; it exports demo:math\/calc/,
+    ],
+    [
+      "that provides one capability twice",
+      { provides: [CALC, CALC] },
+      "calc",
+      /demo:math\/calc and demo:math\/calc are one capability to callers; keep one of them/,
+    ],
+    ["that provides no interface", { provides: ["resize"] }, "calc", /expected the name of a WIT interface such as/],
+    [
+      "that uses what it does not import",
+      { uses: { "demo:math/other": { task: "calc" } } },
+      "relay",
+      /uses\.demo:math\/other: the component does not import it; it imports demo:math\/calc/,
+    ],
+    ["that uses a task that is not there", { uses: { [CALC]: { task: "nope" } } }, "relay", /there is no task nope; deploy it first/],
+    [
+      "that uses a task without the interface",
+      { uses: { [CALC]: { task: "other" } } },
+      "relay",
+      /the task other does not export it in a version that fits; it exports bench:work\/spin@1\.0\.0/,
+    ],
+    ["that uses itself", { uses: { [CALC]: { task: "new" } } }, "relay", /a task cannot call itself; name another/],
+    ["that imports what nobody provides", {}, "relay", /nothing provides these imports: demo:math\/calc/],
+  ])("%s", async (_, manifest, guest, message) => {
+    const node = await startRuntime([task("other", "spin")]);
+    await expect(node.runtime.deploy(task("new", guest, manifest))).rejects.toThrow(message);
+    expect(node.runtime.tasks().map(({ name }) => name)).toEqual(["other"]);
+  });
+});
+
+/** The end of a chain asks the embedder. */
+const ENDED = { imports: { [NEXT]: { step: (depth: number) => depth } } };
+
+/** A link of a chain, which names the next. */
+function link(name: string, next?: string): ReturnType<typeof task> {
+  return task(name, "chain", next === undefined ? {} : { uses: { [NEXT]: { task: next } } });
+}
