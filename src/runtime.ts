@@ -33,10 +33,11 @@ import { nodeFront } from "./http/node-front.js";
 import { adminPlane, dataPlane, type HealthPort } from "./http/planes.js";
 import { withImports } from "./imports/engine.js";
 import { readImports } from "./imports/imports.js";
-import { execute, toJson } from "./invoke/call.js";
+import { CallError, execute, toJson } from "./invoke/call.js";
 import { Executor } from "./invoke/executor.js";
 import { Choosing } from "./invoke/choosing.js";
 import { GuestCalls } from "./invoke/guest-calls.js";
+import { NamedCalls } from "./invoke/named-calls.js";
 import { createInvoke, ourHeaders, type TenantPort } from "./invoke/pipeline.js";
 import { serverTiming } from "./invoke/stages/head.js";
 import { CallFailure, TypedCalls, type CallTarget } from "./invoke/typed-calls.js";
@@ -59,7 +60,7 @@ import { Audit } from "./tenants/audit.js";
 import { Keys } from "./tenants/keys.js";
 import { TenantGates } from "./tenants/quotas.js";
 import { parseInterfaceName } from "./wit/capability.js";
-import { ANONYMOUS, DEFAULT_TENANT, USUAL_TERMS, type Caller, type CapacityTerms } from "./tenants/tenant.js";
+import { DEFAULT_TENANT, USUAL_TERMS, type Caller, type CapacityTerms } from "./tenants/tenant.js";
 import { Tenants } from "./tenants/tenants.js";
 
 /** What the configuration had of a task when it was last deployed from there. */
@@ -95,6 +96,7 @@ export class Runtime implements AsyncDisposable {
   readonly #pool: Pool;
   readonly #router: Router;
   readonly #calls: TypedCalls;
+  readonly #named: NamedCalls;
   readonly #tenantPort: TenantPort;
   readonly #programs: Programs;
   readonly #control: ControlPlane;
@@ -197,6 +199,7 @@ export class Runtime implements AsyncDisposable {
     });
     this.#executor = new Executor({
       called: (call, caller) => guestCalls.called(call, caller),
+      asked: (ask, caller) => this.#named.asked(ask, caller),
       engine: this.#engine,
       pool: this.#pool,
       clock: systemClock,
@@ -285,6 +288,7 @@ export class Runtime implements AsyncDisposable {
       draining: () => this.#draining,
       mayDebug,
     });
+    this.#named = new NamedCalls({ engine: this.#engine, calls: this.#calls, choosing });
     this.#invoke = createInvoke({
       tasks: this.#router,
       tenants: this.#tenantPort,
@@ -381,11 +385,11 @@ export class Runtime implements AsyncDisposable {
   }
 
   /**
-   * Calls an exported function of a task: `call("calc", "demo:math/calc#add", [1, 2])`, or `"go"` for a function of
-   * the world itself. Arguments are an array, or an object by parameter name; values as in `docs/values.md`.
-   * Rejects with a `CallError`.
+   * Calls an exported function: `call("calc", "demo:math/calc#add", [1, 2])` of a task, `call("calc", "go")` of its world
+   * itself, or `call("acme:image/resize@1.2.0", "resize", [80])` of whichever task provides the capability. Arguments are an
+   * array, or an object by parameter name; values as in `docs/values.md`. Rejects with a `CallError`.
    */
-  async call(task: string, func: string, args: readonly unknown[] | Readonly<Record<string, unknown>> = []): Promise<unknown> {
+  async call(target: string, func: string, args: readonly unknown[] | Readonly<Record<string, unknown>> = []): Promise<unknown> {
     const hash = func.lastIndexOf("#");
     const frame = {
       kind: "call" as const,
@@ -393,8 +397,34 @@ export class Runtime implements AsyncDisposable {
       function: func.slice(hash + 1),
       arguments: toJson(args),
     };
-    const { json } = await execute(this.#ports(), this.#task(task), "call", frame);
+    const json = target.includes(":")
+      ? await this.#callCapability(target, frame.function, frame.arguments)
+      : (await execute(this.#ports(), this.#task(target), "call", frame)).json;
     return json === undefined ? undefined : (JSON.parse(json) as unknown);
+  }
+
+  async #callCapability(capability: string, func: string, json: string): Promise<string | undefined> {
+    this.#mustBeOpen();
+    try {
+      const answer = await this.#calls.call({
+        target: { kind: "capability", capability },
+        interface: capability,
+        function: func,
+        arguments: () => json,
+        bytes: json.length,
+        caller: OPERATOR,
+        debug: true,
+        prefer: undefined,
+        requestId: undefined,
+        traceparent: undefined,
+        signal: new AbortController().signal,
+      });
+      return answer.json;
+    } catch (error) {
+      if (error instanceof CallFailure && error.settled?.outcome !== undefined)
+        throw new CallError(error.settled.id, error.settled.outcome, error.problem);
+      throw error;
+    }
   }
 
   /** Runs a `wasi:cli/run` task to its end and resolves with its exit status. */
@@ -500,22 +530,19 @@ export class Runtime implements AsyncDisposable {
 
   /** Calls of functions over HTTP. Where nobody has keys, whoever reaches the node may call everything. */
   #callsPort(): CallsPort {
-    const whose = (key: string | undefined): { readonly caller: Caller; readonly refused: boolean } => {
-      if (!this.#home.durable) return { caller: OPERATOR, refused: false };
-      const caller = key === undefined ? undefined : this.#control.identify(key);
-      return { caller: caller ?? ANONYMOUS, refused: key !== undefined && caller === undefined };
-    };
+    const whose = (key: string | undefined): Caller =>
+      this.#home.durable ? needInvoke(key === undefined ? undefined : this.#control.identify(key)) : OPERATOR;
     const targetOf = (target: Parameters<CallsPort["describe"]>[0], caller: Caller): CallTarget =>
       target.kind === "capability"
         ? target
         : { ...target, tenant: (caller.kind === "key" ? caller.key.tenant : undefined) ?? target.tenant ?? DEFAULT_TENANT };
     return {
       describe: async (target, { key }) => {
-        const { caller, refused } = whose(key);
-        return (await this.#calls.describe(targetOf(target, caller), caller, refused)).functions;
+        const caller = whose(key);
+        return this.#calls.describe(targetOf(target, caller), caller);
       },
       call: async ({ target, key, header, ...call }) => {
-        const { caller, refused } = whose(key);
+        const caller = whose(key);
         const more = {
           debug: header("pilotlight-debug") === "1",
           prefer: header("pilotlight-prefer"),
@@ -528,7 +555,7 @@ export class Runtime implements AsyncDisposable {
           return may ? ["Server-Timing", serverTiming(run)] : [];
         };
         try {
-          const answer = await this.#calls.call({ ...call, ...more, target: targetOf(target, caller), caller, refused });
+          const answer = await this.#calls.call({ ...call, ...more, target: targetOf(target, caller), caller });
           const { run, callable, json } = answer;
           return { callable, json, headers: ["Pilotlight-Run", run.id, ...explained(run)] };
         } catch (error) {
@@ -609,6 +636,15 @@ export class Runtime implements AsyncDisposable {
       `there is no task ${JSON.stringify(name)}; ${names.length === 0 ? "none is deployed" : `deployed are ${names.join(", ")}`}`,
     );
   }
+}
+
+/** Whoever calls functions shows a key, of public tasks too: routes are for the public. */
+function needInvoke(caller: Caller | undefined): Caller {
+  const how = "Calls of functions take a key with the scope invoke: Pilotlight-Key or Authorization: Bearer pl_…";
+  if (caller === undefined) throw new ProblemError("request/unauthorized", how);
+  if (caller.kind === "key" && !caller.may.has("invoke"))
+    throw new ProblemError("request/forbidden", "This takes a key with the scope invoke.");
+  return caller;
 }
 
 function isLoopback(peer: string): boolean {

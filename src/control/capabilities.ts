@@ -4,7 +4,7 @@ import type { Registry } from "../dispatch/registry.js";
 import { mayReach, require as requireScope } from "../tenants/access.js";
 import type { Caller } from "../tenants/tenant.js";
 import type { Tenants } from "../tenants/tenants.js";
-import type { CapabilityView, Page, Paged } from "./control.js";
+import type { CapabilityCost, CapabilityView, Page, Paged } from "./control.js";
 import { paged } from "./paging.js";
 
 export interface CapabilityPorts {
@@ -38,24 +38,21 @@ export class CapabilityDesk {
           tenant: provider.tenant,
           task: provider.name,
           access: first.choice.task.version.manifest.access,
-          versions: reached.map(({ choice }) => {
-            const { estimate, outlook } = this.#ports.choosing.costOf(choice.task.version.program, capability);
-            return {
-              version: choice.task.version.label,
-              share: choice.weight / total,
-              observed: estimate.observed,
-              execMs: estimate.serviceMs,
-              memoryMibMs: estimate.memoryMibMs,
-              startMs: outlook.startMs,
-              queueMs: outlook.queueMs,
-              running: outlook.running,
-              waiting: outlook.waiting,
-              rung: outlook.rung,
-            };
+          versions: reached.map(({ choice: { task, weight } }) => {
+            const { label: version, program } = task.version;
+            const of = { version, share: weight / total };
+            return owner === undefined || owner === task.tenant ? Object.assign(of, { now: this.#cost(program, capability) }) : of;
           }),
         },
       ];
     });
     return paged(all, ({ capability, tenant: of, task }) => `${capability} ${of}/${task}`, page);
+  }
+
+  #cost(program: number, capability: string): CapabilityCost {
+    const { estimate, outlook } = this.#ports.choosing.costOf(program, capability);
+    const { observed, serviceMs, memoryMibMs } = estimate;
+    const { startMs, queueMs, running, waiting, rung } = outlook;
+    return { observed, execMs: serviceMs, memoryMibMs, startMs, queueMs, running, waiting, rung };
   }
 }

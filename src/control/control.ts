@@ -226,17 +226,22 @@ export interface CapabilityView {
     readonly version: string;
     /** Of the calls that the task gets, 0 to 1. */
     readonly share: number;
-    /** Calls that the estimate comes from; 0: it is a guess. */
-    readonly observed: number;
-    readonly execMs: number;
-    readonly memoryMibMs: number;
-    readonly startMs: number;
-    readonly queueMs: number;
-    readonly running: number;
-    readonly waiting: number;
-    /** How a call would come by its instance: `own/ready`. */
-    readonly rung: string;
+    /** Left out of other tenants' tasks: how busy they are is theirs. */
+    readonly now?: CapabilityCost;
   }[];
+}
+
+export interface CapabilityCost {
+  /** Calls that the estimate comes from, decayed; 0: it is a guess. */
+  readonly observed: number;
+  readonly execMs: number;
+  readonly memoryMibMs: number;
+  readonly startMs: number;
+  readonly queueMs: number;
+  readonly running: number;
+  readonly waiting: number;
+  /** How a call would come by its instance: `own/ready`. */
+  readonly rung: string;
 }
 
 export interface Whoami {

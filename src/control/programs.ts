@@ -17,7 +17,7 @@ import type { CodePort, Executor } from "../invoke/executor.js";
 import type { Code } from "../pool/types.js";
 import { effectiveCapacity } from "../tasks/capacity.js";
 import type { Manifest } from "../tasks/manifest.js";
-import { poolProgram, programSpec, reuseDependsOnInfo, type OwnGrants } from "../tasks/spec.js";
+import { dispatchOf, poolProgram, programSpec, reuseDependsOnInfo, type OwnGrants } from "../tasks/spec.js";
 import { taskKey, type Task } from "../tasks/task.js";
 import { callable } from "../wit/callable.js";
 import { isServedBy, parseInterfaceName } from "../wit/capability.js";
@@ -272,13 +272,13 @@ export class Programs implements CodePort {
     const spec = programSpec({ info, tenant, manifest, secrets: request.secrets(), own, calls });
     this.#links++;
     const engine = await explained(request.source, () => this.#ports.engine.link(spec));
-    return { engine, info, bytes: linkedBytes(info, this.#ports.forms.keeps), calls: calls.length > 0 };
+    return { engine, info, bytes: linkedBytes(info, this.#ports.forms.keeps), calls: calls.length > 0 || dispatchOf(info).length > 0 };
   }
 
   /** Imported interfaces that other tasks serve: those that the manifest says, and those that some task provides. */
   #callsOf({ uses }: Manifest, info: ComponentInfo, isNew: boolean): string[] {
     const { engine } = this.#ports;
-    const missing = engine.check(info.digest, []).missing.map((each) => each.interface);
+    const missing = engine.check(info.digest, dispatchOf(info)).missing.map((each) => each.interface);
     const calls = missing.filter((name) => Object.hasOwn(uses, name) || this.#ports.isProvided(name));
     if (isNew || calls.length === missing.length) return calls;
     const scripted = engine.scripted?.(info.digest) ?? [];

@@ -65,8 +65,8 @@ export function withImports(engine: Engine, providers: readonly Provider[]): Eng
     link: async (spec: ProgramSpec) => {
       const info = components.get(spec.digest);
       if (info === undefined) return engine.link(spec);
-      const { scripts, bindings } = bind(providers, info, engine.check(spec.digest, [], spec.calls));
-      const program = await engine.link({ ...spec, scripts });
+      const { scripts, bindings } = bind(providers, info, engine.check(spec.digest, spec.scripts, spec.calls));
+      const program = await engine.link({ ...spec, scripts: [...spec.scripts, ...scripts] });
       if (bindings.size > 0) programs.set(program, bindings);
       return program;
     },
@@ -86,7 +86,7 @@ export function withImports(engine: Engine, providers: readonly Provider[]): Eng
       engine.listen((events) => {
         const others: EngineEvent[] = [];
         for (const event of events) {
-          if (event.kind === "ask") {
+          if (event.kind === "ask" && !isOurs(event.interface)) {
             void answer(event);
             continue;
           }
@@ -96,6 +96,11 @@ export function withImports(engine: Engine, providers: readonly Provider[]): Eng
         if (others.length > 0) listener(others);
       }),
   };
+}
+
+/** What guests ask of Pilotlight itself is answered above. */
+function isOurs(name: string): boolean {
+  return name.startsWith("pilotlight:");
 }
 
 /** Finds a provider for each import that is missing. Throws an `EngineError` that lists whatever is left. */

@@ -28,6 +28,8 @@ export interface RunObserver {
 /** A guest calls another task. */
 export type GuestCall = Extract<EngineEvent, { readonly kind: "call" }>;
 
+export type GuestAsk = Extract<EngineEvent, { readonly kind: "ask" }>;
+
 /** The code behind the pool's numbers. */
 export interface CodePort {
   /** Links the program. Resolves with the bytes that it holds then; rejects with what is wrong. */
@@ -66,6 +68,8 @@ export interface ExecutorPorts {
   readonly observer: RunObserver;
   /** Takes up what guests call; `caller` is undefined when it cannot be told who calls, or has settled by now. */
   called(call: GuestCall, caller: Run | undefined): void;
+  /** Answers what guests ask of Pilotlight itself. */
+  asked(ask: GuestAsk, caller: Run | undefined): void;
   /** Takes a tenant's secrets out of a text that a guest may have written. */
   mask(text: string, tenant: string): string;
 }
@@ -233,7 +237,8 @@ export class Executor {
           this.#ports.called(event, this.#runs.get(event.run));
           break;
         case "ask":
-          // The embedder's functions answer below the port (src/imports); nothing asks up here yet.
+          // The embedder's functions answer below the port (src/imports).
+          this.#ports.asked(event, this.#runs.get(event.run));
           break;
         default:
           this.#runs.get(event.run)?.listener.event(event);

@@ -6,19 +6,15 @@
  * caller's remaining time at most and the authorisation of the run that began the chain.
  */
 import type { Clock } from "../base/clock.js";
-import { PROBLEMS, type Problem } from "../base/problem.js";
+import type { Problem } from "../base/problem.js";
 import type { Engine, LinkedFrame } from "../engine/engine.js";
 import type { Task } from "../tasks/task.js";
 import { Attempt, type AttemptPorts, type Candidate } from "./attempt.js";
 import { problemOf } from "./blame.js";
 import { functionKey, type Choices, type Choosing, type Wanted } from "./choosing.js";
+import { chainOf, chainText, endOfCalled, fromChain, textOf, tooDeep } from "./chain.js";
 import type { GuestCall } from "./executor.js";
 import type { Run } from "./run.js";
-
-/** What is called has this much longer than its caller: so it is the caller of which it is said that it was late. */
-const LATE_MS = 100;
-/** Tasks between the first and the last of a chain. */
-const DEEPEST = 8;
 
 export interface GuestCallPorts extends AttemptPorts {
   readonly engine: Pick<Engine, "send">;
@@ -66,7 +62,7 @@ export class GuestCalls {
         traceparent: caller.origin.traceparent,
       },
       caller: caller.caller,
-      descent: { parent: caller, until: endOf(caller) + LATE_MS, pick },
+      descent: { parent: caller, until: endOfCalled(caller), pick },
       listener: {
         event: () => {},
         settled: (run) => this.#settled(call, caller, run),
@@ -79,11 +75,8 @@ export class GuestCalls {
     call: GuestCall,
     caller: Run,
   ): { readonly candidates: readonly { readonly task: Task }[]; readonly pick: Choices["pick"] | undefined } | Problem {
-    if (caller.depth + 1 > DEEPEST)
-      return {
-        code: "call/too-deep",
-        detail: `${call.target}#${call.function} would be the call number ${caller.depth + 1} of a chain; ${DEEPEST} are the most: ${chainText(caller)}.`,
-      };
+    const deep = tooDeep(caller, `${call.target}#${call.function}`);
+    if (deep !== undefined) return deep;
     const named = caller.task.version.manifest.uses[call.target];
     if (named === undefined) return this.#choose(caller, { capability: call.target, function: call.function, bytes: call.bytes });
     const { tenant } = caller.task;
@@ -105,10 +98,7 @@ export class GuestCalls {
     return this.#ports.choosing.choose({
       ...asked,
       prefer: undefined,
-      // The chain's beginning says what may be called, so that nobody is talked into lending its own rights.
-      authority: { kind: "tenant", tenant: rootOf(caller).task.tenant },
-      chain: chainOf(caller),
-      chainText: () => chainText(caller),
+      ...fromChain(caller),
     });
   }
 
@@ -129,35 +119,4 @@ export class GuestCalls {
       caller.callProblem = problem.code.startsWith("call/") ? problem : { code: "call/failed", detail: textOf(problem) };
     this.#ports.engine.send({ kind: "refuse-call", call: call.call, message: textOf(problem) });
   }
-}
-
-function textOf({ code, detail }: Problem): string {
-  return detail ?? `${PROBLEMS[code].title}.`;
-}
-
-/** When a run's time is over, in milliseconds on the pipeline's clock: it owes an answer, or all of its work. */
-function endOf(run: Run): number {
-  const { timeout, duration } = run.task.version.manifest.limits;
-  const own = run.headAt !== undefined || run.origin.kind === "command" ? duration : timeout;
-  return Math.min(run.admittedAt + own, run.descent.until ?? Number.POSITIVE_INFINITY);
-}
-
-function rootOf(run: Run): Run {
-  let root = run;
-  while (root.descent.parent !== undefined) root = root.descent.parent;
-  return root;
-}
-
-/** Keys of the tasks that wait for this run's calls, its own too. */
-function chainOf(run: Run): Set<string> {
-  const keys = new Set<string>();
-  for (let each: Run | undefined = run; each !== undefined; each = each.descent.parent) keys.add(each.task.key);
-  return keys;
-}
-
-/** `a → b → c`, the first caller first. */
-function chainText(run: Run): string {
-  const names: string[] = [];
-  for (let each: Run | undefined = run; each !== undefined; each = each.descent.parent) names.unshift(each.task.name);
-  return names.join(" → ");
 }

@@ -14,6 +14,7 @@ import { callable, type Callable } from "../wit/callable.js";
 import { isServedBy, parseInterfaceName } from "../wit/capability.js";
 import { Attempt, type AttemptPorts, type Candidate } from "./attempt.js";
 import { failureOf } from "./blame.js";
+import { endOfCalled, fromChain } from "./chain.js";
 import { functionKey, type Choices, type Choosing } from "./choosing.js";
 import type { Run } from "./run.js";
 
@@ -31,14 +32,14 @@ export interface TypedCall {
   /** What the client sent, in bytes. */
   readonly bytes: number;
   readonly caller: Caller;
-  /** A key was shown that nobody has. */
-  readonly refused: boolean;
   /** Asks for traps' own words. */
   readonly debug: boolean;
   readonly prefer: string | undefined;
   readonly requestId: string | undefined;
   readonly traceparent: string | undefined;
   readonly signal: AbortSignal;
+  /** The run whose guest calls, where one does: its rights and its time hold. */
+  readonly from?: Run;
 }
 
 export interface TypedAnswer {
@@ -60,12 +61,6 @@ export class CallFailure extends ProblemError {
   }
 }
 
-/** What of a task can be called. */
-export interface Described {
-  readonly functions: readonly Callable[];
-  readonly refused: readonly { readonly interface: string; readonly name: string; readonly reason: string }[];
-}
-
 export interface TypedCallPorts extends AttemptPorts {
   readonly choosing: Choosing;
   /** One of the versions that requests get now, by weight. */
@@ -85,28 +80,27 @@ export class TypedCalls {
   }
 
   /** Throws as `call` does where there is nothing to call. */
-  async describe(target: CallTarget, caller: Caller, refused: boolean): Promise<Described> {
-    const [first] = this.#candidates(target, undefined, 0, caller, refused, undefined).candidates;
+  async describe(target: CallTarget, caller: Caller): Promise<readonly Callable[]> {
+    const [first] = this.#candidates(target, undefined, 0, caller, undefined).candidates;
     const info = await this.#ports.describe((first as Found).task);
     const functions: Callable[] = [];
-    const unusable: { interface: string; name: string; reason: string }[] = [];
     const wanted = target.kind === "capability" ? exportOf(info, target.capability)?.name : undefined;
     for (const each of info.exports) {
       if (wanted !== undefined && each.name !== wanted) continue;
       for (const one of each.functions) {
         const known = callable(each.name, one);
-        if ("refused" in known) unusable.push({ interface: each.name, name: one.name, reason: known.refused });
-        else functions.push(known);
+        if (!("refused" in known)) functions.push(known);
       }
     }
-    return { functions, refused: unusable };
+    return functions;
   }
 
   /** Rejects with a `CallFailure`, or with the `ProblemError` of a call that could not be made. */
   async call(call: TypedCall): Promise<TypedAnswer> {
-    if (this.#ports.draining()) throw new ProblemError("platform/draining", undefined);
+    // What goes on may end, with all that it calls.
+    if (this.#ports.draining() && call.from === undefined) throw new ProblemError("platform/draining", undefined);
     const { target, caller } = call;
-    const { candidates, pick } = this.#candidates(target, call.function, call.bytes, caller, call.refused, call.prefer);
+    const { candidates, pick } = this.#candidates(target, call.function, call.bytes, caller, call.prefer, call.from);
     const first = (candidates[0] as Found).task;
     const named = callableOf(await this.#ports.describe(first), call.interface, call.function, first.name);
     const limit = first.version.manifest.limits.requestBody;
@@ -123,14 +117,14 @@ export class TypedCalls {
       const attempt = new Attempt(this.#ports, {
         candidates,
         origin: {
-          kind: "call",
+          kind: call.from === undefined ? "call" : "guest",
           method: undefined,
           path: `${named.interface}#${named.name}`,
           requestId: call.requestId,
           traceparent: call.traceparent,
         },
         caller: call.caller,
-        descent: { pick },
+        descent: call.from === undefined ? { pick } : { pick, parent: call.from, until: endOfCalled(call.from) },
         listener: {
           event: (_run, event) => {
             if (event.kind === "result") json = event.json;
@@ -176,26 +170,23 @@ export class TypedCalls {
     func: string | undefined,
     bytes: number,
     caller: Caller,
-    refused: boolean,
     prefer: string | undefined,
+    from?: Run,
   ): { readonly candidates: readonly Found[]; readonly pick: Choices["pick"] | undefined } {
     if (target.kind === "task") {
       const task = this.#ports.pick(target.tenant, target.task);
       if (task !== undefined && mayInvoke(caller, { tenant: task.tenant, access: task.version.manifest.access }))
         return { candidates: [{ task }], pick: undefined };
-      throw refused ? wrongKey() : noTask(target.task);
+      throw noTask(target.task);
     }
     const found = this.#ports.choosing.choose({
       capability: target.capability,
       function: func,
       bytes,
       prefer,
-      authority: { kind: "caller", caller },
-      chain: new Set(),
-      chainText: () => "",
+      ...(from === undefined ? { authority: { kind: "caller", caller }, chain: new Set(), chainText: () => "" } : fromChain(from)),
     });
     if (!("code" in found)) return found;
-    if (refused && found.code === "call/no-provider") throw wrongKey();
     const { code, detail, ...more } = found;
     throw new ProblemError(code, detail, more);
   }
@@ -203,10 +194,6 @@ export class TypedCalls {
 
 interface Found {
   readonly task: Task;
-}
-
-function wrongKey(): ProblemError {
-  return new ProblemError("request/unauthorized", "The key is not known, or it has expired or been revoked.");
 }
 
 function noTask(name: string): ProblemError {

@@ -53,10 +53,10 @@ export function programSpec({ info, tenant, manifest, secrets, own, calls = [] }
     outbound: { origins: manifest.outbound, anyAddress: own.anyAddress, ...OUTBOUND },
     sockets: manifest.sockets,
     stdio: own.stdio,
-    maxConcurrent: reuseOf(info, manifest, calls.length > 0).maxConcurrent,
+    maxConcurrent: reuseOf(info, manifest, calls.length > 0 || dispatchOf(info).length > 0).maxConcurrent,
     calls,
-    // Whoever provides some puts them in on the way (src/imports).
-    scripts: [],
+    // What guests ask of Pilotlight itself; an embedder's functions are put in on the way (src/imports).
+    scripts: dispatchOf(info),
   };
 }
 
@@ -74,6 +74,14 @@ function reuseOf(info: ComponentInfo | undefined, manifest: Manifest, calls: boo
 function stalls({ imports }: ComponentInfo): boolean {
   return imports.some(({ name, functions }) => !isWasi(name) && functions.some((each) => !each.async));
 }
+
+/** The interface by which it calls others whose names it knows only when it runs, if it imports that. */
+export function dispatchOf({ imports }: Pick<ComponentInfo, "imports">): string[] {
+  return imports.map(({ name }) => name).filter((name) => name === DISPATCH);
+}
+
+/** See `wit/pilotlight/dispatch.wit`. */
+const DISPATCH = "pilotlight:dispatch/dispatch@0.1.0";
 
 function isWasi(name: string): boolean {
   return name.startsWith("wasi:") || name === "";

@@ -3,8 +3,10 @@ import { readFileSync } from "node:fs";
 import { Packr, Unpackr } from "msgpackr";
 import { describe, expect, it } from "vitest";
 import type { ManifestInput } from "../../src/tasks/manifest.js";
+import { tempDir } from "../support/files.js";
 import { guestPath } from "../support/guests.js";
 import { startRuntime, type StartedRuntime } from "../support/runtime.js";
+import { cells, startNode } from "../support/tenants.js";
 
 const CALC = "demo:math/calc";
 const RELAY = "demo:app/relay";
@@ -14,6 +16,8 @@ const task = (name: string, guest: string, more: Partial<ManifestInput> = {}) =>
   manifest: { name, ...more },
   component: readFileSync(guestPath(guest)),
 });
+
+type Deployed = ReturnType<typeof task>;
 
 interface Answered {
   readonly status: number;
@@ -156,6 +160,14 @@ describe("a call by capability", () => {
     const run = answer.headers.get("pilotlight-run") as string;
     const record = (await (await node.get(`/-/runs/${run}`)).json()) as { pick: { considered: { provider: string }[] } };
     expect(record.pick.considered.map(({ provider }) => provider).sort()).toEqual(["calc", "other"]);
+  });
+
+  it("may come from the program that embeds the runtime", async () => {
+    const { runtime } = await startRuntime([task("calc", "calc", { provides: [CALC] })]);
+    expect(await runtime.call(CALC, "add", [1, 2])).toBe(3);
+    expect(await runtime.call(CALC, "divide", { a: 7, b: 0 })).toEqual({ tag: "err", val: "division by zero" });
+    await expect(runtime.call(CALC, "crash")).rejects.toMatchObject({ name: "CallError", outcome: { kind: "trap" } });
+    await expect(runtime.call("demo:math/other", "add")).rejects.toThrow("No task that this call may reach provides demo:math/other.");
   });
 
   it("is served by a compatible version that is no older, and by nobody else", async () => {
@@ -306,6 +318,120 @@ describe("a guest that calls another task", () => {
     const answer = await call(node, `tasks/a/${NEXT}/step`, [2]);
     expect([answer.status, (answer.body as { type: string }).type]).toEqual([504, "https://pilotlight.dev/problems/guest/timeout"]);
     await node.idle();
+  });
+});
+
+describe("a guest that knows only when it runs what it calls", () => {
+  const ASK = "tasks/ask/demo:app/ask";
+  const base64 = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString("base64");
+  const asking = (...others: Deployed[]) =>
+    startRuntime([task("calc", "calc", { provides: [CALC] }), task("ask", "dispatcher"), ...others]);
+  const ask = (node: StartedRuntime, capability: string, func: string, args: unknown) =>
+    call(node, `${ASK}/call`, [capability, func, base64(args)]);
+
+  it("calls it by name, and gets the result, or the function's own error, as JSON", async () => {
+    const node = await asking();
+    expect(await ask(node, CALC, "add", [20, 22])).toMatchObject({ status: 200, body: base64(42) });
+    expect(await ask(node, CALC, "divide", { a: 7, b: 0 })).toMatchObject({
+      status: 422,
+      body: { error: { tag: "guest", val: base64("division by zero") } },
+    });
+    const runs = node.log.lines.filter(({ msg }) => msg === "run");
+    const parent = runs.find((line) => line["task"] === "ask")?.["run"];
+    expect(runs.find((line) => line["task"] === "calc")).toMatchObject({ parent, pick: "the only one" });
+    await node.idle();
+  });
+
+  it("may look at the candidates without calling any", async () => {
+    const node = await asking(task("other", "calc", { provides: [CALC] }));
+    const { body } = await call(node, `${ASK}/candidates`, [CALC]);
+    expect((body as { task: string }[]).map((each) => each.task).sort()).toEqual(["calc", "other"]);
+    expect(node.log.lines.filter((line) => line["task"] === "calc")).toEqual([]);
+  });
+
+  it.each<[string, string, string, unknown, object]>([
+    [
+      "nobody provides",
+      "demo:math/other",
+      "add",
+      [],
+      { tag: "no-provider", val: "No task that this call may reach provides demo:math/other." },
+    ],
+    [
+      "has no such function",
+      CALC,
+      "nope",
+      [],
+      { tag: "no-provider", val: expect.stringMatching(/^There is no function nope in demo:math\/calc; /) },
+    ],
+    ["takes other arguments", CALC, "add", ["x", 1], { tag: "invalid-argument", val: '$[0]: expected a whole number (u32), found "x".' }],
+    [
+      "is no name of a capability",
+      "nonsense",
+      "add",
+      [],
+      { tag: "invalid-argument", val: expect.stringMatching(/^"nonsense" is no capability/) },
+    ],
+    ["traps", CALC, "crash", [], { tag: "failed", val: "The function trapped." }],
+  ])("is told of what %s", async (_, capability, func, args, error) => {
+    expect(await ask(await asking(), capability, func, args)).toMatchObject({ status: 422, body: { error } });
+  });
+
+  it("does not reach itself through another", async () => {
+    const node = await asking(task("echo", "dispatcher", { provides: ["demo:app/ask"] }));
+    expect(await ask(node, "demo:app/ask", "call", ["demo:app/ask", "call", ""])).toMatchObject({
+      status: 422,
+      body: { error: { tag: "guest" } },
+    });
+  });
+});
+
+describe("tenants", () => {
+  it("reach what is public or open to them, and of the rest learn nothing; a task in between lends nobody its rights", async () => {
+    const node = await startNode({ capacity: cells(8, { warming: 2 }), durable: true, data: tempDir() });
+    for (const tenant of ["acme", "globex"]) await node.tenant(tenant);
+    const deploy = (tenant: string, name: string, guest: string, more: Partial<ManifestInput>) =>
+      node.runtime.control.deploy(node.runtime.operator, tenant, {
+        manifest: { component: "c.wasm", name, ...more },
+        component: readFileSync(guestPath(guest)),
+      });
+    await deploy("globex", "calc", "calc", { provides: [CALC], access: { tenants: ["acme"] } });
+    await deploy("acme", "relay", "relay", { access: "public", provides: [RELAY] });
+    const issue = async (tenant: string): Promise<string> =>
+      (await node.runtime.control.issueKey(node.runtime.operator, tenant, { scopes: ["invoke"] })).text;
+    const [acme, globex] = [await issue("acme"), await issue("globex")];
+    await node.tenant("initech");
+    const initech = await issue("initech");
+    const as = (key: string, path: string, args: unknown) => call(node, path, args, { "pilotlight-key": key });
+    expect(await as(acme, `call/${CALC}/add`, [1, 2])).toMatchObject({ status: 200, body: 3 });
+    expect(await as(globex, `call/${CALC}/add`, [1, 2])).toMatchObject({ status: 200, body: 3 });
+    expect(await as(initech, `call/${CALC}/add`, [1, 2])).toMatchObject({
+      status: 404,
+      body: { detail: "No task that this call may reach provides demo:math/calc." },
+    });
+    // Whoever calls acme's public task gets what acme's task may reach.
+    expect(await as(initech, `call/${RELAY}/add`, [1, 2])).toMatchObject({ status: 200, body: 3 });
+    // By way of globex' own task nothing is reached that is acme's alone.
+    await deploy("acme", "secret", "spin", { provides: ["bench:work/spin@1.0.0"], access: "key" });
+    expect(await as(globex, "call/bench:work/spin@1.0.0/spin", [1])).toMatchObject({ status: 404 });
+    expect(await as(acme, "call/bench:work/spin@1.0.0/spin", [1])).toMatchObject({ status: 200 });
+    await deploy("globex", "ask", "dispatcher", { provides: ["demo:app/ask"] });
+    const args = [["bench:work/spin@1.0.0", "spin", Buffer.from("[1]").toString("base64")]];
+    expect(await as(acme, "call/demo:app/ask/call", args[0])).toMatchObject({ status: 422, body: { error: { tag: "no-provider" } } });
+  });
+
+  it("have their providers and dependencies again after a restart", async () => {
+    const data = tempDir();
+    const first = await startRuntime([], { data, durable: true });
+    await first.runtime.deploy(task("calc", "calc", { provides: [CALC] }));
+    await first.runtime.deploy(task("relay", "relay", { uses: { [CALC]: { task: "calc" } } }));
+    await first.runtime.deploy(task("late", "relay"));
+    await first.runtime.close();
+    const again = await startRuntime([], { data, durable: true });
+    await again.runtime.start();
+    expect(await again.runtime.call("relay", `${RELAY}#add`, [1, 2])).toBe(3);
+    expect(await again.runtime.call("late", `${RELAY}#add`, [1, 2])).toBe(3);
+    expect(await again.runtime.call(CALC, "add", [1, 2])).toBe(3);
   });
 });
 

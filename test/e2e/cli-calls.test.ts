@@ -31,6 +31,10 @@ it("the session of the README on calls goes as it says, and what is wrong is tol
     SESSION.map(({ command, output }) => [command, normal(output)]),
   );
 
+  const keyOf = async (scope: string): Promise<string> => {
+    const [made] = await run([`pilotlight keys create --scope ${scope}`]);
+    return /pl_\S+/.exec(made?.output ?? "")?.[0] ?? expect.fail(made?.output);
+  };
   const wrong = await run([
     "pilotlight call calc nope",
     "pilotlight call calc add 1",
@@ -49,12 +53,27 @@ it("the session of the README on calls goes as it says, and what is wrong is tol
     [1, expect.stringMatching(/^pilotlight: No such run: /)],
     [expect.any(Number), expect.any(String)],
   ]);
-  const anonymous = await fetch(`${node.origin}/-/tasks/calc/demo:math/calc/add`, {
-    method: "POST",
-    headers: { authorization: "Bearer pl_wrong", "content-type": "application/json" },
-    body: "[1,2]",
-  });
-  // The task is public: a key that nobody has is not needed for it.
-  expect(await anonymous.text()).toBe("3\n");
+  const [admin, reader] = [await keyOf("admin"), await keyOf("read")];
+  const ask = async (path: string, key: string | undefined): Promise<unknown[]> => {
+    const headers = { "content-type": "application/json", ...(key !== undefined && { authorization: `Bearer ${key}` }) };
+    const response = await fetch(`${node.origin}/-/${path}`, { method: "POST", headers, body: "[1,2]" });
+    const body = (await response.json()) as { type?: string };
+    return [response.status, typeof body === "object" ? body.type?.replace("https://pilotlight.dev/problems/", "") : body];
+  };
+  for (const path of ["tasks/calc/demo:math/calc/add", "call/demo:math/calc/add"]) {
+    expect(await ask(path, admin)).toEqual([200, 3]);
+    // The task is public: its routes are, and calls are not.
+    expect(await ask(path, undefined)).toEqual([401, "request/unauthorized"]);
+    expect(await ask(path, "pl_wrong")).toEqual([401, "request/unauthorized"]);
+    expect(await ask(path, reader)).toEqual([403, "request/forbidden"]);
+  }
+  const [created, key, open] = await run([
+    "pilotlight tenants create acme",
+    "pilotlight keys create --tenant acme --scope read",
+    "pilotlight capabilities --tenant acme",
+  ]);
+  expect([created?.exit, key?.exit]).toEqual([0, 0]);
+  // What others' tasks have to do is theirs.
+  expect(open?.output.split("\n").at(-1)).toMatch(/^demo:math\/calc +default +calc v1 +100% +- +- +- +-$/);
   expect((await node.program.stop()).exit).toBe(0);
 }, 60_000);

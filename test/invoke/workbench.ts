@@ -105,6 +105,7 @@ export class Workbench {
       processors: 2,
       ended: this.ended,
       called: () => {},
+      asked: () => {},
       mask: (text) => text.replaceAll("hunter2", "***"),
       observer: {
         settled: (run) => void this.seen.push(`settled ${run.id.slice(-2)} ${run.outcome?.kind}`),

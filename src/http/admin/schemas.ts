@@ -408,14 +408,19 @@ export const capability = z
       z.object({
         version: z.string(),
         share: z.number().openapi({ description: "Of the calls that the task gets" }),
-        observed: z.number().openapi({ description: "Calls that the estimate comes from, decayed; 0: it is a guess" }),
-        execMs: z.number().nonnegative(),
-        memoryMibMs: z.number().nonnegative(),
-        startMs: z.number().nonnegative(),
-        queueMs: z.number().nonnegative(),
-        running: count,
-        waiting: count,
-        rung: z.string().openapi({ description: "How a call would come by its instance", example: "own/ready" }),
+        now: z
+          .object({
+            observed: z.number().openapi({ description: "Calls that the estimate comes from, decayed; 0: it is a guess" }),
+            execMs: z.number().nonnegative(),
+            memoryMibMs: z.number().nonnegative(),
+            startMs: z.number().nonnegative(),
+            queueMs: z.number().nonnegative(),
+            running: count,
+            waiting: count,
+            rung: z.string().openapi({ description: "How a call would come by its instance", example: "own/ready" }),
+          })
+          .optional()
+          .openapi({ description: "Left out of other tenants' tasks" }),
       }),
     ),
   })

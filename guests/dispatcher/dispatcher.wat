@@ -1,0 +1,47 @@
+;; Calls by a name that it is given: what it adds to a call is the call itself.
+(component
+  (type $dispatch (instance
+    (type $prefer' (variant (case "time") (case "memory") (case "weighted" f64)))
+    (export "prefer" (type $prefer (eq $prefer')))
+    (type $failure' (variant (case "no-provider" string) (case "refused" string) (case "invalid-argument" string) (case "failed" string) (case "guest" (list u8))))
+    (export "failure" (type $failure (eq $failure')))
+    (type $candidate' (record (field "task" string) (field "version" string) (field "exec-ms" f64) (field "start-ms" f64) (field "load" f64)))
+    (export "candidate" (type $candidate (eq $candidate')))
+    (export "call" (func (param "capability" string) (param "function" string) (param "arguments" (list u8)) (param "prefer" (option $prefer))
+      (result (result (list u8) (error $failure)))))
+    (export "candidates" (func (param "capability" string) (result (result (list $candidate) (error $failure)))))))
+  (import "pilotlight:dispatch/dispatch@0.1.0" (instance $d (type $dispatch)))
+  (alias export $d "failure" (type $failure))
+  (alias export $d "candidate" (type $candidate))
+
+  (core module $memory
+    (memory (export "memory") 4)
+    (global $next (mut i32) (i32.const 64))
+    (func (export "realloc") (param $old i32) (param $size i32) (param $align i32) (param $new i32) (result i32)
+      (local $at i32)
+      (local.set $at (i32.and (i32.add (global.get $next) (i32.sub (local.get $align) (i32.const 1))) (i32.sub (i32.const 0) (local.get $align))))
+      (global.set $next (i32.add (local.get $at) (local.get $new)))
+      (local.get $at)))
+  (core instance $memory (instantiate $memory))
+  (alias core export $memory "memory" (core memory $bytes))
+  (alias core export $memory "realloc" (core func $realloc))
+  (core func $call (canon lower (func $d "call") (memory $bytes) (realloc $realloc)))
+  (core func $candidates (canon lower (func $d "candidates") (memory $bytes) (realloc $realloc)))
+
+  (core module $ask
+    (import "d" "call" (func $call (param i32 i32 i32 i32 i32 i32 i32 i32 f64 i32)))
+    (import "d" "candidates" (func $candidates (param i32 i32 i32)))
+    ;; The answer is left where the call put it: at 0.
+    (func (export "call") (param i32 i32 i32 i32 i32 i32) (result i32)
+      (call $call (local.get 0) (local.get 1) (local.get 2) (local.get 3) (local.get 4) (local.get 5) (i32.const 0) (i32.const 0) (f64.const 0) (i32.const 0))
+      (i32.const 0))
+    (func (export "candidates") (param i32 i32) (result i32)
+      (call $candidates (local.get 0) (local.get 1) (i32.const 0))
+      (i32.const 0)))
+  (core instance $ask (instantiate $ask (with "d" (instance (export "call" (func $call)) (export "candidates" (func $candidates))))))
+  (func $call-out (param "capability" string) (param "function" string) (param "arguments" (list u8)) (result (result (list u8) (error $failure)))
+    (canon lift (core func $ask "call") (memory $bytes) (realloc $realloc)))
+  (func $candidates-out (param "capability" string) (result (result (list $candidate) (error $failure)))
+    (canon lift (core func $ask "candidates") (memory $bytes) (realloc $realloc)))
+  (instance $out (export "call" (func $call-out)) (export "candidates" (func $candidates-out)))
+  (export "demo:app/ask" (instance $out)))
