@@ -55,11 +55,11 @@ describe("a limit", () => {
   });
 
   it("is set before an interval is over when a crowd has come and eight in a row waited", () => {
-    const hand = new Hand({ crowd: 8 }).pass(50, 4, 0.1).pass(35, 16, 50);
+    const hand = new Hand({ crowd: 8 }).pass(20, 4, 0.1).pass(50, 16, 50);
     expect(hand.overload.limit).toBe(Number.POSITIVE_INFINITY);
     expect(hand.pass(5, 16, 50).overload.limit).toBeLessThan(16);
     const [few, mixed] = [new Hand({ crowd: 8 }).pass(95, 15, 50), new Hand({ crowd: 8 })];
-    for (let i = 0; i < 2; i++) mixed.pass(35, 16, 50).pass(5, 16, 0.1);
+    for (let i = 0; i < 2; i++) mixed.pass(45, 16, 50).pass(5, 16, 0.1);
     expect([few.overload.limit, mixed.overload.limit]).toEqual([Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]);
   });
 
