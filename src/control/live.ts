@@ -57,6 +57,16 @@ export class Live {
     )?.task;
   }
 
+  /** Other tasks of the tenant that requests reach and that name this one in `uses`. */
+  dependentsOf(tenant: string, name: string): string[] {
+    const { catalog, router } = this.#ports;
+    return catalog.list(tenant).flatMap(({ name: other }) => {
+      const choices = other === name ? [] : (router.live(tenant, other)?.choices ?? []);
+      const isUsed = choices.some(({ task }) => Object.values(task.version.manifest.uses).some((used) => used.task === name));
+      return isUsed ? [other] : [];
+    });
+  }
+
   /** The tasks of a tenant that requests reach, by name. */
   all(tenant: string): Task[] {
     return this.#ports.catalog.list(tenant).flatMap(({ name }) => this.of(tenant, name) ?? []);

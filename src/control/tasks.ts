@@ -202,6 +202,12 @@ export class TaskDesk {
       const task = this.#need(tenant, name);
       checkRevision(task.revision, ifRevision);
       const { catalog, ledger, live } = this.#ports;
+      const users = live.dependentsOf(tenant, name);
+      if (users.length > 0)
+        throw new ProblemError(
+          "request/conflict",
+          `The task ${name} is named in "uses" by ${users.join(", ")}; deploy those without it first.`,
+        );
       const swap = live.planRemoval(tenant, name);
       const deed = { tenant, action: "task.delete", subject: `task ${name}`, before: aliasTargets(task), after: undefined };
       await ledger.commit(caller, deed, [catalog.remove(task)]);

@@ -242,6 +242,13 @@ describe("a guest that calls another task", () => {
     });
   });
 
+  it("keeps the one that it names: that is not deleted while it does", async () => {
+    const node = await relayed();
+    await expect(node.runtime.remove("calc")).rejects.toThrow(/The task calc is named in "uses" by relay; deploy those without it first/);
+    await node.runtime.remove("relay");
+    expect(await node.runtime.remove("calc")).toBe(true);
+  });
+
   it("gets the error value of a function that has one, and passes it on", async () => {
     const node = await relayed();
     expect(await call(node, `tasks/relay/${RELAY}/divide`, [7, 0])).toMatchObject({ status: 422, body: { error: "division by zero" } });
