@@ -32,8 +32,11 @@ const HALF_LIFE = 10_000;
 const PRIOR_WEIGHT = 0.25;
 /** A bucket's mean counts from so many observations on. */
 const LEAST_IN_BUCKET = 3;
-/** Versions and functions that are remembered; the one longest unused goes first. */
-const MOST_KEYS = 10_000;
+/** From here on the prior is left out. */
+const CERTAIN = 4;
+/** Functions that are remembered, and versions that serve each; the oldest goes first. */
+const MOST_FUNCTIONS = 10_000;
+const MOST_PROGRAMS = 2000;
 
 class Mean {
   #weight = 0;
@@ -80,35 +83,45 @@ class History {
   }
 }
 
+/** One function of a capability, over all who provide it. */
+interface Kind {
+  /** What is usual, whoever serves it. */
+  readonly usual: Mean;
+  /** By program, the one observed last at the end. */
+  readonly histories: Map<number, History>;
+}
+
 export class Costs {
-  readonly #histories = new Map<string, History>();
-  /** What is usual for a function, whoever serves it. */
-  readonly #usual = new Map<string, Mean>();
+  readonly #kinds = new Map<string, Kind>();
 
   /** A run of `func` (of a capability, over all who provide it) by the version `program` has ended well. */
   observe(program: number, func: string, seen: Observed, now: number): void {
-    const key = `${program} ${func}`;
-    const history = this.#histories.get(key) ?? new History();
-    // The newest is last.
-    this.#histories.delete(key);
-    this.#histories.set(key, history);
+    let kind = this.#kinds.get(func);
+    if (kind === undefined) {
+      this.#kinds.set(func, (kind = { usual: new Mean(), histories: new Map() }));
+      drop(this.#kinds, MOST_FUNCTIONS);
+    }
+    const { usual, histories } = kind;
+    const history = histories.get(program) ?? new History();
+    histories.delete(program);
+    histories.set(program, history);
     history.add(seen, now);
-    let usual = this.#usual.get(func);
-    if (usual === undefined) this.#usual.set(func, (usual = new Mean()));
     usual.add(seen, now);
-    drop(this.#histories);
-    drop(this.#usual);
+    drop(histories, MOST_PROGRAMS);
   }
 
   estimate(program: number, func: string, bytes: number, now: number): Estimate {
-    const usual = this.#usual.get(func);
-    const prior = usual === undefined ? PRIOR : blend(usual, PRIOR, now);
-    const history = this.#histories.get(`${program} ${func}`);
-    return history === undefined ? { ...prior, observed: 0 } : blend(history.best(bytes, now), prior, now);
+    const kind = this.#kinds.get(func);
+    if (kind === undefined) return PRIOR;
+    const history = kind.histories.get(program);
+    if (history === undefined) return { ...blend(kind.usual, PRIOR, now), observed: 0 };
+    const mean = history.best(bytes, now);
+    // What was just observed needs no prior.
+    return blend(mean, mean.weight(now) >= CERTAIN ? mean : blend(kind.usual, PRIOR, now), now);
   }
 }
 
-function blend(mean: Mean, prior: Estimate, now: number): Estimate {
+function blend(mean: Mean, prior: Pick<Estimate, "serviceMs" | "memoryMibMs">, now: number): Estimate {
   const weight = mean.weight(now);
   const mix = (own: number, other: number): number => (own * weight + other * PRIOR_WEIGHT) / (weight + PRIOR_WEIGHT);
   return {
@@ -123,8 +136,8 @@ function bucketOf(bytes: number): number {
   return Math.ceil(Math.log2(Math.max(1, bytes)));
 }
 
-function drop(map: Map<string, unknown>): void {
-  if (map.size <= MOST_KEYS) return;
+function drop(map: Map<unknown, unknown>, most: number): void {
+  if (map.size <= most) return;
   for (const key of map.keys()) {
     map.delete(key);
     return;

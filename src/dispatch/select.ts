@@ -84,10 +84,14 @@ export function choose<C>(
   { samples, explore }: Selection = USUAL_SELECTION,
 ): Chosen<C> {
   const looked = sample(all, samples, random).map((candidate) => ({ candidate, of: contend(candidate) }));
-  const tail = quantile(
-    looked.map(({ of }) => busy(of)),
-    TAIL,
-  );
+  // With fewer, the most crowded is the tail itself.
+  const tail =
+    looked.length < samples
+      ? Number.POSITIVE_INFINITY
+      : quantile(
+          looked.map(({ of }) => busy(of)),
+          TAIL,
+        );
   const costs = costsOf(
     looked.map(({ of }) => of),
     preference,
@@ -136,7 +140,9 @@ function costsOf(contenders: readonly Contender[], preference: Preference): numb
 }
 
 function least(values: readonly number[]): number {
-  return Math.max(Math.min(...values), 1e-9);
+  let lowest = Number.POSITIVE_INFINITY;
+  for (const value of values) if (value < lowest) lowest = value;
+  return Math.max(lowest, 1e-9);
 }
 
 function consideredOf({ provider, version, estimate, outlook }: Contender, score: number, hot: boolean): Considered {
@@ -156,13 +162,13 @@ function consideredOf({ provider, version, estimate, outlook }: Contender, score
 /** So many different ones, each as likely as any other; all where there are no more. */
 function sample<C>(all: readonly C[], count: number, random: () => number): readonly C[] {
   if (all.length <= count) return all;
-  const places = new Set<number>();
+  const places: number[] = [];
   // Floyd's: no array of all is made.
   for (let last = all.length - count; last < all.length; last++) {
     const place = Math.floor(random() * (last + 1));
-    places.add(places.has(place) ? last : place);
+    places.push(places.includes(place) ? last : place);
   }
-  return [...places].map((place) => all[place] as C);
+  return places.map((place) => all[place] as C);
 }
 
 function quantile(values: readonly number[], share: number): number {
