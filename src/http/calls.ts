@@ -4,12 +4,14 @@
  * `POST` calls, `OPTIONS` says what the function takes and gives as JSON Schema, and `GET …/openapi.json` lists all of a
  * task's. Bodies are JSON or MessagePack; a problem is always JSON. What is called, and by whom, the port decides.
  */
+import { isUtf8 } from "node:buffer";
 import type { Context, Hono } from "hono";
 import { accepts } from "hono/accepts";
 import { ProblemError, type Problem } from "../base/problem.js";
 import type { HeaderList } from "../base/headers.js";
 import type { Callable } from "../wit/callable.js";
 import { argumentsFromMsgpack, resultToMsgpack } from "../wit/binary.js";
+import { isServedBy, parseInterfaceName } from "../wit/capability.js";
 import { argumentsSchema, errorSchema, namedArgumentsSchema, resultSchema } from "../wit/json-schema.js";
 import type { PlaneEnv } from "./planes.js";
 import { problemResponse } from "./problem-reply.js";
@@ -60,6 +62,8 @@ const JSON_TYPE = "application/json";
 const MSGPACK = "application/msgpack";
 /** The most that is read before the task is known, whose own limit holds then. */
 const MOST_BYTES = 100 * 2 ** 20;
+/** What is read of anybody. */
+const SMALL_BYTES = 64 * 2 ** 10;
 const ALLOW = "POST, OPTIONS";
 
 /** Adds the paths. `keyIn` is the key that a request shows. */
@@ -120,22 +124,30 @@ async function describe(port: CallsPort, named: Named, asking: Asking): Promise<
   const functions = await port.describe(named.target, asking);
   const found = functions.find((each) => each.name === named.function && isOf(each, named.interface));
   if (found === undefined) {
-    const names = functions.map((each) => `${each.interface}#${each.name}`);
+    const names = functions.map((each) => nameOf(each.interface, each.name));
     const there = names.length === 0 ? "nothing can be called there" : `there are ${names.join(", ")}`;
-    throw new ProblemError("call/no-function", `There is no function ${named.interface}#${named.function}; ${there}.`);
+    throw new ProblemError("call/no-function", `There is no function ${nameOf(named.interface, named.function)}; ${there}.`);
   }
   return json({ ...schemaOf(found) }, ["Allow", ALLOW]);
 }
 
-/** The same interface, whichever version of it serves. */
+/** As a call finds its export: of exactly that name, or of a version that serves it. */
 function isOf(callable: Callable, iface: string): boolean {
-  return callable.interface === iface || callable.interface.split("@")[0] === iface.split("@")[0];
+  if (callable.interface === iface) return true;
+  const wanted = parseInterfaceName(iface);
+  return wanted !== undefined && isServedBy(wanted, parseInterfaceName(callable.interface));
+}
+
+/** A function of the world has its name alone. */
+function nameOf(iface: string, name: string): string {
+  return iface === "" ? name : `${iface}#${name}`;
 }
 
 function schemaOf(callable: Callable): Record<string, unknown> {
   return {
     interface: callable.interface,
     function: callable.name,
+    async: callable.async,
     wit: callable.text,
     parameters: argumentsSchema(callable),
     parametersByName: namedArgumentsSchema(callable),
@@ -165,7 +177,7 @@ function operation(callable: Callable): Record<string, unknown> {
   const error = errorSchema(callable);
   const problem = { type: "object", properties: { type: { type: "string" }, error }, required: ["type"] };
   return {
-    operationId: `${callable.interface}#${callable.name}`,
+    operationId: nameOf(callable.interface, callable.name),
     summary: callable.text,
     requestBody: { content: content({ anyOf: [argumentsSchema(callable), namedArgumentsSchema(callable)] }) },
     responses: {
@@ -182,6 +194,8 @@ async function call(c: Context<PlaneEnv>, port: CallsPort, named: Named, asking:
   const type = (c.req.header("content-type") ?? JSON_TYPE).split(";")[0]?.trim().toLowerCase();
   if (type !== JSON_TYPE && type !== MSGPACK)
     throw new ProblemError("request/unsupported-media-type", `Arguments are sent as ${JSON_TYPE} or ${MSGPACK}, not as ${type}.`);
+  // Only from whoever may call something there is much taken into memory.
+  if (!(Number(c.req.header("content-length")) <= SMALL_BYTES)) await port.describe(named.target, asking);
   const body = await bodyOf(c);
   const answer = await port.call({
     ...named,
@@ -190,7 +204,7 @@ async function call(c: Context<PlaneEnv>, port: CallsPort, named: Named, asking:
     signal: c.req.raw.signal,
     arguments: (callable) => {
       if (body.length === 0) return "[]";
-      return type === MSGPACK ? argumentsFromMsgpack(body, callable) : body.toString("utf8");
+      return type === MSGPACK ? argumentsFromMsgpack(body, callable) : jsonText(body);
     },
   });
   if ("problem" in answer) return problemResponse(answer.problem, answer.headers);
@@ -200,6 +214,11 @@ async function call(c: Context<PlaneEnv>, port: CallsPort, named: Named, asking:
   const wanted = accepts(c, { header: "Accept", supports: [JSON_TYPE, MSGPACK], default: JSON_TYPE });
   if (wanted === MSGPACK) return reply(resultToMsgpack(value.text, resultTypeOf(callable)), MSGPACK, headers);
   return reply(`${value.text}\n`, JSON_TYPE, headers);
+}
+
+function jsonText(body: Buffer): string {
+  if (isUtf8(body)) return body.toString("utf8");
+  throw new ProblemError("request/invalid-argument", "The body is not UTF-8, which JSON is written in.");
 }
 
 /** Of a function that returns a `result`, the ok value or the error; else what it returns. */

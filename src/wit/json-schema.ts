@@ -6,9 +6,9 @@ import type { WitType } from "./wit-type.js";
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
 const DIALECT = "https://json-schema.org/draft/2020-12/schema";
-const DIGITS = "^-?[0-9]+$";
+const DIGITS = { unsigned: "^[0-9]+$", signed: "^-?[0-9]+$" };
 
-/** What a value of the type is written as. Both forms where the mapping takes two. */
+/** What a value of the type is written as. Of names with two spellings, that which comes back. */
 export function schemaOf(type: WitType): JsonSchema {
   switch (type.kind) {
     case "bool":
@@ -16,25 +16,22 @@ export function schemaOf(type: WitType): JsonSchema {
     case "string":
       return { type: "string" };
     case "char":
-      return { type: "string", minLength: 1, maxLength: 2, description: "one character" };
+      return { type: "string", minLength: 1, maxLength: 1, description: "one character" };
     case "integer":
       return type.wide
-        ? {
-            anyOf: [{ type: "integer" }, { type: "string", pattern: DIGITS }],
-            description: `${type.name}: from ${type.min} to ${type.max}`,
-          }
+        ? wideSchema(type.name, type.min, type.max)
         : { type: "integer", minimum: Number(type.min), maximum: Number(type.max) };
     case "float":
       return { anyOf: [{ type: "number" }, { enum: ["NaN", "Infinity", "-Infinity"] }], description: type.name };
     case "list":
       return listSchema(type.of, type.length);
     case "map":
-      return { type: "array", items: tuple([schemaOf(type.key), schemaOf(type.value)]) };
+      return mapSchema(type.key, type.value);
     case "tuple":
       return tuple(type.types.map((part) => schemaOf(part)));
     case "option":
       return type.of.kind === "option"
-        ? { anyOf: [{ type: "null" }, tagged("some", schemaOf(type.of))] }
+        ? { anyOf: [{ type: "null" }, caseSchema("some", type.of)] }
         : { anyOf: [{ type: "null" }, schemaOf(type.of)] };
     case "result":
       return { oneOf: [caseSchema("ok", type.ok), caseSchema("err", type.err)] };
@@ -74,6 +71,18 @@ export function errorSchema({ result }: Callable): JsonSchema | undefined {
   return { $schema: DIALECT, ...(result.err === undefined ? { type: "null" } : schemaOf(result.err)) };
 }
 
+/** No number of JavaScript's is the limit of 64 bits: a validator would round it. */
+function wideSchema(name: string, min: bigint, max: bigint): JsonSchema {
+  const integer = min === 0n ? { type: "integer", minimum: 0 } : { type: "integer" };
+  const digits = { type: "string", pattern: min === 0n ? DIGITS.unsigned : DIGITS.signed };
+  return { anyOf: [integer, digits], description: `${name}: from ${min} to ${max}` };
+}
+
+function mapSchema(key: WitType, value: WitType): JsonSchema {
+  const pairs = { type: "array", items: tuple([schemaOf(key), schemaOf(value)]) };
+  return key.kind === "string" ? { anyOf: [pairs, { type: "object", additionalProperties: schemaOf(value) }] } : pairs;
+}
+
 function listSchema(of: WitType, length: number | undefined): JsonSchema {
   if (of.kind === "integer" && of.name === "u8") {
     const bytes = length === undefined ? {} : { description: `${length} bytes` };
@@ -87,14 +96,8 @@ function tuple(schemas: readonly JsonSchema[]): JsonSchema {
 }
 
 function caseSchema(name: string, of: WitType | undefined): JsonSchema {
-  return of === undefined ? object([["tag", { const: name }, true]]) : tagged(name, schemaOf(of), of.kind !== "option");
-}
-
-function tagged(name: string, val: JsonSchema, needed = true): JsonSchema {
-  return object([
-    ["tag", { const: name }, true],
-    ["val", val, needed],
-  ]);
+  const val: (readonly [string, JsonSchema, boolean])[] = of === undefined ? [] : [["val", schemaOf(of), of.kind !== "option"]];
+  return object([["tag", { const: name }, true], ...val]);
 }
 
 function object(fields: readonly (readonly [string, JsonSchema, boolean])[]): JsonSchema {
