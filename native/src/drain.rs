@@ -16,7 +16,7 @@
 //! | 7 result | run, text json |
 //! | 8 ask | run, ask, text interface, text function, text arguments |
 //! | 9 log | slot, run?, origin, level?, text context?, text |
-//! | 10 settled | run, outcome, cpu, run, start, wait, memory, request, response, dropped, text trace? |
+//! | 10 settled | run, began, outcome, cpu, run, start, wait, memory, request, response, dropped, calls, service, text trace? |
 //! | 11 retired | slot, generation |
 //! | 12 loaded | request, text json?, text error? |
 //! | 13 linked | request, program?, text error? |
@@ -202,8 +202,11 @@ impl Writer<'_> {
     }
 
     fn usage(&mut self, usage: &Usage) {
-        let Usage { cpu, run, start, wait, memory, request_bytes, response_bytes, dropped_lines } = *usage;
-        self.all(&[cpu, run, start, wait, memory, request_bytes, response_bytes, dropped_lines].map(|value| value as f64));
+        let Usage { cpu, run, start, wait, memory, request_bytes, response_bytes, dropped_lines, calls, service } = *usage;
+        self.all(
+            &[cpu, run, start, wait, memory, request_bytes, response_bytes, dropped_lines, u64::from(calls), service]
+                .map(|value| value as f64),
+        );
     }
 
     fn all(&mut self, numbers: &[f64]) {

@@ -14,7 +14,7 @@ use napi::bindgen_prelude::*;
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi_derive::napi;
 use pilotlight_core::engine::{Engine, InstanceId, Place};
-use pilotlight_core::frame::{Deadlines, Frame, HttpFrame, headers_from};
+use pilotlight_core::frame::{Deadlines, Frame, HttpFrame, Keep, LinkedFrame, headers_from};
 use pilotlight_core::program::ProgramSpec;
 use pilotlight_core::settings::Settings;
 
@@ -23,10 +23,13 @@ use crate::drain::SharedMemory;
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
+/// Infinity, and anything that would not fit an instant, is a hundred years.
+fn milliseconds(ms: f64) -> Duration {
+    Duration::from_millis(if ms.is_finite() && ms < 3.2e12 { ms.max(0.0) as u64 } else { 3_200_000_000_000 })
+}
+
 fn deadlines(head: f64, idle: f64, total: f64) -> Deadlines {
-    // Infinity, and anything that would not fit an instant, is a hundred years.
-    let of = |ms: f64| Duration::from_millis(if ms.is_finite() && ms < 3.2e12 { ms.max(0.0) as u64 } else { 3_200_000_000_000 });
-    Deadlines { head: of(head), idle: of(idle), total: of(total) }
+    Deadlines { head: milliseconds(head), idle: milliseconds(idle), total: milliseconds(total) }
 }
 
 fn place(slot: u32, generation: u32, program: u32, cell: u32) -> Place {
@@ -184,9 +187,20 @@ impl NativeEngine {
         call: f64,
         interface: String,
         function: String,
+        keep: f64,
     ) {
-        let frame = Frame::Linked { call: call as u64, interface, function };
+        let keep = match keep {
+            f64::INFINITY => Some(Keep::Run),
+            time if time > 0.0 => Some(Keep::Like(milliseconds(time))),
+            _ => None,
+        };
+        let frame = Frame::Linked(LinkedFrame { call: call as u64, interface, function, keep });
         self.engine.run(place(slot, generation, program, cell), run as u64, frame, deadlines(head, total, total), last);
+    }
+
+    #[napi(catch_unwind)]
+    pub fn release(&self, run: f64) {
+        self.engine.release(run as u64);
     }
 
     #[napi(catch_unwind)]

@@ -58,6 +58,12 @@ export interface LinkedFrame {
   /** The export that serves it, by its own name. */
   readonly interface: string;
   readonly function: string;
+  /**
+   * So many milliseconds the instance stays with the caller's run for more calls like this one (the same function, arguments
+   * of the same order of magnitude), which then come to it without a word; Infinity: for all calls of the interface while the
+   * caller's run goes on. 0: it takes this call alone. The run settles when the last of them is over.
+   */
+  readonly keep: number;
 }
 
 /** Runs a `wasi:cli/run` component to its end. */
@@ -105,6 +111,8 @@ export type Command =
   | { readonly kind: "answer"; readonly ask: number; readonly ok: string | undefined; readonly error: string | undefined }
   /** A call that waits in the engine fails with the message; one that has begun, or whose caller is gone, is left alone. */
   | { readonly kind: "refuse-call"; readonly call: number; readonly message: string }
+  /** Instances that wait for the next call of the run's guest (`keep` of a `linked` frame) wait no more: their runs settle. */
+  | { readonly kind: "release"; readonly run: RunHandle }
   | { readonly kind: "cancel"; readonly run: RunHandle }
   | { readonly kind: "retire"; readonly slot: number; readonly generation: number }
   /**

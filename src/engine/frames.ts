@@ -227,6 +227,8 @@ export class EventReader {
       requestBytes: this.#number(),
       responseBytes: this.#number(),
       droppedLines: this.#number(),
+      calls: this.#number(),
+      serviceNanoseconds: this.#number(),
     };
   }
 }

@@ -65,6 +65,7 @@ interface NativeEngine extends NativeKv {
     call: number,
     iface: string,
     func: string,
+    keep: number,
   ): void;
   runCommand(
     slot: number,
@@ -80,6 +81,7 @@ interface NativeEngine extends NativeKv {
   end(run: number, trailers: string | undefined): void;
   credit(run: number, bytes: number): void;
   answer(ask: number, ok: string | undefined, error: string | undefined): void;
+  release(run: number): void;
   refuseCall(call: number, message: string): void;
   cancel(run: number): void;
   retire(slot: number, generation: number): void;
@@ -229,6 +231,8 @@ function send(native: NativeEngine, command: Command, numbers: Float64Array, wri
       return native.credit(command.run, command.bytes);
     case "answer":
       return native.answer(command.ask, command.ok, command.error);
+    case "release":
+      return native.release(command.run);
     case "refuse-call":
       return native.refuseCall(command.call, command.message);
     case "cancel":
@@ -288,6 +292,7 @@ function sendRun(native: NativeEngine, command: Command & { kind: "run" }, numbe
         frame.call,
         frame.interface,
         frame.function,
+        frame.keep,
       );
     case "command":
       return native.runCommand(slot, generation, program, cell, run, last, deadlines.head, deadlines.total);

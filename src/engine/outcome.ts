@@ -68,6 +68,9 @@ export interface Usage {
   readonly responseBytes: number;
   /** Lines that the log limit dropped. */
   readonly droppedLines: number;
+  /** Calls of other guests that it has taken, one after the other; and what of its time those took. 0: it is no such run. */
+  readonly calls: number;
+  readonly serviceNanoseconds: number;
 }
 
 export const NO_USAGE: Usage = {
@@ -79,4 +82,6 @@ export const NO_USAGE: Usage = {
   requestBytes: 0,
   responseBytes: 0,
   droppedLines: 0,
+  calls: 0,
+  serviceNanoseconds: 0,
 };

@@ -98,7 +98,8 @@ export class Choosing {
   settled(run: Run, func: string): void {
     if (run.outcome?.kind !== "ok") return;
     const { usage } = run;
-    const serviceMs = usage.runNanoseconds / 1e6;
+    // A session takes several calls, and its time between them says nothing.
+    const serviceMs = (usage.calls === 0 ? usage.runNanoseconds : usage.serviceNanoseconds / usage.calls) / 1e6;
     const seen = { bytes: run.argumentBytes, serviceMs, memoryMibMs: (usage.memoryBytes / 2 ** 20) * serviceMs };
     const { costs, clock } = this.#ports;
     const { program } = run.task.version;

@@ -16,6 +16,12 @@ import { chainOf, chainText, endOfCalled, fromChain, textOf, tooDeep } from "./c
 import type { GuestCall } from "./executor.js";
 import type { Run } from "./run.js";
 
+/**
+ * How long a run goes on with whom was chosen for a call, in calls like it. Asking again costs a hundred microseconds, and
+ * who is the best choice changes with the load: in that time a node starts some hundred runs.
+ */
+const CHOICE_HOLDS_MS = 10;
+
 export interface GuestCallPorts extends AttemptPorts {
   readonly engine: Pick<Engine, "send">;
   readonly clock: Clock;
@@ -26,8 +32,17 @@ export interface GuestCallPorts extends AttemptPorts {
   exportFor(task: Task, imported: string): string;
 }
 
+/** What a run has called. */
+interface Called {
+  /** Runs that go on, those that wait for its next call among them. */
+  live: number;
+  /** Calls that found no room; they are tried once more when one of those has ended. */
+  readonly waiting: GuestCall[];
+}
+
 export class GuestCalls {
   readonly #ports: GuestCallPorts;
+  readonly #calledBy = new Map<Run, Called>();
 
   constructor(ports: GuestCallPorts) {
     this.#ports = ports;
@@ -35,6 +50,11 @@ export class GuestCalls {
 
   /** Takes a call up, or has it fail with the problem. */
   called(call: GuestCall, caller: Run | undefined): void {
+    this.#call(call, caller, true);
+  }
+
+  /** `mayWait`: for room that the caller's own sessions hold. */
+  #call(call: GuestCall, caller: Run | undefined, mayWait: boolean): void {
     if (caller === undefined)
       return this.#refuse(call, undefined, {
         code: "platform/instance-lost",
@@ -50,8 +70,10 @@ export class GuestCalls {
         call: call.call,
         interface: this.#ports.exportFor(task, call.target),
         function: call.function,
+        keep: keepOf(task, pick),
       }),
     }));
+    this.#calledOf(caller).live += 1;
     new Attempt(this.#ports, {
       candidates: frames,
       origin: {
@@ -65,10 +87,16 @@ export class GuestCalls {
       descent: { parent: caller, until: endOfCalled(caller), pick },
       listener: {
         event: () => {},
-        settled: (run) => this.#settled(call, caller, run),
-        refused: (problem) => this.#refuse(call, caller, problem),
+        settled: (run) => this.#settled(call, caller, run, mayWait),
+        refused: (problem) => this.#over(call, caller, problem, mayWait),
       },
     }).begin();
+  }
+
+  #calledOf(caller: Run): Called {
+    let called = this.#calledBy.get(caller);
+    if (called === undefined) this.#calledBy.set(caller, (called = { live: 0, waiting: [] }));
+    return called;
   }
 
   #resolve(
@@ -102,16 +130,39 @@ export class GuestCalls {
     });
   }
 
-  #settled(call: GuestCall, caller: Run, run: Run): void {
+  #settled(call: GuestCall, caller: Run, run: Run, mayWait: boolean): void {
     const { outcome } = run;
     run.argumentBytes = call.bytes;
     this.#ports.choosing.settled(run, functionKey(call.target, call.function));
-    if (outcome === undefined || outcome.kind === "ok") return;
+    if (outcome === undefined || outcome.kind === "ok") return this.#ended(caller);
     const problem = problemOf(outcome, false);
-    const detail = `${run.task.name} (run ${run.id}): ${textOf(problem)}`;
-    // The engine has told the caller of one that had begun.
-    if (run.began) caller.callProblem = { code: "call/failed", detail };
-    else this.#refuse(call, caller, { ...problem, detail });
+    const told = { ...problem, detail: `${run.task.name} (run ${run.id}): ${textOf(problem)}` };
+    if (!run.began) return this.#over(call, caller, told, mayWait);
+    // The engine has told the caller.
+    caller.callProblem = { code: "call/failed", detail: told.detail };
+    this.#ended(caller);
+  }
+
+  /** Nobody has taken the call up. Room that the caller's own sessions hold is had for it first. */
+  #over(call: GuestCall, caller: Run, problem: Problem, mayWait: boolean): void {
+    const called = this.#calledOf(caller);
+    const isFull = problem.code.startsWith("capacity/") || problem.code.startsWith("quota/");
+    if (mayWait && isFull && called.live > 1) {
+      called.waiting.push(call);
+      this.#ports.engine.send({ kind: "release", run: caller.handle });
+    } else this.#refuse(call, caller, problem);
+    this.#ended(caller, call);
+  }
+
+  /** One of what the caller has called is over. Unless it found no room itself, there may be some now for those that wait. */
+  #ended(caller: Run, unheard?: GuestCall): void {
+    const called = this.#calledOf(caller);
+    called.live -= 1;
+    if (unheard === undefined || called.live === 0) {
+      // It gives back its room only when all have been told that it is over.
+      for (const call of called.waiting.splice(0)) queueMicrotask(() => this.#call(call, caller, false));
+    }
+    if (called.live === 0) this.#calledBy.delete(caller);
   }
 
   #refuse(call: GuestCall, caller: Run | undefined, problem: Problem): void {
@@ -119,4 +170,10 @@ export class GuestCalls {
       caller.callProblem = problem.code.startsWith("call/") ? problem : { code: "call/failed", detail: textOf(problem) };
     this.#ports.engine.send({ kind: "refuse-call", call: call.call, message: textOf(problem) });
   }
+}
+
+/** One that shares its instances takes calls beside other runs; none of those waits for the other. */
+function keepOf(task: Task, pick: Choices["pick"] | undefined): number {
+  if (task.version.manifest.reuse.maxConcurrent > 1) return 0;
+  return pick === undefined ? Number.POSITIVE_INFINITY : CHOICE_HOLDS_MS;
 }

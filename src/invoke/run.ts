@@ -125,6 +125,8 @@ export interface RunRecord {
   readonly parent: string | undefined;
   /** Why this task, where it was called for what it does. */
   readonly pick: Decision | undefined;
+  /** How many calls of that run it took, once it has ended. */
+  readonly calls: number | undefined;
   readonly queueMs: number | undefined;
   readonly runMs: number | undefined;
   readonly cpuMs: number | undefined;
@@ -149,6 +151,7 @@ export function liveRecord(run: Run): RunRecord {
     why: run.why,
     parent: run.descent.parent?.id,
     pick: run.descent.pick,
+    calls: undefined,
     queueMs: run.grantedAt === undefined ? undefined : run.grantedAt - run.admittedAt,
     runMs: undefined,
     cpuMs: undefined,

@@ -52,8 +52,8 @@ export class EndedRuns {
   }
 }
 
-/** The parent by its id: the runs themselves are not kept. */
-type Descended = Pick<RunRecord, "parent" | "pick">;
+/** Of a run that another called. The parent by its id: the runs themselves are not kept. */
+type Descended = Pick<RunRecord, "parent" | "pick" | "calls">;
 
 class Ring {
   readonly size: number;
@@ -136,7 +136,8 @@ class Ring {
     this.#whys[at] = run.why;
     this.#callers[at] = run.caller;
     const { parent, pick } = run.descent;
-    this.#descents[at] = parent === undefined && pick === undefined ? undefined : { parent: parent?.id, pick };
+    this.#descents[at] =
+      parent === undefined && pick === undefined ? undefined : { parent: parent?.id, pick, calls: run.usage.calls || undefined };
   }
 
   get(id: string): KnownRun | undefined {
@@ -170,6 +171,7 @@ class Ring {
       why: this.#whys[at] ?? NO_REASONS,
       parent: this.#descents[at]?.parent,
       pick: this.#descents[at]?.pick,
+      calls: this.#descents[at]?.calls,
       queueMs,
       runMs: granted === 1 ? runMs : undefined,
       cpuMs: cpu / 1e6,

@@ -60,6 +60,7 @@ function writeOk(log: Logger, run: Run): void {
   line += `,"runMs":${round((run.settledAt ?? granted) - granted)},"cpuMs":${round(usage.cpuNanoseconds / 1e6)},"memory":${usage.memoryBytes}`;
   if (usage.requestBytes !== 0) line += `,"bytesIn":${usage.requestBytes}`;
   line += `,"bytesOut":${usage.responseBytes}`;
+  if (usage.calls > 1) line += `,"calls":${usage.calls}`;
   if (usage.droppedLines !== 0) line += `,"droppedLines":${usage.droppedLines}`;
   if (origin.requestId !== undefined) line += `,"requestId":${quote(origin.requestId)}`;
   if (origin.traceparent !== undefined) line += `,"traceparent":${quote(origin.traceparent)}`;
@@ -103,6 +104,7 @@ function writeOther(log: Logger, run: Run, level: LogLevel & keyof Logger, outco
       memory: run.usage.memoryBytes,
       bytesIn: run.usage.requestBytes || undefined,
       bytesOut: run.usage.responseBytes,
+      calls: run.usage.calls > 1 ? run.usage.calls : undefined,
       droppedLines: run.usage.droppedLines || undefined,
       requestId: run.origin.requestId,
       traceparent: run.origin.traceparent,

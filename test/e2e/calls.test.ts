@@ -1,5 +1,6 @@
 /** Typed calls over HTTP, and calls of one guest by another, through a whole runtime with real components. */
 import { readFileSync } from "node:fs";
+import { parse } from "@bytecodealliance/jco";
 import { Packr, Unpackr } from "msgpackr";
 import { describe, expect, it } from "vitest";
 import type { ManifestInput } from "../../src/tasks/manifest.js";
@@ -32,6 +33,36 @@ async function call(node: StartedRuntime, path: string, args: unknown, headers: 
     body: JSON.stringify(args),
   });
   return { status: response.status, body: await response.json(), headers: response.headers };
+}
+
+/** Its `add` adds, and then divides what came of it by one: two functions of what it calls, one after the other. */
+function addsAndDivides(): Promise<Uint8Array> {
+  return parse(`(component
+    (import "${CALC}" (instance $calc
+      (export "add" (func (param "a" u32) (param "b" u32) (result u32)))
+      (export "divide" (func (param "a" u64) (param "b" u64) (result (result (tuple u64 u64) (error string)))))))
+    (core module $memory
+      (memory (export "memory") 1)
+      (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024)))
+    (core instance $memory (instantiate $memory))
+    (alias core export $memory "memory" (core memory $bytes))
+    (alias core export $memory "realloc" (core func $realloc))
+    (core func $add (canon lower (func $calc "add")))
+    (core func $divide (canon lower (func $calc "divide") (memory $bytes) (realloc $realloc)))
+    (core module $m
+      (import "memory" "memory" (memory 1))
+      (import "calc" "add" (func $add (param i32 i32) (result i32)))
+      (import "calc" "divide" (func $divide (param i64 i64 i32)))
+      (func (export "add") (param i32 i32) (result i32)
+        (call $divide (i64.extend_i32_u (call $add (local.get 0) (local.get 1))) (i64.const 1) (i32.const 0))
+        (if (i32.load8_u (i32.const 0)) (then (unreachable)))
+        (i32.load (i32.const 8))))
+    (core instance $i (instantiate $m
+      (with "memory" (instance (export "memory" (memory $bytes))))
+      (with "calc" (instance (export "add" (func $add)) (export "divide" (func $divide))))))
+    (func $out (param "a" u32) (param "b" u32) (result u32) (canon lift (core func $i "add")))
+    (instance $o (export "add" (func $out)))
+    (export "${RELAY}" (instance $o)))`);
 }
 
 const add = (node: StartedRuntime, args: unknown) => call(node, `tasks/calc/${CALC}/add`, args);
@@ -229,6 +260,30 @@ describe("a guest that calls another task", () => {
     const runs = node.log.lines.filter(({ msg }) => msg === "run");
     const parent = runs.find((line) => line["task"] === "relay")?.["run"];
     expect(runs.find((line) => line["task"] === "calc")).toMatchObject({ parent, path: `${CALC}#add` });
+    await node.idle();
+  });
+
+  it("has one instance of it for all of its calls, as one run that says how many they were", async () => {
+    const node = await relayed();
+    expect(await call(node, `tasks/relay/${RELAY}/many`, [100])).toMatchObject({ body: 100 });
+    const runs = node.log.lines.filter(({ msg, task: name }) => msg === "run" && name === "calc");
+    expect(runs).toMatchObject([{ calls: 100 }]);
+    expect(await (await node.get(`/-/runs/${runs[0]?.["run"]}`)).json()).toMatchObject({ calls: 100, task: "calc" });
+    await node.idle();
+  });
+
+  it("gives back the one that waits for it when that is in the way of another call", async () => {
+    const full = { limits: { concurrency: 1 }, capacity: { whenFull: "reject" as const } };
+    const node = await startRuntime([task("calc", "calc", { provides: [CALC], ...full })]);
+    await node.runtime.deploy({ manifest: { name: "both" }, component: await addsAndDivides() });
+    expect(await call(node, `tasks/both/${RELAY}/add`, [20, 22])).toMatchObject({ status: 200, body: 42 });
+    const runs = node.log.lines.filter(({ msg, task: name }) => msg === "run" && name === "calc");
+    expect(runs.map((line) => [line["path"], line["outcome"]])).toEqual(
+      expect.arrayContaining([
+        [`${CALC}#add`, "ok"],
+        [`${CALC}#divide`, "ok"],
+      ]),
+    );
     await node.idle();
   });
 

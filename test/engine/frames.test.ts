@@ -128,7 +128,7 @@ const body = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom(Buffer.alloc(SMALL, 1), Buffer.alloc(SMALL + 1, 2)) },
 );
 const usage = fc
-  .tuple(id, id, id, id, id, id, id, id)
+  .tuple(id, id, id, id, id, id, id, id, id, id)
   .map((numbers) => Object.fromEntries(Object.keys(NO_USAGE).map((key, i) => [key, numbers[i]])) as unknown as typeof NO_USAGE);
 const outcome: fc.Arbitrary<Outcome> = fc.oneof(
   fc.nat(255).map((exit) => ({ kind: "ok", exit }) as const),

@@ -132,6 +132,13 @@ describe("the line of a run", () => {
     expect(captured.lines()).toHaveLength(1);
   });
 
+  it("says how many calls of another run it took, if several", () => {
+    const captured = new Captured();
+    for (const calls of [0, 1, 2]) logRun(captured.log, ended({ kind: "ok", exit: 0 }, { usage: { ...NO_USAGE, calls } }));
+    logRun(captured.log, ended({ kind: "trap", message: "" }, { usage: { ...NO_USAGE, calls: 3 } }));
+    expect(captured.lines().map((line) => line["calls"])).toEqual([undefined, undefined, 2, 3]);
+  });
+
   it("names the lines that were dropped, if there were any", () => {
     const captured = new Captured();
     logRun(captured.log, ended({ kind: "ok", exit: 0 }, { usage: { ...NO_USAGE, droppedLines: 3 } }));

@@ -321,6 +321,8 @@ describe("a run's usage", () => {
     requestBytes: 1,
     responseBytes: 2,
     droppedLines: 0,
+    calls: 0,
+    serviceNanoseconds: 0,
   };
   const base: SettledRun = {
     task,

@@ -14,6 +14,9 @@ use crate::kv::Trace;
 use crate::outcome::{Limit, Outcome, Usage};
 use crate::run::Run;
 
+/// A session ends when its caller leaves it alone for so long: it holds room, and another is found in a thousandth of this.
+const LONGEST_REST: Duration = Duration::from_millis(100);
+
 /// Settles its run exactly once: by [`Active::settle`], or as `platform` when it is dropped without.
 pub(crate) struct Active {
     pub run: Arc<Run>,
@@ -29,6 +32,13 @@ pub(crate) struct Active {
     usage: Usage,
     /// CPU time of the instance when the run began.
     pub cpu_base: Duration,
+    /// The call of another guest that goes on: which one, when it was first seen, and the instance's CPU time then. Limits of
+    /// time are each call's own.
+    turn: u32,
+    turn_at: Instant,
+    turn_cpu: Duration,
+    /// Since when it has waited for its caller's next call.
+    resting: Option<Instant>,
     expects_answer: bool,
     /// How the run will have ended, where the guest has said so.
     verdict: Option<Outcome>,
@@ -58,6 +68,10 @@ impl Active {
             input_seen: 0,
             usage: Usage::default(),
             cpu_base: Duration::ZERO,
+            turn: 0,
+            turn_at: received,
+            turn_cpu: Duration::ZERO,
+            resting: None,
             expects_answer,
             verdict: None,
             settled: false,
@@ -73,8 +87,26 @@ impl Active {
         self.answer.start = start;
     }
 
+    /// Notes when calls of other guests begin, and since when it waits for the next.
+    fn follow_turns(&mut self, cpu: Duration) {
+        let turn = self.state.turns.load(Ordering::Relaxed);
+        if turn != self.turn {
+            // The first one's time runs from the order on.
+            if self.turn > 0 {
+                (self.turn_at, self.turn_cpu) = (Instant::now(), cpu);
+            }
+            (self.turn, self.resting) = (turn, None);
+        }
+        if !self.is_resting() {
+            self.resting = None;
+        } else if self.resting.is_none() {
+            self.resting = Some(Instant::now());
+        }
+    }
+
     /// Moves bodies and looks for reasons to end: the outcome, if there is one.
-    pub fn look(&mut self, cx: &mut Context<'_>) -> Option<Outcome> {
+    pub fn look(&mut self, cx: &mut Context<'_>, cpu: Duration) -> Option<Outcome> {
+        self.follow_turns(cpu);
         if self.run.is_cancelled() {
             return Some(Outcome::Cancelled);
         }
@@ -127,11 +159,17 @@ impl Active {
         !self.expects_answer || self.answer.is_done()
     }
 
+    fn is_resting(&self) -> bool {
+        self.state.resting.load(Ordering::Acquire) && !self.state.finished.load(Ordering::Acquire)
+    }
+
     /// The next moment at which [`Active::expired`] may have something to say.
     pub fn next_deadline(&self) -> Instant {
         let total = self.received + self.deadlines.total;
-        if !self.answer.has_begun() {
-            total.min(self.received + self.deadlines.head)
+        if let Some(resting) = self.resting {
+            total.min(resting + LONGEST_REST)
+        } else if !self.answer.has_begun() {
+            total.min(self.turn_at + self.deadlines.head)
         } else if self.answer.is_done() {
             total
         } else {
@@ -149,17 +187,21 @@ impl Active {
             used: now.duration_since(since).as_millis() as u64,
             allowed: allowed.as_millis() as u64,
         };
+        if self.resting.is_some() {
+            // Nothing of it is left undone: the next call goes to another.
+            return Some(Outcome::Ok { exit: 0 });
+        }
         Some(if now >= self.received + self.deadlines.total {
             over(Limit::TotalTime, self.received, self.deadlines.total)
         } else if !self.answer.has_begun() {
-            over(Limit::HeadTime, self.received, self.deadlines.head)
+            over(Limit::HeadTime, self.turn_at, self.deadlines.head)
         } else {
             over(Limit::IdleTime, self.moved, self.deadlines.idle)
         })
     }
 
     pub fn cpu_exceeded(&self, cpu: Duration, allowed_ms: u64) -> Option<Outcome> {
-        let used = cpu.saturating_sub(self.cpu_base).as_millis() as u64;
+        let used = cpu.saturating_sub(self.cpu_base.max(self.turn_cpu)).as_millis() as u64;
         (used > allowed_ms).then_some(Outcome::Limit { limit: Limit::Cpu, used, allowed: allowed_ms })
     }
 
@@ -191,11 +233,17 @@ impl Active {
         self.usage.wait = begun.duration_since(self.received).as_nanos() as u64;
         self.usage.request_bytes = self.run.request_bytes.load(Ordering::Relaxed);
         self.usage.response_bytes = self.answer.bytes;
+        self.usage.calls = self.state.turns.load(Ordering::Relaxed);
+        self.usage.service = self.state.service.load(Ordering::Relaxed);
         self.shared.runs().remove(&self.run.handle);
         let trace = self.trace.as_ref().map(|trace| trace.report());
-        self.run.reply(|| Err(outcome.reason()));
         let began = self.run.has_begun();
+        let owed = self.run.owed().map(|reply| (reply, outcome.reason()));
         self.shared.events.push(Event::Settled { run: self.run.handle, outcome, usage: self.usage, trace, began });
+        // Afterwards: the owner hears of this before it hears what the caller makes of it.
+        if let Some((reply, reason)) = owed {
+            let _ = reply.send(Err(reason));
+        }
     }
 }
 

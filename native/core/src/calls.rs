@@ -14,15 +14,41 @@ use wasmtime::{Engine, Result, StoreContextMut, format_err};
 use crate::engine::Shared;
 use crate::events::Event;
 use crate::host::Host;
+use crate::sessions::Sessions;
 use crate::values;
 
 /// What came of a call: its results, or why there are none.
 pub(crate) type Reply = std::result::Result<Vec<Val>, String>;
 
+/// What is called, as the caller imports it.
+pub(crate) struct Target {
+    pub interface: String,
+    pub function: String,
+    pub ty: ComponentFunc,
+}
+
 /// A call that waits for its instance.
 pub(crate) struct Parked {
+    pub target: Arc<Target>,
     pub arguments: Vec<Val>,
     pub reply: oneshot::Sender<Reply>,
+    /// The caller's, where it has a run of its own.
+    pub sessions: Option<Sessions>,
+}
+
+impl Target {
+    /// Why a function of this type cannot serve it, if so: by the types, as values of several may look the same.
+    pub fn misfit(&self, ty: &ComponentFunc) -> Option<String> {
+        let Self { interface, function, ty: own } = self;
+        let same = |own: &mut dyn Iterator<Item = Type>, other: &mut dyn Iterator<Item = Type>| own.eq(other);
+        if !same(&mut own.params().map(|(_, ty)| ty), &mut ty.params().map(|(_, ty)| ty)) {
+            return Some(format!("{interface}#{function} takes other types than its caller gives"));
+        }
+        if !same(&mut own.results(), &mut ty.results()) {
+            return Some(format!("{interface}#{function} gives other types than its caller takes"));
+        }
+        None
+    }
 }
 
 /// A call that came to nothing, where its type cannot say so.
@@ -71,41 +97,70 @@ fn staying(ty: &ComponentFunc) -> Option<&'static str> {
 }
 
 fn add_call(target: &mut LinkerInstance<'_, Host>, interface: &str, function: &str, ty: &ComponentFunc) -> Result<()> {
-    let (interface, name) = (interface.to_owned(), function.to_owned());
+    let called = Arc::new(Target { interface: interface.to_owned(), function: function.to_owned(), ty: ty.clone() });
     if ty.async_() {
-        target.func_new_concurrent(function, move |accessor: &Accessor<Host>, ty, parameters, results| {
-            let (interface, name) = (interface.clone(), name.clone());
+        target.func_new_concurrent(function, move |accessor: &Accessor<Host>, _, parameters, results| {
+            let called = called.clone();
             Box::pin(async move {
-                let waiting = accessor.with(|mut store| park(store.get(), &interface, &name, parameters))?;
-                take(&interface, &name, waiting.await, &ty, results)
+                let reply = match accessor.with(|mut store| in_session(store.get(), &called, parameters))? {
+                    Some(session) => session.await.ok(),
+                    None => None,
+                };
+                let reply = match reply {
+                    Some(reply) => reply,
+                    None => accessor.with(|mut store| asked(store.get(), &called, parameters))?.await,
+                };
+                take(&called, reply, results)
             })
         })
     } else {
-        target.func_new_async(function, move |mut store: StoreContextMut<'_, Host>, ty, parameters, results| {
-            let (interface, name) = (interface.clone(), name.clone());
+        target.func_new_async(function, move |mut store: StoreContextMut<'_, Host>, _, parameters, results| {
+            let called = called.clone();
             Box::new(async move {
-                let waiting = park(store.data_mut(), &interface, &name, parameters)?;
-                take(&interface, &name, waiting.await, &ty, results)
+                let reply = match in_session(store.data_mut(), &called, parameters)? {
+                    Some(session) => session.await.ok(),
+                    None => None,
+                };
+                let reply = match reply {
+                    Some(reply) => reply,
+                    None => asked(store.data_mut(), &called, parameters)?.await,
+                };
+                take(&called, reply, results)
             })
         })
     }
 }
 
+/// Gives the call to a session that waits for the run's next one, if one does. No reply comes from a session that has ended
+/// without taking the call up.
+fn in_session(host: &mut Host, target: &Arc<Target>, parameters: &[Val]) -> Result<Option<oneshot::Receiver<Reply>>> {
+    let Some(run) = host.run else { return Ok(None) };
+    let bytes = values::measure(parameters, host.value_limits())?;
+    let Some(session) = host.sessions.take(target, bytes) else { return Ok(None) };
+    let (parked, reply) = parked(target, parameters, Some(host.sessions.of(run)));
+    Ok(session.send(parked).is_ok().then_some(reply))
+}
+
 /// Keeps the arguments and asks the owner for an instance. What it returns takes the call back when it is dropped.
-fn park(host: &mut Host, interface: &str, function: &str, parameters: &[Val]) -> Result<Waiting> {
+fn asked(host: &mut Host, target: &Arc<Target>, parameters: &[Val]) -> Result<Waiting> {
     let bytes = values::measure(parameters, host.value_limits())?;
     let shared = host.shared.clone();
+    let (parked, receiver) = parked(target, parameters, host.run.map(|run| host.sessions.of(run)));
     let call = shared.next_ask.fetch_add(1, Ordering::Relaxed);
-    let (reply, receiver) = oneshot::channel();
-    shared.calls().insert(call, Parked { arguments: parameters.to_vec(), reply });
+    shared.calls().insert(call, parked);
     shared.events.push(Event::Call {
         run: host.run.unwrap_or(0),
         call,
-        target: interface.to_owned(),
-        function: function.to_owned(),
+        target: target.interface.clone(),
+        function: target.function.clone(),
         bytes: bytes as u64,
     });
     Ok(Waiting { call, receiver, shared })
+}
+
+fn parked(target: &Arc<Target>, parameters: &[Val], sessions: Option<Sessions>) -> (Parked, oneshot::Receiver<Reply>) {
+    let (reply, receiver) = oneshot::channel();
+    (Parked { target: target.clone(), arguments: parameters.to_vec(), reply, sessions }, receiver)
 }
 
 struct Waiting {
@@ -130,7 +185,7 @@ impl Drop for Waiting {
     }
 }
 
-fn take(interface: &str, function: &str, reply: Reply, ty: &ComponentFunc, results: &mut [Val]) -> Result<()> {
+fn take(target: &Target, reply: Reply, results: &mut [Val]) -> Result<()> {
     match reply {
         Ok(values) => {
             for (slot, value) in results.iter_mut().zip(values) {
@@ -138,12 +193,12 @@ fn take(interface: &str, function: &str, reply: Reply, ty: &ComponentFunc, resul
             }
             Ok(())
         }
-        Err(message) => match ty.results().next().and_then(|ty| error_value(&ty, &message)) {
+        Err(message) => match target.ty.results().next().and_then(|ty| error_value(&ty, &message)) {
             Some(value) => {
                 results[0] = value;
                 Ok(())
             }
-            None => Err(CallFailed { interface: interface.into(), function: function.into(), message }.into()),
+            None => Err(CallFailed { interface: target.interface.clone(), function: target.function.clone(), message }.into()),
         },
     }
 }

@@ -290,6 +290,13 @@ impl Engine {
         }
     }
 
+    /// Sessions that wait for the next call of the run's guest end.
+    pub fn release(&self, run: u64) {
+        if let Some(run) = self.find(run) {
+            run.release();
+        }
+    }
+
     pub fn answer(&self, ask: u64, reply: Reply) {
         let sender = self.shared.asks().remove(&ask);
         if let Some(sender) = sender {

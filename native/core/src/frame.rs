@@ -7,6 +7,7 @@ use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 use crate::events::HeaderBlock;
+pub use crate::sessions::Keep;
 
 #[derive(Debug)]
 pub enum Frame {
@@ -18,13 +19,18 @@ pub enum Frame {
         arguments: String,
     },
     /// The parked call of another guest, on the export that serves it.
-    Linked {
-        call: u64,
-        interface: String,
-        function: String,
-    },
+    Linked(LinkedFrame),
     /// `wasi:cli/run`.
     Command,
+}
+
+#[derive(Debug)]
+pub struct LinkedFrame {
+    pub call: u64,
+    pub interface: String,
+    pub function: String,
+    /// The instance stays with the caller's run, for calls like this one.
+    pub keep: Option<Keep>,
 }
 
 #[derive(Debug)]

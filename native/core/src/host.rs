@@ -15,6 +15,7 @@ use crate::meter::MemoryMeter;
 use crate::outbound::{Hooks, address_allowed};
 use crate::outcome::Evidence;
 use crate::program::{Program, Stdio};
+use crate::sessions::Waiting;
 
 pub struct Host {
     table: ResourceTable,
@@ -27,6 +28,8 @@ pub struct Host {
     pub(crate) shared: Arc<Shared>,
     /// The run that holds the instance, for asks; `None` when several share it.
     pub(crate) run: Option<u64>,
+    /// Of the tasks that the run has called.
+    pub(crate) sessions: Arc<Waiting>,
     /// What it reads of key-value data; only where it was granted a store.
     pub(crate) trace: Option<Arc<Trace>>,
 }
@@ -66,6 +69,7 @@ impl Host {
             program: program.clone(),
             shared: shared.clone(),
             run: None,
+            sessions: Arc::default(),
             trace: (!spec.stores.is_empty()).then(Arc::default),
         })
     }

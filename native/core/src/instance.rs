@@ -36,6 +36,7 @@ use crate::kv::Trace;
 pub(crate) use crate::mailbox::{Inbox, Mailbox, Order};
 use crate::outcome::{Limit, Outcome, blame};
 use crate::program::{HttpEntry, Program, Stdio};
+use crate::sessions::Waiting;
 
 /// Rounds of one poll before the executor gets to run something else.
 const ROUNDS: u32 = 128;
@@ -98,6 +99,7 @@ struct Task {
     cell: Option<Share>,
     log: Option<Arc<GuestLog>>,
     trace: Option<Arc<Trace>>,
+    sessions: Option<Arc<Waiting>>,
     timer: Option<Pin<Box<Sleep>>>,
     start_nanoseconds: u64,
     /// No order is taken any more: a run was the last one, or one had to be given up.
@@ -165,6 +167,7 @@ impl Task {
             cell: None,
             log: None,
             trace: None,
+            sessions: None,
             timer: None,
             start_nanoseconds: 0,
             closing: false,
@@ -240,6 +243,7 @@ impl Task {
         self.memory = host.memory.peak_gauge();
         self.log = Some(host.log.clone());
         self.trace = host.trace.clone();
+        self.sessions = Some(host.sessions.clone());
         host.run = None;
         let count = Counted::new(&self.shared);
         let mut store = store(host, self.yielded.clone());
@@ -410,8 +414,10 @@ impl Task {
         let mut index = 0;
         while index < self.actives.len() {
             let active = &mut self.actives[index];
-            let outcome =
-                active.look(cx).or_else(|| active.expired(now)).or_else(|| active.cpu_exceeded(self.cpu, self.program.spec.limits.cpu_ms));
+            let outcome = active
+                .look(cx, self.cpu)
+                .or_else(|| active.expired(now))
+                .or_else(|| active.cpu_exceeded(self.cpu, self.program.spec.limits.cpu_ms));
             let Some(outcome) = outcome else {
                 index += 1;
                 continue;
@@ -539,6 +545,9 @@ impl Task {
             let _ = std::io::stdout().flush();
         }
         self.inbox.forget(active.run.handle);
+        if let Some(sessions) = &self.sessions {
+            sessions.begin(None);
+        }
         let dropped = self.log.as_ref().map_or(0, |log| log.finish());
         active.settle(outcome, self.cpu, self.memory(), dropped);
     }

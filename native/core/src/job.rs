@@ -4,8 +4,9 @@
 //! instance's task finds it; an error returned from here has ended the store.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty, Full};
@@ -17,11 +18,12 @@ use wasmtime_wasi_http::{WasiBody, WasiHttpView, p3};
 use crate::answer::AnswerSlot;
 use crate::calls::Parked;
 use crate::events::Event;
-use crate::frame::{Frame, HttpFrame};
+use crate::frame::{Frame, HttpFrame, LinkedFrame};
 use crate::host::Host;
 use crate::outcome::{Limit, Outcome};
 use crate::program::{CommandEntry, HttpEntry};
 use crate::run::{InputBody, Run};
+use crate::sessions::ForCalls;
 use crate::values::{self, ValueError};
 
 /// How far a job is; written by the guest's side, read by the instance's task.
@@ -34,6 +36,11 @@ pub(crate) struct JobState {
     /// The client has been sent all of the answer; set by the instance's task.
     pub answered: AtomicBool,
     pub exit: AtomicI32,
+    /// Calls of other guests that have begun, and the nanoseconds that those which are over took.
+    pub turns: AtomicU32,
+    pub service: AtomicU64,
+    /// A session whose caller has nothing for it to do.
+    pub resting: AtomicBool,
     outcome: Mutex<Option<Outcome>>,
     task: Mutex<Option<GuestTaskId>>,
 }
@@ -49,12 +56,31 @@ impl JobState {
         *self.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
     }
 
+    /// One call of another guest begins; it is over when what this returns is dropped.
+    fn turn(&self) -> Turn<'_> {
+        self.turns.fetch_add(1, Ordering::Relaxed);
+        self.resting.store(false, Ordering::Release);
+        Turn { state: self, began: Instant::now() }
+    }
+
     pub(crate) fn is_task(&self, task: GuestTaskId) -> bool {
         *self.task.lock().unwrap_or_else(PoisonError::into_inner) == Some(task)
     }
 
     pub(crate) fn failure(&self) -> Option<Outcome> {
         self.outcome.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+struct Turn<'a> {
+    state: &'a JobState,
+    began: Instant,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.state.service.fetch_add(self.began.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        self.state.resting.store(true, Ordering::Release);
     }
 }
 
@@ -75,6 +101,10 @@ impl Job {
         accessor.with(|mut store| {
             let host = store.get();
             host.run = run;
+            if run.is_some() && !host.program.spec.calls.is_empty() {
+                host.sessions.begin(run);
+                self.run.may_call(&host.sessions);
+            }
             host.memory.forgive();
             host.log.begin(run);
             if let (Some(_), Some(trace)) = (run, &host.trace) {
@@ -89,9 +119,7 @@ impl Job {
             Frame::Call { interface, function, arguments } => {
                 call(accessor, instance, &self.run, &state, &interface, &function, &arguments).await?
             }
-            Frame::Linked { call, interface, function } => {
-                linked(accessor, instance, &self.run, &state, call, &interface, &function).await?
-            }
+            Frame::Linked(frame) => linked(accessor, instance, &self.run, &state, frame).await?,
             Frame::Command => {
                 self.run.set_began();
                 command(accessor, instance, &state).await?
@@ -295,50 +323,90 @@ async fn call(
     Ok(())
 }
 
-/// Runs a call of another guest: takes its arguments over once the function is known to fit them.
+/// Runs calls of another guest: the one that the frame names, and those that come while its session is kept. Takes the
+/// arguments of each over once the function is known to be of the type that its caller imports.
 async fn linked(
     accessor: &Accessor<Host>,
     instance: Instance,
     run: &Run,
     state: &JobState,
-    call: u64,
-    interface: &str,
-    function: &str,
+    LinkedFrame { call, interface, function, keep }: LinkedFrame,
 ) -> Result<()> {
     let prepared = accessor.with(|mut store| {
-        let (func, ty) = find_function(store.as_context_mut(), instance, interface, function)?;
+        let served = find_function(store.as_context_mut(), instance, &interface, &function)?;
         let host = store.get();
-        let (limits, mut calls) = (host.value_limits(), host.shared.calls());
+        let mut calls = host.shared.calls();
         // The caller is gone, or has been told something else.
         let parked = calls.get(&call).ok_or(Outcome::Cancelled)?;
-        let fits = parked.arguments.len() == ty.params().len()
-            && parked.arguments.iter().zip(ty.params()).all(|(value, (_, ty))| values::fits(value, &ty));
-        if !fits {
-            let message = format!("{interface}#{function} takes other types than its caller gives");
+        if let Some(message) = parked.target.misfit(&served.1) {
             return Err(Outcome::Refused { code: "invalid-argument", message });
         }
-        let Parked { arguments, reply } = calls.remove(&call).expect("it has just been looked at");
-        run.owe(reply);
-        Ok((func, ty, arguments, limits))
+        let parked = calls.remove(&call).expect("it has just been looked at");
+        Ok((served, parked, host.value_limits()))
     });
-    let (func, ty, parameters, limits) = match prepared {
+    let ((mut func, ty), mut parked, limits) = match prepared {
         Ok(prepared) => prepared,
         Err(outcome) => {
             state.fail(outcome);
             return Ok(());
         }
     };
-    let mut results = vec![Val::Bool(false); ty.results().len()];
+    let mut results = ty.results().len();
     run.set_began();
-    func.call_concurrent(accessor, &parameters, &mut results).await?;
-    match values::measure(&results, limits) {
-        Ok(_) => run.reply(|| Ok(results)),
-        Err(ValueError::TooLarge { reached, limit, .. }) => {
-            state.fail(Outcome::Limit { limit: Limit::Values, used: reached as u64, allowed: limit as u64 })
+    let kept = keep.zip(parked.sessions.clone()).map(|(keep, sessions)| {
+        let bytes = values::measure(&parked.arguments, limits).unwrap_or(usize::MAX);
+        (sessions, ForCalls::new(keep, parked.target.clone(), bytes))
+    });
+    let mut served = vec![(parked.target.clone(), func, results)];
+    loop {
+        let Parked { arguments, reply, .. } = parked;
+        run.owe(reply);
+        let mut values = vec![Val::Bool(false); results];
+        let turn = state.turn();
+        func.call_concurrent(accessor, &arguments, &mut values).await?;
+        drop(turn);
+        match values::measure(&values, limits) {
+            Ok(_) => {}
+            Err(ValueError::TooLarge { reached, limit, .. }) => {
+                state.fail(Outcome::Limit { limit: Limit::Values, used: reached as u64, allowed: limit as u64 });
+                return Ok(());
+            }
+            Err(error) => {
+                state.fail(Outcome::GuestError { code: "bad-answer", message: error.to_string() });
+                return Ok(());
+            }
         }
-        Err(error) => state.fail(Outcome::GuestError { code: "bad-answer", message: error.to_string() }),
+        // Before the caller hears: its next call may come at once.
+        let next = kept.as_ref().and_then(|(sessions, for_calls)| sessions.wait(for_calls));
+        if let Some(reply) = run.owed() {
+            let _ = reply.send(Ok(values));
+        }
+        let Some(next) = next else { return Ok(()) };
+        let Ok(call) = next.await else { return Ok(()) };
+        parked = call;
+        let known = served.iter().find(|(target, ..)| Arc::ptr_eq(target, &parked.target));
+        (func, results) = match known {
+            Some((_, func, results)) => (*func, *results),
+            None => {
+                let found = accessor.with(|mut store| find_function(store.as_context_mut(), instance, &interface, &parked.target.function));
+                let found = found.and_then(|(func, ty)| match parked.target.misfit(&ty) {
+                    None => Ok((func, ty)),
+                    Some(message) => Err(Outcome::Refused { code: "invalid-argument", message }),
+                });
+                match found {
+                    Ok((func, ty)) => {
+                        served.push((parked.target.clone(), func, ty.results().len()));
+                        (func, ty.results().len())
+                    }
+                    // Only this call has failed; the session is as good as before, and is let go for simplicity's sake.
+                    Err(outcome) => {
+                        let _ = parked.reply.send(Err(outcome.reason()));
+                        return Ok(());
+                    }
+                }
+            }
+        };
     }
-    Ok(())
 }
 
 fn find_function(

@@ -27,6 +27,7 @@ pub mod outbound;
 pub mod outcome;
 pub mod program;
 pub mod run;
+mod sessions;
 pub mod settings;
 mod signal;
 mod threads;

@@ -101,6 +101,9 @@ pub struct Usage {
     pub request_bytes: u64,
     pub response_bytes: u64,
     pub dropped_lines: u64,
+    /// Of other guests, taken one after the other; and what of the run's time they took.
+    pub calls: u32,
+    pub service: u64,
 }
 
 /// What the store knew when the error came out of it.

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
@@ -18,6 +18,7 @@ use crate::calls::Reply;
 use crate::engine::Shared;
 use crate::events::Event;
 use crate::outcome::{Limit, Outcome};
+use crate::sessions::Waiting;
 use crate::signal::Signal;
 
 /// Bytes on their way in one direction before the receiver has asked for more.
@@ -40,6 +41,8 @@ pub struct Run {
     began: AtomicBool,
     /// Who waits for the results, when another guest does.
     reply: Mutex<Option<oneshot::Sender<Reply>>>,
+    /// Of the tasks that its guest has called, once it has an instance of its own.
+    sessions: OnceLock<Arc<Waiting>>,
 }
 
 #[derive(Default)]
@@ -69,6 +72,7 @@ impl Run {
             shared,
             began: AtomicBool::new(false),
             reply: Mutex::default(),
+            sessions: OnceLock::new(),
         }
     }
 
@@ -80,17 +84,26 @@ impl Run {
         self.began.load(Ordering::Relaxed)
     }
 
+    /// Its guest may call other tasks from here on.
+    pub(crate) fn may_call(&self, sessions: &Arc<Waiting>) {
+        let _ = self.sessions.set(sessions.clone());
+    }
+
+    /// Ends the sessions that wait for its next call.
+    pub fn release(&self) {
+        if let Some(sessions) = self.sessions.get() {
+            sessions.release();
+        }
+    }
+
     /// From here on whoever waits for the results hears how it ends.
     pub(crate) fn owe(&self, reply: oneshot::Sender<Reply>) {
         *self.reply.lock().unwrap_or_else(PoisonError::into_inner) = Some(reply);
     }
 
-    /// Tells whoever waits for the results, once.
-    pub(crate) fn reply(&self, reply: impl FnOnce() -> Reply) {
-        let waiting = self.reply.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(waiting) = waiting {
-            let _ = waiting.send(reply());
-        }
+    /// Who waits for the results; asked once, and to be told.
+    pub(crate) fn owed(&self) -> Option<oneshot::Sender<Reply>> {
+        self.reply.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     pub fn chunk(&self, bytes: Bytes) {

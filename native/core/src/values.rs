@@ -135,53 +135,6 @@ pub fn measure(values: &[Val], limits: Limits) -> Result<usize, ValueError> {
     Ok(conversion.bytes)
 }
 
-/// Whether the value is of the type: of another component's, so that nothing is known of it.
-pub fn fits(value: &Val, ty: &Type) -> bool {
-    let all = |items: &[Val], ty: &Type| items.iter().all(|item| fits(item, ty));
-    let payload = |value: Option<&Val>, ty: Option<Type>| match (value, ty) {
-        (None, None) => true,
-        (Some(value), Some(ty)) => fits(value, &ty),
-        _ => false,
-    };
-    match (value, ty) {
-        (Val::Bool(_), Type::Bool)
-        | (Val::S8(_), Type::S8)
-        | (Val::U8(_), Type::U8)
-        | (Val::S16(_), Type::S16)
-        | (Val::U16(_), Type::U16)
-        | (Val::S32(_), Type::S32)
-        | (Val::U32(_), Type::U32)
-        | (Val::S64(_), Type::S64)
-        | (Val::U64(_), Type::U64)
-        | (Val::Float32(_), Type::Float32)
-        | (Val::Float64(_), Type::Float64)
-        | (Val::Char(_), Type::Char)
-        | (Val::String(_), Type::String) => true,
-        (Val::List(items), Type::List(list)) => all(items, &list.ty()),
-        (Val::FixedLengthList(items), Type::FixedLengthList(list)) => items.len() == list.len() as usize && all(items, &list.ty()),
-        (Val::Map(entries), Type::Map(map)) => {
-            let (key_type, value_type) = (map.key(), map.value());
-            entries.iter().all(|(key, value)| fits(key, &key_type) && fits(value, &value_type))
-        }
-        (Val::Record(fields), Type::Record(record)) => {
-            fields.len() == record.fields().len()
-                && fields.iter().zip(record.fields()).all(|((name, value), field)| name == field.name && fits(value, &field.ty))
-        }
-        (Val::Tuple(items), Type::Tuple(tuple)) => {
-            items.len() == tuple.types().len() && items.iter().zip(tuple.types()).all(|(item, ty)| fits(item, &ty))
-        }
-        (Val::Variant(name, value), Type::Variant(variant)) => {
-            variant.cases().find(|case| case.name == name).is_some_and(|case| payload(value.as_deref(), case.ty))
-        }
-        (Val::Enum(name), Type::Enum(cases)) => cases.names().any(|case| case == name),
-        (Val::Option(value), Type::Option(option)) => value.as_ref().is_none_or(|value| fits(value, &option.ty())),
-        (Val::Result(Ok(value)), Type::Result(result)) => payload(value.as_deref(), result.ok()),
-        (Val::Result(Err(value)), Type::Result(result)) => payload(value.as_deref(), result.err()),
-        (Val::Flags(set), Type::Flags(flags)) => set.iter().all(|name| flags.names().any(|flag| flag == name)),
-        _ => false,
-    }
-}
-
 /// The name of what in the type cannot leave its store, if anything.
 pub fn staying(ty: &Type) -> Option<&'static str> {
     match ty {
