@@ -43,6 +43,7 @@ import { serverTiming } from "./invoke/stages/head.js";
 import { CallFailure, TypedCalls, type CallTarget } from "./invoke/typed-calls.js";
 import type { KnownRun, Run, RunRecord } from "./invoke/run.js";
 import { EndedRuns } from "./invoke/runs.js";
+import { STAYS } from "./invoke/waiter.js";
 import { LogBook } from "./observe/log-book.js";
 import { createLogger, logGuestLine, logRefusal, logRun } from "./observe/log.js";
 import { Metrics } from "./observe/metrics.js";
@@ -417,7 +418,7 @@ export class Runtime implements AsyncDisposable {
         prefer: undefined,
         requestId: undefined,
         traceparent: undefined,
-        signal: new AbortController().signal,
+        waiter: STAYS,
       });
       return answer.json;
     } catch (error) {

@@ -1,5 +1,6 @@
 /**
- * The load client for machines without wrk: `load-client.ts CONNECTIONS SECONDS URL` prints a `Load` as JSON.
+ * The load client for machines without wrk: `load-client.ts CONNECTIONS SECONDS JSON URL` prints a `Load` as JSON. What is
+ * JSON is posted; an empty one is a GET.
  *
  * Raw sockets, one request on its way on each; about a third of wrk's rate, so it says less about fast servers.
  */
@@ -21,8 +22,10 @@ export function answerLength(bytes: Buffer): number | undefined {
   return last < 0 ? undefined : last + LAST_CHUNK.length;
 }
 
-async function drive(connections: number, seconds: number, url: URL): Promise<Load> {
-  const request = Buffer.from(`GET ${url.pathname}${url.search} HTTP/1.1\r\nHost: ${url.host}\r\n\r\n`);
+async function drive(connections: number, seconds: number, json: string, url: URL): Promise<Load> {
+  const head = `${url.pathname}${url.search} HTTP/1.1\r\nHost: ${url.host}\r\n`;
+  const posted = `POST ${head}Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(json)}\r\n\r\n${json}`;
+  const request = Buffer.from(json === "" ? `GET ${head}\r\n` : posted);
   const times: number[] = [];
   let [wrong, broken] = [0, 0];
   const begin = performance.now();
@@ -61,5 +64,5 @@ async function drive(connections: number, seconds: number, url: URL): Promise<Lo
   return { requests: times.length, requestsPerSecond: times.length / elapsed, p50, p99, errors };
 }
 
-const [connections, seconds, url] = process.argv.slice(2);
-if (url !== undefined) process.stdout.write(JSON.stringify(await drive(Number(connections), Number(seconds), new URL(url))));
+const [connections, seconds, json, url] = process.argv.slice(2);
+if (url !== undefined) process.stdout.write(JSON.stringify(await drive(Number(connections), Number(seconds), json ?? "", new URL(url))));

@@ -4,6 +4,9 @@
  * Anything but answers of 2xx over healthy connections is an error: a fast wrong answer is no figure.
  */
 import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { BenchError } from "./bench-error.js";
 import { ROOT } from "./paths.js";
@@ -15,6 +18,8 @@ export interface LoadOptions {
   readonly seconds: number;
   /** Command prefix that pins the client to a core. */
   readonly prefix: readonly string[];
+  /** A JSON body that is posted; without one it is a GET. */
+  readonly json?: string;
 }
 
 export interface LoadClient {
@@ -30,15 +35,38 @@ export function loadClient(): LoadClient {
     const flags = ({ connections, seconds }: LoadOptions): string[] => ["-t1", `-c${connections}`, `-d${seconds}s`, "--latency"];
     return {
       name: "wrk -t1",
-      run: async (url, options) => healthy(url, parseWrk(await output([...options.prefix, "wrk", ...flags(options), url]))),
+      run: async (url, options) => {
+        const script = options.json === undefined ? undefined : postScript(options.json);
+        const scripted = script === undefined ? [] : ["-s", script];
+        try {
+          return healthy(url, parseWrk(await output([...options.prefix, "wrk", ...flags(options), ...scripted, url])));
+        } finally {
+          if (script !== undefined) rmSync(dirname(script), { recursive: true });
+        }
+      },
     };
   }
-  const own = ({ connections, seconds }: LoadOptions): string[] => ["--import", "tsx", OWN_CLIENT, String(connections), String(seconds)];
+  const own = ({ connections, seconds, json = "" }: LoadOptions): string[] => [
+    "--import",
+    "tsx",
+    OWN_CLIENT,
+    String(connections),
+    String(seconds),
+    json,
+  ];
   return {
     name: "built-in client (no wrk here)",
     run: async (url, options) =>
       healthy(url, JSON.parse(await output([...options.prefix, process.execPath, ...own(options), url])) as Load),
   };
+}
+
+/** What tells wrk to post. */
+function postScript(json: string): string {
+  const file = join(mkdtempSync(join(tmpdir(), "pilotlight-wrk-")), "post.lua");
+  const lines = ['wrk.method = "POST"', `wrk.body = ${JSON.stringify(json)}`, 'wrk.headers["Content-Type"] = "application/json"'];
+  writeFileSync(file, lines.join("\n"));
+  return file;
 }
 
 function healthy(url: string, load: Load): Load {

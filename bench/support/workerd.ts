@@ -6,10 +6,15 @@ import { WORKERD } from "./rivals.js";
 import { startServer, type RunningServer } from "./server.js";
 
 /** Starts workerd with `workers` workers that answer `text`; requests reach the last one. Ends with its configuration removed. */
-export async function startWorkerd(text: string, workers = 1, prefix: readonly string[] = []): Promise<RunningServer> {
+export function startWorkerd(text: string, workers = 1, prefix: readonly string[] = []): Promise<RunningServer> {
+  return startWorkerdWith(configuration(text, workers), prefix);
+}
+
+/** Starts workerd with a configuration whose only socket is on port 0. */
+export async function startWorkerdWith(text: string, prefix: readonly string[] = []): Promise<RunningServer> {
   const folder = mkdtempSync(join(tmpdir(), "pilotlight-workerd-"));
   const file = join(folder, "config.capnp");
-  writeFileSync(file, configuration(text, workers));
+  writeFileSync(file, text);
   const remove = (): void => rmSync(folder, { recursive: true, force: true });
   try {
     const command = [...prefix, WORKERD, "serve", "--control-fd=3", file] as unknown as [string, ...string[]];

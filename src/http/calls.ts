@@ -9,12 +9,14 @@ import type { Context, Hono } from "hono";
 import { accepts } from "hono/accepts";
 import { ProblemError, type Problem } from "../base/problem.js";
 import type { HeaderList } from "../base/headers.js";
+import type { Waiter } from "../invoke/waiter.js";
 import type { Callable } from "../wit/callable.js";
 import { argumentsFromMsgpack, resultToMsgpack } from "../wit/binary.js";
 import { isServedBy, parseInterfaceName } from "../wit/capability.js";
 import { argumentsSchema, errorSchema, namedArgumentsSchema, resultSchema } from "../wit/json-schema.js";
 import type { PlaneEnv } from "./planes.js";
-import { problemResponse } from "./problem-reply.js";
+import { pairs, problemResponse } from "./problem-reply.js";
+import { answer, bodyOf, headerOf, waiterOf } from "./whole.js";
 
 export type CallTarget =
   /** `tenant`: for a key of the node, whose task it is. */
@@ -34,7 +36,7 @@ export interface CallRequest extends Asking {
   /** The arguments as the engine's JSON, once the function is known. Throws `request/invalid-argument`. */
   arguments(callable: Callable): string;
   readonly bytes: number;
-  readonly signal: AbortSignal;
+  readonly waiter: Waiter;
 }
 
 export interface CallAnswer {
@@ -71,7 +73,7 @@ export function addCalls(app: Hono<PlaneEnv>, port: CallsPort, keyIn: (c: Contex
   const handle = (c: Context<PlaneEnv>): Promise<Response> =>
     answered(async () => {
       const path = c.req.path;
-      const asking: Asking = { key: keyIn(c), header: (name) => c.req.header(name) };
+      const asking: Asking = { key: keyIn(c), header: (name) => headerOf(c, name) };
       if (path.startsWith("/-/tasks/") && path.endsWith("/openapi.json") && (c.req.method === "GET" || c.req.method === "HEAD"))
         return openApi(port, path, c.req.query("tenant"), asking);
       const named = parsePath(path, c.req.query("tenant"));
@@ -191,29 +193,38 @@ function operation(callable: Callable): Record<string, unknown> {
 }
 
 async function call(c: Context<PlaneEnv>, port: CallsPort, named: Named, asking: Asking): Promise<Response> {
-  const type = (c.req.header("content-type") ?? JSON_TYPE).split(";")[0]?.trim().toLowerCase();
+  const type = (headerOf(c, "content-type") ?? JSON_TYPE).split(";")[0]?.trim().toLowerCase();
   if (type !== JSON_TYPE && type !== MSGPACK)
     throw new ProblemError("request/unsupported-media-type", `Arguments are sent as ${JSON_TYPE} or ${MSGPACK}, not as ${type}.`);
   // Only from whoever may call something there is much taken into memory.
-  if (!(Number(c.req.header("content-length")) <= SMALL_BYTES)) await port.describe(named.target, asking);
-  const body = await bodyOf(c);
-  const answer = await port.call({
+  if (!(Number(headerOf(c, "content-length")) <= SMALL_BYTES)) await port.describe(named.target, asking);
+  const body = await bodyOf(c, MOST_BYTES);
+  const result = await port.call({
     ...named,
     ...asking,
     bytes: body.length,
-    signal: c.req.raw.signal,
+    waiter: waiterOf(c),
     arguments: (callable) => {
       if (body.length === 0) return "[]";
       return type === MSGPACK ? argumentsFromMsgpack(body, callable) : jsonText(body);
     },
   });
-  if ("problem" in answer) return problemResponse(answer.problem, answer.headers);
-  const { callable, json: text = "null", headers } = answer;
+  if ("problem" in result) return problemResponse(result.problem, result.headers);
+  const { callable, json: text = "null", headers } = result;
   const value = ofResult(callable, text);
   if ("error" in value) return problemResponse({ code: "call/error", detail: undefined, error: value.error }, headers);
-  const wanted = accepts(c, { header: "Accept", supports: [JSON_TYPE, MSGPACK], default: JSON_TYPE });
-  if (wanted === MSGPACK) return reply(resultToMsgpack(value.text, resultTypeOf(callable)), MSGPACK, headers);
-  return reply(`${value.text}\n`, JSON_TYPE, headers);
+  const isPacked = wantsMsgpack(c);
+  return answer(c, {
+    status: 200,
+    headers: [...headers, "Content-Type", isPacked ? MSGPACK : JSON_TYPE, "Cache-Control", "no-store"],
+    body: isPacked ? resultToMsgpack(value.text, resultTypeOf(callable)) : `${value.text}\n`,
+  });
+}
+
+/** Nearly nobody says so. */
+function wantsMsgpack(c: Context<PlaneEnv>): boolean {
+  if (headerOf(c, "accept")?.includes(MSGPACK) !== true) return false;
+  return accepts(c, { header: "Accept", supports: [JSON_TYPE, MSGPACK], default: JSON_TYPE }) === MSGPACK;
 }
 
 function jsonText(body: Buffer): string {
@@ -232,17 +243,6 @@ function resultTypeOf({ result }: Callable): Callable["result"] {
   return result?.kind === "result" ? result.ok : result;
 }
 
-async function bodyOf(c: Context<PlaneEnv>): Promise<Buffer> {
-  const pieces: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const piece of c.req.raw.body ?? []) {
-    bytes += piece.length;
-    if (bytes > MOST_BYTES) throw new ProblemError("request/body-too-large", `Arguments may come to ${MOST_BYTES} bytes.`);
-    pieces.push(piece);
-  }
-  return Buffer.concat(pieces);
-}
-
 async function answered(work: () => Promise<Response>): Promise<Response> {
   try {
     return await work();
@@ -253,11 +253,6 @@ async function answered(work: () => Promise<Response>): Promise<Response> {
 }
 
 function json(value: unknown, headers: HeaderList = []): Response {
-  return reply(`${JSON.stringify(value)}\n`, JSON_TYPE, headers);
-}
-
-function reply(body: string | Uint8Array<ArrayBuffer>, type: string, headers: HeaderList): Response {
-  const all = new Headers({ "Content-Type": type, "Cache-Control": "no-store" });
-  for (let i = 0; i < headers.length; i += 2) all.append(headers[i] as string, headers[i + 1] as string);
-  return new Response(body, { headers: all });
+  const all = [...headers, "Content-Type", JSON_TYPE, "Cache-Control", "no-store"];
+  return new Response(`${JSON.stringify(value)}\n`, { headers: pairs(all) });
 }

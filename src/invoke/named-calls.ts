@@ -12,6 +12,7 @@ import type { Choosing } from "./choosing.js";
 import type { GuestAsk } from "./executor.js";
 import type { Run } from "./run.js";
 import type { TypedCalls } from "./typed-calls.js";
+import { STAYS } from "./waiter.js";
 
 export interface NamedCallPorts {
   readonly engine: Pick<Engine, "send">;
@@ -71,7 +72,7 @@ export class NamedCalls {
         prefer: preferenceOf(prefer),
         requestId: undefined,
         traceparent: caller.origin.traceparent,
-        signal: new AbortController().signal,
+        waiter: STAYS,
         from: caller,
       });
       if (callable.result?.kind !== "result") return { tag: "ok", val: base64(json) };

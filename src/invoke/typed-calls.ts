@@ -17,6 +17,7 @@ import { failureOf } from "./blame.js";
 import { endOfCalled, fromChain } from "./chain.js";
 import { functionKey, type Choices, type Choosing } from "./choosing.js";
 import type { Run } from "./run.js";
+import type { Waiter } from "./waiter.js";
 
 export type CallTarget =
   | { readonly kind: "task"; readonly tenant: string; readonly task: string }
@@ -37,7 +38,7 @@ export interface TypedCall {
   readonly prefer: string | undefined;
   readonly requestId: string | undefined;
   readonly traceparent: string | undefined;
-  readonly signal: AbortSignal;
+  readonly waiter: Waiter;
   /** The run whose guest calls, where one does: its rights and its time hold. */
   readonly from?: Run;
 }
@@ -130,7 +131,7 @@ export class TypedCalls {
             if (event.kind === "result") json = event.json;
           },
           settled: (run) => {
-            call.signal.removeEventListener("abort", leave);
+            stays();
             run.argumentBytes = call.bytes;
             this.#ports.choosing.settled(run, functionKey(named.interface, named.name));
             const { outcome } = run;
@@ -140,15 +141,15 @@ export class TypedCalls {
             reject(new CallFailure(problem ?? { code: "platform/internal", detail: undefined }, run.id, run));
           },
           refused: (problem, run) => {
-            call.signal.removeEventListener("abort", leave);
+            stays();
             reject(new CallFailure(problem, run, undefined));
           },
         },
       });
       const leave = (): void => attempt.cancel();
-      call.signal.addEventListener("abort", leave);
+      const stays = call.waiter.whenLeft(leave);
       attempt.begin();
-      if (call.signal.aborted) leave();
+      if (call.waiter.hasLeft()) leave();
     });
   }
 

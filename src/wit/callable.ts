@@ -14,8 +14,21 @@ export interface Callable {
   readonly text: string;
 }
 
+type Reading = Callable | { readonly refused: string };
+
+/** What was read of a component's function: every call asks for it. */
+const read = new WeakMap<FunctionInfo, Reading>();
+
 /** Reads a function's types; `refused` says what of them cannot leave the component. */
-export function callable(iface: string, info: FunctionInfo): Callable | { readonly refused: string } {
+export function callable(iface: string, info: FunctionInfo): Reading {
+  const known = read.get(info);
+  if (known !== undefined && ("refused" in known || known.interface === iface)) return known;
+  const reading = readingOf(iface, info);
+  read.set(info, reading);
+  return reading;
+}
+
+function readingOf(iface: string, info: FunctionInfo): Reading {
   if (info.name.startsWith("[")) return { refused: `${info.name} belongs to a resource, which lives inside one instance` };
   try {
     const parameters = info.parameters.map(({ name, type }) => ({ name, type: parseType(type) }));
