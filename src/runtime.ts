@@ -90,6 +90,9 @@ const HOUSEKEEPING_MS = 60_000;
 /** The program that embeds Pilotlight, or `pilotlight serve` for the tasks of its configuration. */
 const OPERATOR: Caller = { kind: "operator", name: "process" };
 
+/** For so many instances there is one more, for a call of a run that finds no other room. */
+const INSTANCES_FOR_A_CALL = 8;
+
 export class Runtime implements AsyncDisposable {
   readonly #home: Home;
   readonly #engine: Engine;
@@ -122,6 +125,7 @@ export class Runtime implements AsyncDisposable {
   /** Throws an error that says what is wrong when the addon or the data folder cannot be used. */
   constructor(options: RuntimeOptions) {
     const instances = options.instances ?? DEFAULT_INSTANCES;
+    const callSlots = Math.max(1, Math.floor(instances / INSTANCES_FOR_A_CALL));
     this.#log = createLogger(options.log ?? "silent", options.logTo);
     const providers = readImports(options.imports ?? {});
     this.#reserveOwn = options.guestsOwnEverything !== true;
@@ -133,7 +137,7 @@ export class Runtime implements AsyncDisposable {
     try {
       const engine = startEngine({
         cache: home.compiled,
-        instances,
+        instances: instances + callSlots,
         threads: options.threads ?? 0,
         keepResidentBytes: KEEP_RESIDENT_BYTES,
         onDemand: options.onDemand ?? false,
@@ -152,7 +156,7 @@ export class Runtime implements AsyncDisposable {
       );
     const forecast = createForecast({ wall: (now) => now + performance.timeOrigin });
     const parallelism = options.threads === undefined || options.threads === 0 ? availableParallelism() : options.threads;
-    this.#pool = new Pool({ slots: instances, parallelism, queue: QUEUE }, settings.current, forecast);
+    this.#pool = new Pool({ slots: instances, callSlots, parallelism, queue: QUEUE }, settings.current, forecast);
     this.#compiledBytes = options.compiledBytes ?? DEFAULT_COMPILED;
     this.#metrics = new Metrics({
       engine: () => this.#engine.stats(),

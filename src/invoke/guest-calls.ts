@@ -32,17 +32,21 @@ export interface GuestCallPorts extends AttemptPorts {
   exportFor(task: Task, imported: string): string;
 }
 
-/** What a run has called. */
-interface Called {
-  /** Runs that go on, those that wait for its next call among them. */
-  live: number;
-  /** Calls that found no room; they are tried once more when one of those has ended. */
-  readonly waiting: GuestCall[];
+/** How long a call waits for room that others are about to give back. They do so in far less. */
+const GIVING_BACK_MS = 20;
+
+/** A call that found no room, and is tried once more. */
+interface Waiting {
+  readonly call: GuestCall;
+  readonly caller: Run;
+  readonly timer: NodeJS.Timeout;
 }
 
 export class GuestCalls {
   readonly #ports: GuestCallPorts;
-  readonly #calledBy = new Map<Run, Called>();
+  /** Runs that go on, or wait for the next call, by the one that called them: how many. */
+  readonly #calledBy = new Map<Run, number>();
+  readonly #waiting = new Set<Waiting>();
 
   constructor(ports: GuestCallPorts) {
     this.#ports = ports;
@@ -73,7 +77,7 @@ export class GuestCalls {
         keep: keepOf(task, pick),
       }),
     }));
-    this.#calledOf(caller).live += 1;
+    this.#calledBy.set(caller, (this.#calledBy.get(caller) ?? 0) + 1);
     new Attempt(this.#ports, {
       candidates: frames,
       origin: {
@@ -91,12 +95,6 @@ export class GuestCalls {
         refused: (problem) => this.#over(call, caller, problem, mayWait),
       },
     }).begin();
-  }
-
-  #calledOf(caller: Run): Called {
-    let called = this.#calledBy.get(caller);
-    if (called === undefined) this.#calledBy.set(caller, (called = { live: 0, waiting: [] }));
-    return called;
   }
 
   #resolve(
@@ -143,26 +141,40 @@ export class GuestCalls {
     this.#ended(caller);
   }
 
-  /** Nobody has taken the call up. Room that the caller's own sessions hold is had for it first. */
+  /** Nobody has taken the call up. Where others are about to give back room, it is tried once more. */
   #over(call: GuestCall, caller: Run, problem: Problem, mayWait: boolean): void {
-    const called = this.#calledOf(caller);
     const isFull = problem.code.startsWith("capacity/") || problem.code.startsWith("quota/");
-    if (mayWait && isFull && called.live > 1) {
-      called.waiting.push(call);
-      this.#ports.engine.send({ kind: "release", run: caller.handle });
+    this.#ended(caller);
+    if (mayWait && isFull && this.#areGivingBack(caller)) {
+      const timer = setTimeout(() => this.#again(waiting), GIVING_BACK_MS);
+      const waiting = { call, caller, timer };
+      this.#waiting.add(waiting);
     } else this.#refuse(call, caller, problem);
-    this.#ended(caller, call);
   }
 
-  /** One of what the caller has called is over. Unless it found no room itself, there may be some now for those that wait. */
-  #ended(caller: Run, unheard?: GuestCall): void {
-    const called = this.#calledOf(caller);
-    called.live -= 1;
-    if (unheard === undefined || called.live === 0) {
-      // It gives back its room only when all have been told that it is over.
-      for (const call of called.waiting.splice(0)) queueMicrotask(() => this.#call(call, caller, false));
+  /** Whether room comes back soon: of what waits for the caller's own next call, or of those whose caller is over. */
+  #areGivingBack(caller: Run): boolean {
+    if (this.#calledBy.has(caller)) {
+      this.#ports.engine.send({ kind: "release", run: caller.handle });
+      return true;
     }
-    if (called.live === 0) this.#calledBy.delete(caller);
+    for (const { state } of this.#calledBy.keys()) if (state === "settled") return true;
+    return false;
+  }
+
+  /** One of what the caller has called is over. */
+  #ended(caller: Run): void {
+    const left = (this.#calledBy.get(caller) ?? 0) - 1;
+    if (left > 0) this.#calledBy.set(caller, left);
+    else this.#calledBy.delete(caller);
+    // It gives back its room only when all have been told that it is over.
+    for (const waiting of this.#waiting) queueMicrotask(() => this.#again(waiting));
+  }
+
+  #again(waiting: Waiting): void {
+    if (!this.#waiting.delete(waiting)) return;
+    clearTimeout(waiting.timer);
+    this.#call(waiting.call, waiting.caller, false);
   }
 
   #refuse(call: GuestCall, caller: Run | undefined, problem: Problem): void {

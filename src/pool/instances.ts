@@ -5,7 +5,7 @@
  * the instance is gone. Which is let go, and when, others decide.
  */
 import { LEAST_BYTES } from "./learn.js";
-import { remove, type Cell, type Changes, type Instance, type ProgramState } from "./state.js";
+import { remove, type Cell, type Changes, type Instance, type ProgramState, type Reserved } from "./state.js";
 import type { PoolCommand } from "./types.js";
 
 export class Instances {
@@ -17,6 +17,8 @@ export class Instances {
   #busy = 0;
   #starting = 0;
   #ending = 0;
+  /** In the lobby, for calls. */
+  readonly reserve: Reserved = { instances: 0, bytes: 0 };
 
   constructor(changes: Changes) {
     this.#changes = changes;
@@ -64,8 +66,18 @@ export class Instances {
 
   /** What it counts in its cell from now on. */
   charge(instance: Instance, bytes: number): void {
-    if (instance.cell !== undefined) instance.cell.charged += bytes - instance.charge;
+    const more = bytes - instance.charge;
+    if (instance.cell !== undefined) instance.cell.charged += more;
+    else if (!instance.trial) this.#reserve(instance.owner, more);
     instance.charge = bytes;
+  }
+
+  /** One that is charged something is there. */
+  #reserve({ tenant }: ProgramState, bytes: number): void {
+    for (const reserved of [this.reserve, tenant.reserve]) {
+      reserved.bytes += bytes;
+      reserved.instances += Math.sign(bytes);
+    }
   }
 
   putIdle(now: number, instance: Instance): void {

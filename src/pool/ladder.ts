@@ -11,10 +11,10 @@ import { mayGo, type Residents } from "./residents.js";
 import { isEmpty, occupants, type Cell, type Changes, type Instance, type ProgramState, type TenantState } from "./state.js";
 import type { PoolCommand, SubPool, Whose } from "./types.js";
 
-/** A place: an instance to use, or a cell to make one in. */
+/** A place: an instance to use, or a cell to make one in; without a cell, the reserve for calls. */
 export interface Place {
   readonly instance: Instance | undefined;
-  readonly cell: Cell;
+  readonly cell: Cell | undefined;
   readonly whose: Whose;
   readonly why: readonly string[];
 }
@@ -25,6 +25,7 @@ const IDLE_WITHOUT_ROOM = "own/ready: idle ones are in cells without room to run
 const ONLY_NONE_IDLE: readonly string[] = Object.freeze([NONE_IDLE]);
 const ONLY_WITHOUT_ROOM: readonly string[] = Object.freeze([IDLE_WITHOUT_ROOM]);
 const NO_REASONS: readonly string[] = Object.freeze([]);
+const IN_RESERVE: readonly string[] = Object.freeze(["own: no room", "warming: nothing is left"]);
 const RESERVE_IN_USE: readonly string[] = Object.freeze(["own: the reserve is in use"]);
 
 /** A tenant with a cell may have it for so long before one that has none gets it, in milliseconds. */
@@ -37,8 +38,9 @@ export interface LadderParts {
   readonly instances: Instances;
   readonly residents: Residents;
   readonly changes: Changes;
-  /** Instances that may exist on the node. */
+  /** Instances that may exist on the node, and as many more for calls. */
   readonly slots: number;
+  readonly callSlots: number;
   /** A busy instance is shared only once a program has this many. */
   readonly parallelism: number;
 }
@@ -61,6 +63,24 @@ export class Ladder {
     // A place for its code may come without anything being freed for runs.
     if (place === undefined) state.stuckAt = isHoused(state) ? this.#freed(state) : -1;
     return place;
+  }
+
+  /**
+   * A place for a run that another waits for: as any, or in the reserve. Of that a tenant has half at most, unless it has
+   * nothing of it yet.
+   */
+  findForCall(now: number, state: ProgramState, out: PoolCommand[]): Place | undefined {
+    const place = this.find(now, state, out);
+    if (place !== undefined) return place;
+    const { instances, residents, cells, callSlots } = this.#parts;
+    const { reserve } = state.tenant;
+    const mayHave =
+      instances.reserve.instances < callSlots &&
+      (reserve.instances === 0 ||
+        (2 * (reserve.instances + 1) <= callSlots && 2 * (reserve.bytes + state.memoryLimit) <= cells.settings.lobbyBytes));
+    // The first one has it, however large: so that what is called can run at all.
+    const isRoom = mayHave && residents.clearForCall(now, state, instances.reserve.instances === 0, out);
+    return isRoom ? { instance: undefined, cell: undefined, whose: "reserve", why: IN_RESERVE } : undefined;
   }
 
   /** The place that was found is of no use: its code has none. In this step there will be no other. */
@@ -105,7 +125,8 @@ export class Ladder {
 
   /** A reserve has its slots, whatever trials take. */
   #hasSlot(pool: SubPool): boolean {
-    return pool === "dedicated" || this.#parts.instances.living < this.#parts.slots;
+    const { living, reserve } = this.#parts.instances;
+    return pool === "dedicated" || living - reserve.instances < this.#parts.slots;
   }
 
   /** A cell of the tenant where a run has room, and its code too, or elsewhere. */

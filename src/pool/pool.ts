@@ -17,6 +17,7 @@ import { FairQueue, type Waiter } from "./queue.js";
 import { Residents } from "./residents.js";
 import type { Cell, Changes, Instance, Lease, ProgramState, TenantState } from "./state.js";
 import {
+  LOBBY,
   NO_TERMS,
   type Code,
   type Grant,
@@ -40,6 +41,8 @@ export type * from "./types.js";
 export interface PoolOptions {
   /** Instances that may exist at once on this node. */
   readonly slots: number;
+  /** As many more, for calls of runs that find no other room; none when left out. */
+  readonly callSlots?: number;
   /** Processors: a busy instance is shared only once a program has this many. */
   readonly parallelism: number;
   /** Runs of one tenant that may wait at once. */
@@ -138,9 +141,16 @@ export class Pool {
     this.#queue = new FairQueue({ perTenant: options.queue });
     this.#overload = new Overload({ parallelism: options.parallelism });
     this.#cells = new Cells(settings, options.slots, this.#tenants, this.#changes);
-    this.#residents = new Residents(this.#cells);
-    const { slots, parallelism } = options;
-    const parts = { cells: this.#cells, instances: this.#instances, residents: this.#residents, changes: this.#changes, slots };
+    this.#residents = new Residents(this.#cells, this.#instances.reserve);
+    const { slots, callSlots = 0, parallelism } = options;
+    const parts = {
+      cells: this.#cells,
+      instances: this.#instances,
+      residents: this.#residents,
+      changes: this.#changes,
+      slots,
+      callSlots,
+    };
     this.#ladder = new Ladder({ ...parts, parallelism });
     this.#upkeep = new Upkeep({
       ...parts,
@@ -289,6 +299,7 @@ export class Pool {
 
   view(): PoolView {
     return poolView(this.#cells, this.#residents, {
+      reservedRuns: this.#instances.reserve.instances,
       waiting: this.#queue.size,
       leases: this.#leases.size,
       runLimit: this.#overload.limit,
@@ -332,6 +343,7 @@ export class Pool {
         changes: 0,
         pressing: 0,
         held: new Set(),
+        reserve: { instances: 0, bytes: 0 },
       };
       this.#tenants.set(name, tenant);
     }
@@ -420,21 +432,36 @@ export class Pool {
     const { run } = demand;
     if (state.leased >= state.concurrency) return this.#refuseAsked(now, state, run, "task-full", out);
     if (cannotBeRaised(now, state)) return this.#refuseAsked(now, state, run, "no-code", out);
-    const place = this.#ladder.find(now, state, out);
+    const place = this.#ladder.findForCall(now, state, out);
     if (place === undefined) return this.#refuseAsked(now, state, run, fullness(state), out);
     if (state.code === "linked") return this.#grant(now, state, demand, place, ASKED_LINKED, out);
     if (this.#raise(now, state, place.cell, out)) return this.#wait(now, state, demand, "no-code", place, out);
     this.#refuseAsked(now, state, run, fullness(state), out);
   }
 
+  /** The code is there that they waited for: for room they do not wait. */
+  #serveChildren(now: number, state: ProgramState, out: PoolCommand[]): void {
+    for (const run of state.children) {
+      const waiter = this.#queue.remove(run);
+      if (waiter === undefined) continue;
+      this.#leftLine(waiter);
+      const place = state.leased < state.concurrency ? this.#ladder.findForCall(now, state, out) : undefined;
+      // Its code may have had to go again, for want of room.
+      if (place === undefined || state.code !== "linked") this.#refuseAsked(now, state, run, fullness(state), out);
+      else this.#grant(now, state, { run, lease: waiter.leaseMs, priority: waiter.priority, child: true }, place, waiter, out);
+    }
+  }
+
   /** A run whose instance was gone before it began. Its program is still there, because it had a lease on it. */
   #again(now: number, run: number, deadline: number, out: PoolCommand[]): void {
     const lease = this.#leases.get(run);
     if (lease === undefined) return;
-    const { priority, milliseconds } = lease;
+    const { priority, milliseconds, child } = lease;
     const { owner } = lease.instance;
     this.#giveBack(now, lease, false, 0, out);
-    this.#enter(now, owner, { run, deadline, lease: milliseconds, priority }, out);
+    const demand = { run, deadline, lease: milliseconds, priority, child };
+    if (child) this.#enterChild(now, owner, demand, out);
+    else this.#enter(now, owner, demand, out);
   }
 
   /** Leases a place to the run, or puts it in line. */
@@ -463,8 +490,9 @@ export class Pool {
   }
 
   /** Links the program for runs that will take place in the cell. */
-  #raise(now: number, state: ProgramState, cell: Cell, out: PoolCommand[]): boolean {
+  #raise(now: number, state: ProgramState, cell: Cell | undefined, out: PoolCommand[]): boolean {
     const isRaised = this.#upkeep.raise(now, state, cell, out);
+    if (cell === undefined) return isRaised;
     if (!isRaised) {
       this.#upkeep.noteEmpty(now, cell, out);
       this.#ladder.noteStuck(state);
@@ -508,6 +536,7 @@ export class Pool {
     };
     if (!this.#queue.push(waiter)) return this.#refuseAsked(now, state, run, reason, out);
     state.waiting++;
+    if (demand.child === true) state.children.add(run);
     if (waiter.presses) state.tenant.pressing++;
     if (waiter.pressesNode) this.#pressing++;
   }
@@ -526,7 +555,8 @@ export class Pool {
   }
 
   #grant(now: number, state: ProgramState, demand: Omit<Demanded, "deadline">, place: Place, asked: Asked, out: PoolCommand[]): void {
-    const charge = runCharge(state, this.#cells.settings.overcommit);
+    // No cell holds back what grows in the reserve: it is charged all that it may come to.
+    const charge = place.cell === undefined ? state.memoryLimit : runCharge(state, this.#cells.settings.overcommit);
     const fresh = place.instance === undefined;
     const instance = place.instance ?? this.#instances.create(now, state, place.cell, "busy", charge);
     if (instance.active === 0) {
@@ -535,19 +565,19 @@ export class Pool {
     }
     this.#hold(now, state, instance, demand);
     const { run } = demand;
-    const last = instance.served >= state.reuse.maxRequests;
+    const last = instance.served >= state.reuse.maxRequests || place.cell === undefined;
     const grant: Grant = {
       kind: "grant",
       run,
       slot: instance.slot,
       generation: instance.generation,
       program: state.program,
-      cell: place.cell.id,
+      cell: place.cell?.id ?? LOBBY,
       fresh,
       last,
       rung: rungOf(place, fresh, asked),
       why: reasonsOf(asked, place),
-      pool: place.cell.pool,
+      pool: place.cell?.pool ?? "shared",
       term: termOf(state, place.cell, asked),
     };
     this.#note(grant);
@@ -557,16 +587,18 @@ export class Pool {
     if (state.waiting === 0) this.#cells.letGo(state);
   }
 
-  #hold(now: number, state: ProgramState, instance: Instance, { run, lease, priority }: Omit<Demanded, "deadline">): void {
+  #hold(now: number, state: ProgramState, instance: Instance, demand: Omit<Demanded, "deadline">): void {
+    const { run, lease, priority, child = false } = demand;
     const { reuse } = state;
     instance.active++;
     instance.served++;
     if (state.leased++ === 0) this.#running++;
     state.granted++;
     this.#residents.touch(now, state);
-    this.#leases.set(run, { run, instance, priority, since: now, milliseconds: lease, deadline: now + lease });
+    this.#leases.set(run, { run, instance, priority, child, since: now, milliseconds: lease, deadline: now + lease });
     if (this.#leasesAt === Number.POSITIVE_INFINITY) this.#leasesAt = now + LEASE_CHECK;
-    if (instance.served < reuse.maxRequests && instance.active < reuse.maxConcurrent) state.shared.add(instance);
+    const isShared = instance.served < reuse.maxRequests && instance.active < reuse.maxConcurrent;
+    if (isShared && instance.cell !== undefined) state.shared.add(instance);
     else state.shared.delete(instance);
   }
 
@@ -628,8 +660,10 @@ export class Pool {
     }
     state.shared.delete(instance);
     // The engine retires a spent instance by itself: its last lease said so.
-    if (isSpent && isSound && Number.isFinite(instance.served)) return this.#instances.ended(now, instance);
-    const cell = instance.cell as Cell;
+    const { cell } = instance;
+    const isLast = isSpent || cell === undefined;
+    if (isLast && isSound && Number.isFinite(instance.served)) return this.#instances.ended(now, instance);
+    if (cell === undefined) return this.#end(now, instance, out);
     // What it holds may be more than it was charged, and then more than its cell has beside others.
     const bytes = Math.max(LEAST_BYTES, memoryBytes);
     const isOver = cell.charged - instance.charge + bytes > cell.bytes;
@@ -680,8 +714,9 @@ export class Pool {
     if (waiter !== undefined) this.#leftLine(waiter).demand.ended(this.#now);
   }
 
-  #leftLine({ state, presses, pressesNode }: Waiting): ProgramState {
+  #leftLine({ run, state, presses, pressesNode }: Waiting): ProgramState {
     state.waiting--;
+    state.children.delete(run);
     if (pressesNode) this.#pressing--;
     if (presses && --state.tenant.pressing === 0) this.#upkeep.release(state.tenant);
     if (state.waiting === 0) this.#cells.letGo(state);
@@ -734,6 +769,7 @@ export class Pool {
     this.#upkeep.raised(state);
     this.#residents.linked(now, state, bytes, out);
     // Nothing takes the cells that were held for its runs before these have been served.
+    this.#serveChildren(now, state, out);
     this.#serve(now, out);
     this.#unpin(now, state, out);
     if (state.whenFull === "reject") this.#refuseRest(now, state, out);
@@ -887,8 +923,8 @@ function fullness({ leased, concurrency, pool, whenFull }: ProgramState): Refusa
   return pool === "shared" || whenFull === "spill" ? "node-full" : "tenant-full";
 }
 
-function termOf(state: ProgramState, cell: Cell, { reason }: Asked): Term {
-  if (cell.pool !== state.pool) return "spill";
+function termOf(state: ProgramState, cell: Cell | undefined, { reason }: Asked): Term {
+  if (cell?.pool !== state.pool) return "spill";
   // Waiting for one's own code is no matter of terms.
   return reason === undefined || reason === "no-code" ? "direct" : "wait";
 }
@@ -901,7 +937,7 @@ function reasonsOf({ reason, why, place: found }: Asked, place: Place): readonly
 
 function rungOf(place: Place, fresh: boolean, asked: Asked): Rung {
   // The cell that it had found is the tenant's own by now.
-  const whose = asked.place?.cell === place.cell ? asked.place.whose : place.whose;
+  const whose = asked.place !== undefined && asked.place.cell === place.cell ? asked.place.whose : place.whose;
   if (asked.code !== "linked") return `${whose}/${asked.code}`;
   return fresh ? `${whose}/linked` : `${whose}/ready`;
 }
@@ -929,6 +965,7 @@ function newProgram(now: number, terms: PoolProgram, tenant: TenantState, foreca
     idleCount: 0,
     shared: new Set(),
     waiting: 0,
+    children: new Set(),
     leased: 0,
     granted: 0,
     instances: 0,

@@ -9,7 +9,7 @@
  */
 import type { Demand } from "../forecast/forecast.js";
 import type { Cells } from "./cells.js";
-import type { Cell, Instance, ProgramState } from "./state.js";
+import type { Cell, Instance, ProgramState, Reserved } from "./state.js";
 import type { PoolCommand } from "./types.js";
 
 /** Trust in a forecast from which on it decides. */
@@ -25,6 +25,7 @@ interface Move {
 
 export class Residents {
   readonly #cells: Cells;
+  readonly #reserve: Readonly<Reserved>;
   /** Those in the lobby. */
   readonly #lobby = new Set<ProgramState>();
   #lobbyBytes = 0;
@@ -33,17 +34,20 @@ export class Residents {
   /** Programs that were let go for want of room, ever. */
   evicted = 0;
 
-  constructor(cells: Cells) {
+  /** `reserve`: what calls have of the lobby. */
+  constructor(cells: Cells, reserve: Readonly<Reserved>) {
     this.#cells = cells;
+    this.#reserve = reserve;
   }
 
+  /** What programs and calls are charged in the lobby. */
   get lobbyBytes(): number {
-    return this.#lobbyBytes;
+    return this.#lobbyBytes + this.#reserve.bytes;
   }
 
   /** More than the lobby may hold: programs in use that lost their cell. */
   get isOver(): boolean {
-    return this.#lobbyBytes > this.#cells.settings.lobbyBytes;
+    return this.lobbyBytes > this.#cells.settings.lobbyBytes;
   }
 
   /** Whether a place for its linked form can be found outside of the cell. */
@@ -53,7 +57,7 @@ export class Residents {
 
   /** Whether the lobby has room for its linked form, or can have it when others are let go. */
   lobbyHolds({ programBytes }: ProgramState): boolean {
-    let over = this.#lobbyBytes + programBytes - this.#cells.settings.lobbyBytes;
+    let over = this.lobbyBytes + programBytes - this.#cells.settings.lobbyBytes;
     for (const state of this.#lobby) {
       if (over <= 0) break;
       if (mayGo(state)) over -= state.programBytes;
@@ -216,12 +220,30 @@ export class Residents {
   }
 
   #lobbyHas(bytes: number): boolean {
-    return this.#lobbyBytes + bytes <= this.#cells.settings.lobbyBytes;
+    return this.lobbyBytes + bytes <= this.#cells.settings.lobbyBytes;
+  }
+
+  /**
+   * Has programs make way for an instance of this one in the lobby; false where that is not enough. Where it has to be taken in
+   * whatever it takes, all make way that can.
+   */
+  clearForCall(now: number, state: ProgramState, isDue: boolean, out: PoolCommand[]): boolean {
+    const { lobbyBytes } = this.#cells.settings;
+    const goes = (program: ProgramState): boolean => program !== state && mayGo(program);
+    let over = this.lobbyBytes + state.memoryLimit - lobbyBytes;
+    for (const program of this.#lobby) if (goes(program)) over -= program.programBytes;
+    if (over > 0 && !isDue) return false;
+    while (!this.#lobbyHas(state.memoryLimit)) {
+      const victim = lowest(now, this.#lobby, this.#cells.settings.forecast, state);
+      if (victim === undefined) break;
+      this.#evict(victim, out);
+    }
+    return true;
   }
 
   /** Whether the lobby has room for so much, or can have it when others go, though not to that cell. */
   #lobbyFits(bytes: number, not: Cell | undefined): boolean {
-    let over = this.#lobbyBytes + bytes - this.#cells.settings.lobbyBytes;
+    let over = this.lobbyBytes + bytes - this.#cells.settings.lobbyBytes;
     if (over <= 0) return true;
     if (bytes > this.#cells.settings.lobbyBytes) return false;
     for (const state of this.#lobby) {

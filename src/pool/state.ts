@@ -42,7 +42,7 @@ export interface Instance {
   readonly slot: number;
   readonly generation: number;
   readonly owner: ProgramState;
-  /** Undefined: a trial in the lobby. */
+  /** Undefined: in the lobby, for a trial or for a call. */
   readonly cell: Cell | undefined;
   state: InstanceState;
   /** Runs on it now, and ever. */
@@ -61,6 +61,8 @@ export interface Lease {
   readonly run: number;
   readonly instance: Instance;
   readonly priority: Priority;
+  /** A run that goes on waits for it. */
+  readonly child: boolean;
   readonly since: number;
   /** How long it lasts, and when it ends; later when the clock has jumped ahead. */
   readonly milliseconds: number;
@@ -97,6 +99,8 @@ export interface ProgramState {
   readonly shared: Set<Instance>;
   /** Runs that wait for an instance or for its code. */
   waiting: number;
+  /** Those of them that a run waits for in its turn: they wait for the code alone. */
+  readonly children: Set<number>;
   /** Runs that hold a lease. */
   leased: number;
   /** Leases ever. */
@@ -148,6 +152,14 @@ export interface TenantState {
   /** Runs that wait for room, and not for their task's own limit or its code; programs that get no ready instances meanwhile. */
   pressing: number;
   readonly held: Set<ProgramState>;
+  /** What it has of the reserve for calls. */
+  readonly reserve: Reserved;
+}
+
+/** Instances in the reserve for calls, and the sum of their memory limits. */
+export interface Reserved {
+  instances: number;
+  bytes: number;
 }
 
 /** How often something was freed that any tenant may use; with a tenant's own count it says whether looking again makes sense. */

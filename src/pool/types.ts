@@ -24,8 +24,11 @@ export type WhenFull = (typeof WHEN_FULL)[number];
 export const CODE = ["linked", "compiled", "stored"] as const;
 export type Code = (typeof CODE)[number];
 
-/** Whose cell a run got: one its tenant had, an unassigned one, or one that was taken back from idleness. */
-export type Whose = "own" | "warming" | "reclaimed";
+/**
+ * Whose cell a run got: one its tenant had, an unassigned one, or one that was taken back from idleness; or the reserve for
+ * calls, which is in no cell.
+ */
+export type Whose = "own" | "warming" | "reclaimed" | "reserve";
 /** How a lease was come by: whose cell, and how far the code was. */
 export type Rung = `${Whose}/${"ready" | Code}`;
 
@@ -68,7 +71,7 @@ export interface PoolSettings {
   /** What all cells and the lobby may hold together. */
   readonly budgetBytes: number;
   readonly pools: Readonly<Record<SubPool, SubPoolSettings>>;
-  /** Of the budget, for linked programs whose tenant has no cell, and for trials. */
+  /** Of the budget, for linked programs whose tenant has no cell, for trials, and for calls that find no other room. */
   readonly lobbyBytes: number;
   /** A running instance is charged its memory limit divided by this; at least what its version is known to take. */
   readonly overcommit: number;
@@ -124,8 +127,8 @@ export type PoolEvent =
       readonly lease: number;
       readonly priority: Priority;
       /**
-       * A run that goes on waits for it: it takes free room at once or is refused, and goes before those in line, whatever
-       * the processors do. Only for its code it waits.
+       * A run that goes on waits for it: it takes free room or the reserve at once or is refused, and goes before those in
+       * line, whatever the processors do. Only for its code it waits.
        */
       readonly child?: boolean;
     }
@@ -177,6 +180,7 @@ export interface Grant {
   /** The fencing token. */
   readonly generation: number;
   readonly program: number;
+  /** `LOBBY`: it runs in the reserve for calls. */
   readonly cell: number;
   /** The instance is not there yet: the run's own command makes it. */
   readonly fresh: boolean;
@@ -230,5 +234,5 @@ export type PoolCommand =
   /** A program that was removed has served its last run: no command will name it again. */
   | { readonly kind: "forget"; readonly program: number };
 
-/** The lobby: where programs are linked whose tenant has no cell. No run takes place there. */
+/** The lobby: where programs are linked whose tenant has no cell. No run takes place there but those in the reserve for calls. */
 export const LOBBY = 0;

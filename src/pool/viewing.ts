@@ -71,7 +71,7 @@ export function outlookOf(state: ProgramState, queued: number, rate: number, wan
 export function poolView(
   cells: Cells,
   residents: Residents,
-  now: Pick<PoolView, "waiting" | "leases" | "runLimit" | "draining">,
+  now: Pick<PoolView, "reservedRuns" | "waiting" | "leases" | "runLimit" | "draining">,
 ): PoolView {
   const { budgetBytes, lobbyBytes } = cells.settings;
   return {

@@ -73,6 +73,8 @@ export interface PoolView {
   readonly cellBytes: number;
   readonly lobbyBytes: number;
   readonly lobbyChargedBytes: number;
+  /** Runs in the reserve for calls, which are charged there. */
+  readonly reservedRuns: number;
   readonly waiting: number;
   readonly leases: number;
   /** Runs that may go on at once before the processors are the limit; Infinity while they are not. */

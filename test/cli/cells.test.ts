@@ -41,6 +41,7 @@ const CAPACITY: CapacityInfo = {
     cellBytes: 384 * MiB,
     lobbyBytes: GiB,
     lobbyChargedBytes: MiB,
+    reservedRuns: 0,
     waiting: 0,
     leases: 3,
     runLimit: undefined,

@@ -48,6 +48,7 @@ class FakePool implements CapacityPort {
     cellBytes: GiB,
     lobbyBytes: GiB,
     lobbyChargedBytes: 0,
+    reservedRuns: 0,
     waiting: 0,
     leases: 0,
     runLimit: Infinity,

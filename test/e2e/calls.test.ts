@@ -272,6 +272,24 @@ describe("a guest that calls another task", () => {
     await node.idle();
   });
 
+  it("has room for it on a node that its callers fill, and is refused at once where the reserve is used up, too", async () => {
+    const node = await startRuntime([link("z")], { ...ENDED, instances: 1 });
+    await node.runtime.deploy(link("y", "z"));
+    await node.runtime.deploy(link("x", "y"));
+    const answers = await Promise.all(Array.from({ length: 20 }, () => call(node, `tasks/y/${NEXT}/step`, [1])));
+    expect(answers.map(({ status, body }) => [status, body])).toEqual(Array.from({ length: 20 }, () => [200, 1]));
+    const runs = node.log.lines.filter(({ msg, task: name }) => msg === "run" && name === "z");
+    expect(new Set(runs.map((line) => line["capacity"]))).toEqual(new Set(["reserve/linked"]));
+    // x has the node, y the reserve, and z neither.
+    expect(await call(node, `tasks/x/${NEXT}/step`, [2])).toMatchObject({
+      status: 502,
+      body: { type: "https://pilotlight.dev/problems/call/failed" },
+    });
+    const inner = node.log.lines.find((line) => line["task"] === "y" && line["outcome"] === "guest-error");
+    expect(inner?.["cause"]).toMatch(/z \(run \w+\): The node has no capacity left\.$/);
+    await node.idle();
+  });
+
   it("gives back the one that waits for it when that is in the way of another call", async () => {
     const full = { limits: { concurrency: 1 }, capacity: { whenFull: "reject" as const } };
     const node = await startRuntime([task("calc", "calc", { provides: [CALC], ...full })]);

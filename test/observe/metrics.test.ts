@@ -40,6 +40,7 @@ const CAPACITY: CapacitySources = {
     cellBytes: 600,
     lobbyBytes: 100,
     lobbyChargedBytes: 50,
+    reservedRuns: 0,
     waiting: 6,
     leases: 11,
     runLimit: Number.POSITIVE_INFINITY,

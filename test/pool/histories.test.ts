@@ -24,6 +24,10 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
     weight: 6,
     arbitrary: fc.tuple(n, fc.constantFrom(...HOWS)).map(([i, how]) => named(`settle ${i} ${how}`, (node) => node.settle(i, how))),
   },
+  {
+    weight: 3,
+    arbitrary: fc.tuple(n, n).map(([i, p]) => named(`call ${i} ${p}`, (node) => withProgram(node, p, (each) => node.call(i, each, 500)))),
+  },
   { weight: 8, arbitrary: n.map((i) => named(`deliver ${i}`, (node) => node.deliver(i))) },
   { weight: 3, arbitrary: fc.integer({ min: 1, max: 3000 }).map((ms) => named(`pass ${ms}`, (node) => node.pass(ms))) },
   { weight: 1, arbitrary: fc.integer({ min: JUMP + 1, max: 1e6 }).map((ms) => named(`jump ${ms}`, (node) => node.pass(ms))) },

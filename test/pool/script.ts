@@ -34,7 +34,7 @@ export function program(id: number, terms: Terms = {}): PoolProgram {
   return bytes === undefined ? said : { ...said, bytes };
 }
 
-type SettingsSaid = Partial<Omit<PoolSettings, "pools">> & {
+export type SettingsSaid = Partial<Omit<PoolSettings, "pools">> & {
   readonly pools?: Partial<Record<keyof PoolSettings["pools"], Partial<PoolSettings["pools"]["shared"]>>>;
 };
 
@@ -126,6 +126,19 @@ export class Script {
 
   demand(run: number, id = 1, deadline = this.now + 10_000, lease = 60_000): string[] {
     return this.step({ kind: "demand", run, program: id, deadline, lease, priority: "interactive" });
+  }
+
+  /** What another run has called and waits for. */
+  call(run: number, id = 1): string[] {
+    return this.step({
+      kind: "demand",
+      run,
+      program: id,
+      deadline: this.now + 10_000,
+      lease: 60_000,
+      priority: "interactive",
+      child: true,
+    });
   }
 
   withdraw(run: number): string[] {

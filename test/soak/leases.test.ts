@@ -39,7 +39,20 @@ describe("the judge catches a pool that", () => {
       other = command;
       return { ...command, cell };
     };
-    expect(broken(foreign)).toMatch(/cell \d+ of \w \(\w+\) has instances of \w/);
+    expect(broken(foreign)).toMatch(/an instance of \w in cell \d+, where \w is/);
+  });
+
+  it("gives of the reserve for calls to a run that nobody waits for", () => {
+    expect(broken((command) => command.kind === "grant" && command.fresh && { ...command, cell: 0, last: true })).toMatch(
+      /for which no other waits, has an instance in no cell/,
+    );
+  });
+
+  it("refuses a call though nobody has anything of the reserve", () => {
+    const mean = (command: PoolCommand): PoolCommand | false =>
+      command.kind === "grant" &&
+      command.rung.startsWith("reserve/") && { kind: "refuse", run: command.run, reason: "node-full", retryAfter: 1 };
+    expect(broken(mean)).toMatch(/for which another waits, is refused with nothing in the reserve/);
   });
 
   it("answers a run twice", () => {

@@ -89,6 +89,10 @@ export class Judge {
       const reserved = cells.filter((cell) => cell.pool === "dedicated" && cell.tenant === name && cell.state === "active");
       this.#atMost(`reserved cells of ${name}`, reserved.length, terms.dedicated);
     }
+    const reserved = node.reserved();
+    const callBytes = reserved.reduce((bytes, { program: { terms } }) => bytes + terms.memoryLimit, 0);
+    check(reserved.length <= options.callSlots, () => `${reserved.length} instances in the reserve, of ${options.callSlots}`);
+    if (reserved.length > 1) this.#atMost("the reserve", callBytes, lobbyBytes);
     const view = pool.view();
     check(view.cellBytes === sum(cells), () => `the pool says ${view.cellBytes} bytes in cells, and they come to ${sum(cells)}`);
     if (view.lobbyChargedBytes > lobbyBytes) {
@@ -166,6 +170,7 @@ function judgeLine(scene: Scene): void {
   if (node.pool.isPutOff()) return;
   const seen = new Set<EngineProgram>();
   for (const run of node.waiting.items) {
+    check(run.depth === 0 || run.program.isRaising, () => `run ${run.id}, for which another waits, waits for room`);
     if (seen.has(run.program)) continue;
     seen.add(run.program);
     judgeWaiting(scene, run);

@@ -26,6 +26,7 @@ export type PoolLike = Pick<Pool, "step" | "nextWake" | "counts" | "cells" | "pr
 
 export interface NodeOptions {
   readonly slots: number;
+  readonly callSlots: number;
   readonly parallelism: number;
   readonly queue: number;
   readonly settings: PoolSettings;
@@ -44,6 +45,8 @@ export interface Run extends Bagged {
   readonly deadline: number;
   state: "asking" | "waiting" | "leased" | "expired" | "over";
   instance: EngineInstance | undefined;
+  /** How many runs wait for it, one for the other; 0: none. */
+  readonly depth: number;
   /** Until when its lease lasts, in time that passes steadily. */
   leasedUntil: number;
   readonly lease: number;
@@ -70,6 +73,8 @@ export const EXPIRY = 3_000;
 const GRACE = 2_000;
 /** What sums of times may be wrong by. */
 export const ROUNDING = 0.01;
+/** Calls from the first run to the last. */
+const DEEPEST = 8;
 /** Ticks at one moment, after which the pool spins. */
 const MOST_TICKS = 8;
 
@@ -89,7 +94,7 @@ export class NodeModel {
   clock = 0;
   time = 0;
   steady = 0;
-  readonly counts = { granted: 0, refused: 0, shared: 0, expired: 0, raised: 0, reclaimed: 0 };
+  readonly counts = { granted: 0, refused: 0, shared: 0, expired: 0, raised: 0, reclaimed: 0, called: 0, reserved: 0 };
   /** Called before the operator changes anything, when what was too much must not have grown. */
   beforeChange: () => void = () => {};
   readonly #runs = new Map<number, Run>();
@@ -187,6 +192,19 @@ export class NodeModel {
   }
 
   demand(program: EngineProgram, patience: number, lease: number, deferrable: boolean): void {
+    this.#demand(program, patience, lease, deferrable, 0);
+  }
+
+  /** A run that goes on calls a program, and waits for that: it has its place at once or not, or waits for its code alone. */
+  call(n: number, program: EngineProgram, patience: number): void {
+    const caller = this.leased.pick(n);
+    if (caller === undefined || caller.isRefused || caller.depth >= DEEPEST) return;
+    const run = this.#demand(program, patience, Math.max(1, caller.leasedUntil - this.steady), false, caller.depth + 1);
+    this.counts.called++;
+    check(run.state !== "waiting" || program.isRaising, () => `run ${run.id}, for which another waits, waits for room`);
+  }
+
+  #demand(program: EngineProgram, patience: number, lease: number, deferrable: boolean, depth: number): Run {
     const id = this.#nextRun++;
     const run: Run = {
       id,
@@ -194,6 +212,7 @@ export class NodeModel {
       deadline: this.time + patience,
       state: "asking",
       instance: undefined,
+      depth,
       leasedUntil: 0,
       lease,
       isSilent: false,
@@ -203,7 +222,9 @@ export class NodeModel {
     this.#runs.set(id, run);
     const { program: number } = program.terms;
     const priority = deferrable ? "deferrable" : "interactive";
-    this.step({ kind: "demand", run: id, program: number, deadline: this.clock + patience, lease, priority });
+    const asked = { kind: "demand", run: id, program: number, deadline: this.clock + patience, lease, priority } as const;
+    this.step(depth === 0 ? asked : { ...asked, child: true });
+    return run;
   }
 
   withdraw(n: number): void {
@@ -428,20 +449,33 @@ export class NodeModel {
     check(instance !== undefined, () => `run ${id} is granted ${name}, which is not there`);
     check(instance.program === program, () => `run ${id} of ${number} is granted an instance of ${instance.program.terms.program}`);
     check(!instance.isStarting && !instance.isClosed, () => `run ${id} is granted ${name}, which takes no more`);
-    check(instance.cell !== undefined, () => `run ${id} is granted ${name}, which is in no cell`);
-    check(instance.cell.id === cell, () => `run ${id} is granted ${name} in cell ${cell}, and it is in ${instance.cell?.id}`);
-    this.#checkTerms(grant, program);
+    const at = instance.cell?.id ?? 0;
+    check(at === cell, () => `run ${id} is granted ${name} in cell ${cell}, and it is in ${at}`);
+    if (instance.cell === undefined) this.#checkReserve(grant, run);
+    else this.#checkTerms(grant, program);
     instance.runs++;
     instance.served++;
     if (instance.runs > 1) this.counts.shared++;
     check(instance.runs <= terms.reuse.maxConcurrent, () => `${instance.runs} runs on ${name}`);
     check(instance.ghosts === 0, () => `run ${id} is granted ${name}, on which a run is that was given up`);
     check(instance.served <= terms.reuse.maxRequests, () => `${instance.served} runs served by ${name}`);
-    check(last === (instance.served === terms.reuse.maxRequests), () => `the lease of run ${id} says last: ${last}`);
+    check(last === (instance.served === terms.reuse.maxRequests || cell === 0), () => `the lease of run ${id} says last: ${last}`);
     check(program.leased < terms.concurrency, () => `${program.leased + 1} runs of program ${number} at once`);
     if (last) instance.isClosed = true;
     if (instance.runs === 1) instance.charge = Math.max(32 * 1024, terms.memoryLimit / this.settings.overcommit);
     this.#hold(run, instance);
+  }
+
+  /** Only what another run waits for runs in no cell, each on an instance of its own. */
+  #checkReserve({ rung, why, fresh }: Grant, { id, depth }: Run): void {
+    check(depth > 0 && fresh, () => `run ${id}, for which no other waits, has an instance in no cell`);
+    check(rung.startsWith("reserve/") && why.length > 0, () => `run ${id} came into the reserve by ${rung}`);
+    this.counts.reserved++;
+  }
+
+  /** Instances that the pool has in the reserve. */
+  reserved(): EngineInstance[] {
+    return this.engine.instances.items.filter((each) => each.cell === undefined && each.served > 0 && !each.isReleased);
   }
 
   #checkTerms({ run, pool, term, rung, why }: Grant, { terms }: EngineProgram): void {
@@ -475,6 +509,10 @@ export class NodeModel {
     if (reason === "task-full") {
       check(program.leased + program.waiting > 0, () => `run ${id} is refused because its task is full, and nothing of it is there`);
     }
+    const isForRoom =
+      run.depth > 0 && (reason === "node-full" || reason === "tenant-full") && program.code === "linked" && !program.isRemoved;
+    const hasReserve = this.options.callSlots > 0 && this.reserved().length === 0;
+    check(!(isForRoom && hasReserve), () => `run ${id}, for which another waits, is refused with nothing in the reserve`);
     if (run.state === "waiting") this.#leaveLine(run);
     run.state = "over";
     this.#runs.delete(id);
@@ -524,7 +562,8 @@ export class NodeModel {
     const isOld = this.time - instance.born >= reuse.maxAge;
     if (how !== "sound" || isOld) instance.isClosed = true;
     // The engine ends by itself what its last lease closed and what a run has spoilt.
-    const endsItself = isAlone && ((how !== "sound" && how !== "fat") || instance.served === reuse.maxRequests);
+    const isLast = instance.served === reuse.maxRequests || instance.cell === undefined;
+    const endsItself = isAlone && ((how !== "sound" && how !== "fat") || isLast);
     if (endsItself && (how === "sound" || how === "fat")) this.engine.release(instance);
     if (endsItself) this.#ends.push(instance);
     if (isAlone) instance.charge = Math.max(32 * 1024, memory);

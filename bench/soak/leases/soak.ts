@@ -37,13 +37,13 @@ const EVERY = 64;
 const PROGRAMS = 12;
 const NODES_A_LINE = 50;
 
-export const makeRealPool: MakePool = ({ slots, parallelism, queue, settings, forecast }) =>
-  new Pool({ slots, parallelism, queue }, settings, forecast);
+export const makeRealPool: MakePool = ({ slots, callSlots, parallelism, queue, settings, forecast }) =>
+  new Pool({ slots, callSlots, parallelism, queue }, settings, forecast);
 
 export function runLeases(options: LeasesOptions): LeasesResult {
   const { steps, seed, every = EVERY, stepsEach = STEPS_EACH, from = 0, makePool = makeRealPool, progress = () => {} } = options;
   const findings = new Findings();
-  const counts = { granted: 0, refused: 0, shared: 0, expired: 0, raised: 0, reclaimed: 0 };
+  const counts = { granted: 0, refused: 0, shared: 0, expired: 0, raised: 0, reclaimed: 0, called: 0, reserved: 0 };
   let moved = 0;
   const begin = performance.now();
   let nodes = from;

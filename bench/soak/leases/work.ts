@@ -29,6 +29,7 @@ const NOTHING: Forecast = {
 export function optionsOf(random: Random): NodeOptions {
   return {
     slots: 12 + random.below(random.pick([60, 200])),
+    callSlots: random.below(8),
     parallelism: 1 + random.below(4),
     queue: random.below(12),
     settings: settingsOf(random, 0),
@@ -99,7 +100,8 @@ function termsOf(node: NodeModel, tenant: string, random: Random): { readonly po
 export function operate(node: NodeModel, random: Random): void {
   const what = random.below(1000);
   const n = random.below(2 ** 20);
-  if (what < 300) return demand(node, random);
+  if (what < 240) return demand(node, random);
+  if (what < 300) return withProgram(node, n, (program) => node.call(random.below(2 ** 20), program, 1 + random.below(3000)));
   if (what < 560) return node.settle(n, random.pick(ENDINGS));
   if (what < 800) return node.deliver(n);
   if (what < 890) return node.pass(random.pick([1, 1, 3, 10, 40, 150, 1000]));

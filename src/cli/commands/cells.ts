@@ -170,7 +170,10 @@ function printCapacity(terminal: Terminal, capacity: CapacityInfo, flags: NodeFl
       "memory",
       `${size(now.cellBytes)} in cells, ${size(now.lobbyChargedBytes)} of ${size(now.lobbyBytes)} in the lobby, of ${size(now.budgetBytes)}`,
     ],
-    ["runs", `${now.leases} go on, ${now.waiting} wait${now.runLimit === undefined ? "" : `, ${now.runLimit} at once are the limit`}`],
+    [
+      "runs",
+      `${now.leases} go on${now.reservedRuns === 0 ? "" : ` (${now.reservedRuns} in the reserve for calls)`}, ${now.waiting} wait${now.runLimit === undefined ? "" : `, ${now.runLimit} at once are the limit`}`,
+    ],
     ["variable ceiling", shareText(settings.variableCeiling)],
     ["overcommit", String(settings.overcommit)],
     [

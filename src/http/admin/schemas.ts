@@ -330,6 +330,7 @@ export const capacity = z
       cellBytes: bytesOf("in cells"),
       lobbyBytes: z.number(),
       lobbyChargedBytes: z.number(),
+      reservedRuns: z.number().int().openapi({ description: "Runs in the lobby: calls of other runs that found no room in cells" }),
       waiting: z.number().int().openapi({ description: "Runs that wait for a place" }),
       leases: z.number().int().openapi({ description: "Runs that go on" }),
       runLimit: z

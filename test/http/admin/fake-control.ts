@@ -350,7 +350,17 @@ export class FakeControl implements Control {
     const { pools: _, ...top } = this.#capacity;
     const settings = { ...usualCapacity(100, 2 ** 34), ...(top as object) };
     const { budgetBytes, lobbyBytes } = settings;
-    const now = { budgetBytes, lobbyBytes, cellBytes: 0, lobbyChargedBytes: 0, waiting: 0, leases: 0, runLimit: undefined, pools: [] };
+    const now = {
+      budgetBytes,
+      lobbyBytes,
+      cellBytes: 0,
+      lobbyChargedBytes: 0,
+      reservedRuns: 0,
+      waiting: 0,
+      leases: 0,
+      runLimit: undefined,
+      pools: [],
+    };
     const none = { expired: 0, evictedInstances: 0, evictedPrograms: 0, foreseen: 0 };
     const totals = { rungs: { "own/ready": 3 }, passed: {}, refused: {}, ...none };
     return {
