@@ -33,7 +33,7 @@ const GUESTS = join(ROOT, "guests");
 const WASI = join(ROOT, "wit", "wasi");
 const JCO = join(ROOT, "node_modules", "@bytecodealliance", "jco", "dist", "jco.js");
 /** Examples that are committed as components, each with a `digests.json` of its own. */
-const EXAMPLES = ["c-hello", "imports", "rust-hello"];
+const EXAMPLES = ["c-hello", "imports", "language/letters", "rust-hello"];
 
 /** Interfaces that get a short prefix in the generated C. */
 const PREFIXES = {

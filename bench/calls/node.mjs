@@ -10,7 +10,7 @@ import { Runtime } from "../../dist/runtime.js";
 /** @param {string} name */
 const guest = (name) => readFileSync(new URL(`../../guests/${name}/${name}.wasm`, import.meta.url));
 const CALC = "demo:math/calc";
-const runtime = new Runtime({});
+const runtime = new Runtime({ log: "info" });
 await runtime.deploy({ manifest: { name: "calc", provides: [CALC] }, component: guest("calc") });
 await runtime.deploy({ manifest: { name: "shared", reuse: { maxRequests: 1000, maxConcurrent: 2 } }, component: guest("calc") });
 await runtime.deploy({ manifest: { name: "named", uses: { [CALC]: { task: "calc" } } }, component: guest("relay") });

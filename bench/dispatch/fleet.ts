@@ -4,8 +4,8 @@
  * Arrivals are independent, sizes have a heavy tail (log-normal, sigma 1). Slow spells come to each provider on its own, one
  * in 20 s in the mean, and last half a second. The load is 85 % of what all can do while none is slow.
  */
-import { Costs } from "../../src/dispatch/costs.js";
-import { choose } from "../../src/dispatch/select.js";
+import { Costs } from "#dist/dispatch/costs.js";
+import { choose } from "#dist/dispatch/select.js";
 import { Random } from "../soak/support/random.js";
 
 export const RULES = ["ours", "two choices", "random", "cheapest", "oracle"] as const;
@@ -129,7 +129,16 @@ const PICK: Readonly<Record<RuleName, (seen: Seen) => Provider>> = {
       ({ id, running, line }) => {
         const estimate = costs.estimate(id, "f", 1, now);
         const queueMs = (line.length * estimate.serviceMs) / WORKERS + (running >= WORKERS ? estimate.serviceMs / WORKERS : 0);
-        const outlook = { rung: "own/ready", startMs: 0, queueMs, running, waiting: line.length, concurrency: WORKERS, pressure: 1 };
+        const outlook = {
+          rung: "own/ready",
+          startMs: 0,
+          refillMs: 0,
+          queueMs,
+          running,
+          waiting: line.length,
+          concurrency: WORKERS,
+          pressure: 1,
+        };
         return { provider: String(id), version: "v1", estimate, outlook };
       },
       1,

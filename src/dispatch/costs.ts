@@ -17,7 +17,7 @@ export interface Observed {
 export interface Estimate {
   readonly serviceMs: number;
   readonly memoryMibMs: number;
-  /** How many observations it rests on, decayed; 0: it is the prior. */
+  /** How many observations of inputs of that size it rests on, decayed; 0: nothing is known of them. */
   readonly observed: number;
 }
 
@@ -32,6 +32,8 @@ const HALF_LIFE = 10_000;
 const PRIOR_WEIGHT = 0.25;
 /** A bucket's mean counts from so many observations on. */
 const LEAST_IN_BUCKET = 3;
+/** An observation counts as so many times the mean of its bucket at the most, once that is certain. */
+const OUTLIER = 3;
 /** From here on the prior is left out. */
 const CERTAIN = 4;
 /** Functions that are remembered, and versions that serve each; the oldest goes first. */
@@ -72,14 +74,20 @@ class History {
       this.wholeError += (Math.abs(seen.serviceMs - this.whole.serviceMs) - this.wholeError) / MOST_WEIGHT;
       this.bucketError += (Math.abs(seen.serviceMs - own.serviceMs) - this.bucketError) / MOST_WEIGHT;
     }
-    own.add(seen, now);
+    own.add(own.weight(now) >= CERTAIN ? within(seen, own) : seen, now);
     this.whole.add(seen, now);
+  }
+
+  /** What is known of inputs of this size, where sizes are told apart: of others it says little. */
+  known(bytes: number, now: number): number {
+    const isTold = this.buckets.size > 1 || !this.buckets.has(bucketOf(bytes));
+    return isTold ? (this.buckets.get(bucketOf(bytes))?.weight(now) ?? 0) : this.whole.weight(now);
   }
 
   /** The mean that has predicted better for inputs of this size. */
   best(bytes: number, now: number): Mean {
     const own = this.buckets.get(bucketOf(bytes));
-    return own !== undefined && own.weight(now) >= LEAST_IN_BUCKET && this.bucketError < this.wholeError ? own : this.whole;
+    return own !== undefined && own.weight(now) >= LEAST_IN_BUCKET && this.bucketError <= this.wholeError ? own : this.whole;
   }
 }
 
@@ -117,7 +125,8 @@ export class Costs {
     if (history === undefined) return { ...blend(kind.usual, PRIOR, now), observed: 0 };
     const mean = history.best(bytes, now);
     // What was just observed needs no prior.
-    return blend(mean, mean.weight(now) >= CERTAIN ? mean : blend(kind.usual, PRIOR, now), now);
+    const estimate = blend(mean, mean.weight(now) >= CERTAIN ? mean : blend(kind.usual, PRIOR, now), now);
+    return { ...estimate, observed: history.known(bytes, now) };
   }
 }
 
@@ -128,6 +137,15 @@ function blend(mean: Mean, prior: Pick<Estimate, "serviceMs" | "memoryMibMs">, n
     serviceMs: mix(mean.serviceMs, prior.serviceMs),
     memoryMibMs: mix(mean.memoryMibMs, prior.memoryMibMs),
     observed: weight,
+  };
+}
+
+/** One run that something held up says little of the next; a provider that has become slow soon says so again. */
+function within(seen: Observed, { serviceMs, memoryMibMs }: Mean): Observed {
+  return {
+    ...seen,
+    serviceMs: Math.min(seen.serviceMs, OUTLIER * serviceMs),
+    memoryMibMs: Math.min(seen.memoryMibMs, OUTLIER * memoryMibMs),
   };
 }
 

@@ -2,8 +2,8 @@
  * Who gets a call: one pure function over candidates and a random source, the same in tests and on a node.
  *
  * Of at most four candidates, drawn where there are more, those are avoided whose runs at once are in the tail (hot);
- * among the rest the cheapest is taken: what it takes to start there now, and the time in service drawn out by what
- * else wants the processors. This is the hot-cold lexicographic rule of Prequal (Wydrowski et al., NSDI 2024), with
+ * among the rest the cheapest is taken: what it takes to start there now, and the time in service, both drawn out by
+ * what else wants the processors. This is the hot-cold lexicographic rule of Prequal (Wydrowski et al., NSDI 2024), with
  * costs in place of its latency. A sum of costs alone never settles: nothing makes the cheapest look busier.
  */
 import type { Estimate } from "./costs.js";
@@ -13,12 +13,14 @@ export interface Outlook {
   /** How it would come by its instance: `own/ready`. */
   readonly rung: string;
   readonly startMs: number;
+  /** Its share of making another instance ready when it takes one: what others wait for while the processors are busy. */
+  readonly refillMs: number;
   readonly queueMs: number;
   readonly running: number;
   readonly waiting: number;
   /** Runs at once that are allowed. */
   readonly concurrency: number;
-  /** How much longer a run takes now than alone, since others use the processors; at least 1. */
+  /** How much longer a run and its start take now than alone, since others use the processors; at least 1. */
   readonly pressure: number;
 }
 
@@ -66,9 +68,14 @@ export interface Selection {
   readonly samples: number;
   /** The share of decisions that go to another than the best, to learn of it. */
   readonly explore: number;
+  /** The same where of another next to nothing is known: what is assumed of it may be far off, and one look settles that. */
+  readonly exploreUnknown: number;
 }
 
-const USUAL_SELECTION: Selection = { samples: 4, explore: 0.01 };
+const USUAL_SELECTION: Selection = { samples: 4, explore: 0.01, exploreUnknown: 0.1 };
+
+/** An estimate that rests on less is next to none: of one run, ten seconds ago. */
+const UNKNOWN = 0.5;
 
 /** Loads above this quantile of those looked at are hot. */
 const TAIL = 0.75;
@@ -81,7 +88,7 @@ export function choose<C>(
   contend: (candidate: C) => Contender,
   preference: Preference,
   random: () => number,
-  { samples, explore }: Selection = USUAL_SELECTION,
+  { samples, explore, exploreUnknown }: Selection = USUAL_SELECTION,
 ): Chosen<C> {
   const looked = sample(all, samples, random).map((candidate) => ({ candidate, of: contend(candidate) }));
   // With fewer, the most crowded is the tail itself.
@@ -100,7 +107,9 @@ export function choose<C>(
     .map(({ candidate, of }, i) => ({ candidate, of, cost: costs[i] as number, hot: busy(of) > FEW && busy(of) > tail }))
     .sort((a, b) => Number(a.hot) - Number(b.hot) || a.cost - b.cost);
   const [best] = ranked;
-  const explored = ranked.length > 1 && random() < explore ? leastKnown(ranked.slice(1)) : undefined;
+  const other = ranked.length > 1 ? leastKnown(ranked.slice(1)) : undefined;
+  const rate = other !== undefined && other.of.estimate.observed < UNKNOWN ? exploreUnknown : explore;
+  const explored = random() < rate ? other : undefined;
   const order = explored === undefined ? ranked : [explored, ...ranked.filter((each) => each !== explored)];
   const first = order[0] as (typeof order)[number];
   return {
@@ -131,12 +140,16 @@ function busy({ outlook }: Contender): number {
 
 /** By time: milliseconds until it is done. By memory: what it holds until then. Between, both relative to the least. */
 function costsOf(contenders: readonly Contender[], preference: Preference): number[] {
-  const times = contenders.map(({ estimate, outlook }) => outlook.queueMs + outlook.startMs + estimate.serviceMs * outlook.pressure);
+  const times = contenders.map(({ estimate, outlook }) => outlook.queueMs + (startOf(outlook) + estimate.serviceMs) * outlook.pressure);
   const memories = contenders.map(({ estimate, outlook }) => estimate.memoryMibMs * outlook.pressure);
   const [leastTime, leastMemory] = [least(times), least(memories)];
   return contenders.map(
     (_, i) => (preference * (times[i] as number)) / leastTime + ((1 - preference) * (memories[i] as number)) / leastMemory,
   );
+}
+
+function startOf({ startMs, refillMs }: Outlook): number {
+  return startMs + refillMs;
 }
 
 function least(values: readonly number[]): number {
@@ -151,7 +164,7 @@ function consideredOf({ provider, version, estimate, outlook }: Contender, score
     version,
     execMs: estimate.serviceMs,
     memoryMibMs: estimate.memoryMibMs,
-    startMs: outlook.startMs,
+    startMs: startOf(outlook),
     queueMs: outlook.queueMs,
     load: (outlook.running + outlook.waiting) / outlook.concurrency,
     hot,

@@ -31,7 +31,8 @@ class BuildError extends Error {
 
 /** `build` of a manifest: one of the two. */
 type Recipe =
-  | { readonly kind: "source"; readonly source: string; readonly world: string }
+  /** `wit`: a file or folder with the world; left out, it is one of ours. */
+  | { readonly kind: "source"; readonly source: string; readonly world: string; readonly wit: string | undefined }
   | { readonly kind: "command"; readonly command: string };
 
 interface Plan {
@@ -53,6 +54,8 @@ const CAPABILITIES: readonly string[] = [
   "wasi:keyvalue/batch@0.2.0-draft2",
   "wasi:logging/logging@0.1.0-draft",
 ];
+/** `acme:image/resize@1.2.0` */
+const INTERFACE = /^[a-z][a-z0-9-]*:[a-z][a-z0-9-]*\//;
 const SOURCES: readonly string[] = [".ts", ".mts", ".js", ".mjs"];
 
 /** Builds the function in `directory`, where its `pilotlight.json` is. */
@@ -76,11 +79,14 @@ async function readPlan(directory: string): Promise<Plan> {
   if (recipe.kind === "source" && !existsSync(join(directory, recipe.source))) {
     throw new BuildError(`${file}: build.source names ${recipe.source}, which is not in ${directory}`);
   }
+  if (recipe.kind === "source" && recipe.wit !== undefined && !existsSync(join(directory, recipe.wit))) {
+    throw new BuildError(`${file}: build.wit names ${recipe.wit}, which is not in ${directory}`);
+  }
   return { directory, component: resolve(directory, component), recipe };
 }
 
 function readRecipe(build: Readonly<Record<string, unknown>>, file: string): Recipe {
-  const fields = ["source", "world", "engine", "command"];
+  const fields = ["source", "world", "wit", "engine", "command"];
   const unknown = Object.keys(build).find((field) => !fields.includes(field));
   if (unknown !== undefined) throw new BuildError(`${file}: build.${unknown} is not a field; there are ${fields.join(", ")}`);
   if (build["command"] !== undefined) {
@@ -94,14 +100,18 @@ function readRecipe(build: Readonly<Record<string, unknown>>, file: string): Rec
   const engine = build["engine"] ?? "quickjs";
   if (engine !== "quickjs")
     throw new BuildError(`${file}: build.engine ${JSON.stringify(engine)} is not supported by this version; it has to be "quickjs"`);
+  if (build["wit"] !== undefined) {
+    const wit = text(build["wit"], file, "build.wit", 'a WIT file or a folder of them, like "world.wit"');
+    return { kind: "source", source, wit, world: text(build["world"], file, "build.world", `the name of a world in ${wit}`) };
+  }
   const world = text(build["world"] ?? "http", file, "build.world", `one of ${Object.keys(WORLDS).join(", ")}`);
   if (!Object.hasOwn(WORLDS, world))
     throw new BuildError(
-      `${file}: build.world ${JSON.stringify(world)} is not supported by this version; there is ${Object.keys(WORLDS)
+      `${file}: build.world ${JSON.stringify(world)} is none of ours; there is ${Object.keys(WORLDS)
         .map((name) => `"${name}"`)
-        .join(", ")}`,
+        .join(", ")}, and one of your own takes "wit", the file that it is in`,
     );
-  return { kind: "source", source, world };
+  return { kind: "source", source, world, wit: undefined };
 }
 
 async function readJson(file: string): Promise<unknown> {
@@ -131,11 +141,12 @@ function text(value: unknown, file: string, field: string, right: string): strin
 
 async function componentize(plan: Plan, recipe: Extract<Recipe, { kind: "source" }>): Promise<void> {
   const entry = join(plan.directory, recipe.source);
-  const { source, imports } = await bundle(entry, WORLDS[recipe.world] as string);
+  const { source, imports, exports } = await bundle(entry, recipe.wit === undefined ? WORLDS[recipe.world] : undefined);
   const work = await mkdtemp(join(tmpdir(), "pilotlight-build-"));
   try {
     const world = await resolveWit(
       work,
+      recipe.wit === undefined ? undefined : join(plan.directory, recipe.wit),
       recipe.world,
       CAPABILITIES.filter((id) => imports.includes(id)),
     );
@@ -151,19 +162,26 @@ async function componentize(plan: Plan, recipe: Extract<Recipe, { kind: "source"
       world,
       optSize: false,
     }).catch((error: unknown) => {
-      throw new BuildError(`${entry}: ${explain(error, recipe.world)}`, { cause: error });
+      throw new BuildError(`${entry}: ${explain(error, recipe)}`, { cause: error });
     });
+    if (recipe.wit !== undefined) await checkExports(component, exports, entry, recipe.world);
     await replace(plan.component, component);
   } finally {
     await rm(work, { recursive: true, force: true });
   }
 }
 
-/** One module without types; `pilotlight/guest` is bundled in, `wasi:` imports stay for the engine. */
-async function bundle(entry: string, needed: string): Promise<{ readonly source: string; readonly imports: readonly string[] }> {
+/**
+ * One module without types; `pilotlight/guest` is bundled in, imports of interfaces stay for the engine. `needed`: what has to
+ * be exported, where that is known; of a world of one's own the engine says what is missing.
+ */
+async function bundle(
+  entry: string,
+  needed: string | undefined,
+): Promise<{ readonly source: string; readonly imports: readonly string[]; readonly exports: readonly string[] }> {
   const { rolldown } = await import("rolldown");
   const guest = ["./guest.js", "./guest.ts"].map((file) => fileURLToPath(new URL(file, import.meta.url))).find((file) => existsSync(file));
-  const isBuiltIn = (id: string): boolean => id.startsWith("wasi:");
+  const isBuiltIn = (id: string): boolean => (needed === undefined ? INTERFACE : /^wasi:/).test(id);
   const warnings: string[] = [];
   try {
     await using build = await rolldown({
@@ -173,7 +191,7 @@ async function bundle(entry: string, needed: string): Promise<{ readonly source:
       tsconfig: false,
       external: isBuiltIn,
       // What is not used of the host is not imported from it either.
-      treeshake: { moduleSideEffects: [{ test: /^wasi:/, external: true, sideEffects: false }] },
+      treeshake: { moduleSideEffects: [{ test: INTERFACE, external: true, sideEffects: false }] },
       resolve: { alias: { "pilotlight/guest": guest as string }, mainFields: ["module", "main"], conditionNames: ["import", "default"] },
       experimental: { attachDebugInfo: "none" },
       onLog: (_level, log) => warnings.push(log.message),
@@ -184,40 +202,67 @@ async function bundle(entry: string, needed: string): Promise<{ readonly source:
       throw new BuildError(
         `${entry}: nothing provides ${unresolved.join(", ")}; a function can import its own files, npm packages and wasi: interfaces of its world${warnings.map((warning) => `\n${warning}`).join("")}`,
       );
-    if (!output[0].exports.includes(needed))
+    if (needed !== undefined && !output[0].exports.includes(needed))
       throw new BuildError(
         `${entry}: there is no export named ${needed}; a function that answers HTTP has \`export const handler = serve(…)\``,
       );
-    return { source: output[0].code, imports: output[0].imports };
+    return { source: output[0].code, imports: output[0].imports, exports: output[0].exports };
   } catch (error) {
     if (error instanceof BuildError) throw error;
     throw new BuildError(`${entry}: ${(error as Error).message}`, { cause: error });
   }
 }
 
-/** Our worlds with every WASI package beside them, as the WIT parser wants it. Gives the name of `world` with `capabilities` added. */
-async function resolveWit(to: string, world: string, capabilities: readonly string[]): Promise<string> {
+/**
+ * Our worlds, or those of the function's own, with every WASI package beside them, as the WIT parser wants it. Gives the name
+ * of `world`, of ours with `capabilities` added.
+ */
+async function resolveWit(to: string, own: string | undefined, world: string, capabilities: readonly string[]): Promise<string> {
   const wit = fileURLToPath(new URL("../../wit/", import.meta.url));
   const deps = join(to, "deps");
+  const ours = own ?? join(wit, "pilotlight", "worlds.wit");
+  if ((await stat(ours)).isDirectory()) await cp(ours, to, { recursive: true });
+  else await cp(ours, join(to, basename(ours)));
+  // A folder that brings its dependencies brings all of them.
+  if (existsSync(deps)) return world;
   await mkdir(deps);
-  await cp(join(wit, "pilotlight", "worlds.wit"), join(to, "worlds.wit"));
   for (const version of await readdir(join(wit, "wasi"))) {
     for (const file of await readdir(join(wit, "wasi", version)))
       await cp(join(wit, "wasi", version, file), join(deps, `${version}-${file}`));
   }
-  if (capabilities.length === 0) return world;
+  if (own !== undefined || capabilities.length === 0) return world;
   const imports = capabilities.map((id) => `  import ${id};\n`).join("");
   await writeFile(join(to, "built.wit"), `package pilotlight:guest@0.1.0;\n\nworld built {\n  include ${world};\n${imports}}\n`);
   return "built";
 }
 
+/** componentize-qjs makes a component of a module that lacks what the world exports; then its calls fail, and nobody is told why. */
+async function checkExports(component: Uint8Array, exports: readonly string[], entry: string, world: string): Promise<void> {
+  const { componentWit } = await import("@bytecodealliance/jco");
+  const wit = await componentWit(component);
+  const lines = [...wit.matchAll(/^ {2}export (\S+?)(?:;|: )/gm)];
+  for (const [, id = ""] of lines) {
+    // The engine's own.
+    if (id === "init") continue;
+    const name = camelCase(id.replace(/^.*\//, "").replace(/@.*$/, ""));
+    if (exports.includes(name) || exports.includes(id)) continue;
+    const what = id.includes("/") ? `\`export const ${name} = { … }\` with the functions of ${id}` : `\`export function ${name}(…)\``;
+    throw new BuildError(`${entry}: there is no export named ${name}; the world ${world} needs ${what}`);
+  }
+}
+
+function camelCase(name: string): string {
+  return name.replace(/-([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
+}
+
 /** What componentize-qjs said, without the empty parts of its chain of causes; in our words where it speaks of its own parts. */
-function explain(error: unknown, world: string): string {
+function explain(error: unknown, { world, wit }: Extract<Recipe, { kind: "source" }>): string {
   const message = error instanceof Error ? error.message : String(error);
   const called = /!adapter (\S+)/.exec(message)?.[1];
   if (called !== undefined)
     return `the module's top level calls the host (${called}); it runs once, while the component is built, where there is no host: call it inside the handler`;
-  const unknown = /failed to resolve JavaScript import "(wasi:[^"]+)"/.exec(message)?.[1];
+  const unknown = /failed to resolve JavaScript import "([^"]+)"/.exec(message)?.[1];
+  if (unknown !== undefined && wit !== undefined) return `the world ${world} of ${wit} does not import ${unknown}`;
   if (unknown !== undefined)
     return `the world ${world} does not have ${unknown}; beside its own interfaces a function can import ${CAPABILITIES.join(", ")}`;
   return message.replace(/^[\s:]+/, "").trimEnd();

@@ -53,7 +53,7 @@ export interface ChoosingPorts {
 }
 
 /** Of a program that the pool does not know any more. */
-const GONE: Outlook = { rung: "gone", startMs: 1e6, queueMs: 0, running: 0, waiting: 0, concurrency: 1, pressure: 1 };
+const GONE: Outlook = { rung: "gone", startMs: 1e6, refillMs: 0, queueMs: 0, running: 0, waiting: 0, concurrency: 1, pressure: 1 };
 
 export class Choosing {
   readonly #ports: ChoosingPorts;

@@ -432,7 +432,7 @@ function readyInCell(state: ProgramState, cell: Cell, charge: number): Instance 
 }
 
 function onInstance(instance: Instance, why: readonly string[]): Place {
-  return { instance, cell: instance.cell as Cell, whose: "own", why };
+  return { instance, cell: instance.cell, whose: "own", why };
 }
 
 /** A busy instance that takes one more run. */

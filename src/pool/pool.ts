@@ -276,7 +276,7 @@ export class Pool {
   /** What starting a run of a program takes now; undefined for one that is gone. Changes nothing. */
   outlook(program: number): Outlook | undefined {
     const state = this.#programs.get(program);
-    return state && outlookOf(state, this.#queue.size, this.#overload.completionRate, (this.#leases.size + 1) / this.#options.parallelism);
+    return state && outlookOf(state, this.#queue.size, this.#overload.completionRate, this.#leases.size, this.#options.parallelism);
   }
 
   /** Leases that runs of a program ever had; undefined for one that is gone. */

@@ -49,22 +49,23 @@ export function programView(now: number, state: ProgramState, overcommit: number
 }
 
 /**
- * `queued`: runs of everybody in line; `rate`: runs that end in a second; `wanted`: runs for each processor, with this one.
+ * `queued`: runs of everybody in line; `rate`: runs that end in a second; `leases`: runs that go on.
  * Every run that goes on counts as one that wants a processor, also one that sleeps.
  */
-export function outlookOf(state: ProgramState, queued: number, rate: number, wanted: number): Outlook {
-  const { code, costs, idleCount, leased, waiting, concurrency } = state;
+export function outlookOf(state: ProgramState, queued: number, rate: number, leases: number, parallelism: number): Outlook {
+  const { code, costs, idleCount, leased, waiting, concurrency, reuse, target } = state;
   const isReady = idleCount > 0;
   const steps = code === "linked" ? 0 : costs.compiled + (code === "stored" ? costs.stored : 0);
   const before = waiting > 0 ? queued : leased >= concurrency ? 1 : 0;
   return {
     rung: `own/${isReady ? "ready" : code}`,
     startMs: isReady ? 0 : costs.linked + steps,
+    refillMs: isReady && target > 0 ? (Math.min(1, leases / parallelism) * costs.linked) / reuse.maxRequests : 0,
     queueMs: before === 0 || rate === 0 ? 0 : (before * 1000) / rate,
     running: leased,
     waiting,
     concurrency,
-    pressure: Math.max(1, wanted),
+    pressure: Math.max(1, (leases + 1) / parallelism),
   };
 }
 

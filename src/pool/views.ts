@@ -102,6 +102,11 @@ export interface Outlook {
   /** How it would come by its instance if its tenant's cells have room: `own/ready`. */
   readonly rung: string;
   readonly startMs: number;
+  /**
+   * Of a ready instance, its share of what making the next one ready takes, as far as that is at the cost of others: nothing
+   * while nothing runs, all of it when there is a run for each processor.
+   */
+  readonly refillMs: number;
   /** In line, where others of the program wait already or all runs that it may have go on. */
   readonly queueMs: number;
   readonly running: number;

@@ -69,11 +69,12 @@ const capacity = z.strictObject({
 const build = z.union(
   [
     z.strictObject({ source: z.string(), world: z.literal("http").default("http"), engine: z.literal("quickjs").default("quickjs") }),
+    z.strictObject({ source: z.string(), wit: z.string(), world: z.string(), engine: z.literal("quickjs").default("quickjs") }),
     z.strictObject({ command: z.string() }),
   ],
   {
     error:
-      'expected { "source": FILE, "world": "http", "engine": "quickjs" }, of which the last two may be left out, or { "command": LINE }',
+      'expected { "source": FILE, "world": "http", "engine": "quickjs" }, of which the last two may be left out, { "source": FILE, "wit": FILE, "world": NAME }, or { "command": LINE }',
   },
 );
 

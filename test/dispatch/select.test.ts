@@ -6,8 +6,8 @@ import { choose, type Contender, type Outlook, type Selection } from "../../src/
 import { parsePreference } from "../../src/dispatch/prefer.js";
 import { Random } from "../../bench/soak/support/random.js";
 
-const READY: Outlook = { rung: "own/ready", startMs: 0, queueMs: 0, running: 0, waiting: 0, concurrency: 10, pressure: 1 };
-const NEVER: Selection = { samples: 4, explore: 0 };
+const READY: Outlook = { rung: "own/ready", startMs: 0, refillMs: 0, queueMs: 0, running: 0, waiting: 0, concurrency: 10, pressure: 1 };
+const NEVER: Selection = { samples: 4, explore: 0, exploreUnknown: 0 };
 
 interface Made extends Partial<Outlook> {
   readonly ms?: number;
@@ -176,6 +176,15 @@ describe("an estimate", () => {
     for (let i = 0; i < 200; i++) costs.observe(2, "f", seen(1, 10), 100_000 + i);
     expect(costs.estimate(1, "f", 1, 100_200).serviceMs).toBeLessThan(20);
     expect(costs.estimate(3, "f", 1, 100_200).serviceMs).toBeLessThan(15);
+  });
+
+  it("takes one run that something held up for little, and many for what they are", () => {
+    const costs = new Costs();
+    for (let i = 0; i < 20; i++) costs.observe(1, "f", seen(1, 1), i);
+    costs.observe(1, "f", seen(1, 1000), 20);
+    expect(costs.estimate(1, "f", 1, 20).serviceMs).toBeLessThan(1.3);
+    for (let i = 21; i < 60; i++) costs.observe(1, "f", seen(1, 1000), i);
+    expect(costs.estimate(1, "f", 1, 60).serviceMs).toBeGreaterThan(900);
   });
 
   it("goes by the size of the input where that predicts better, and not where it does not", () => {

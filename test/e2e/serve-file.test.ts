@@ -39,7 +39,8 @@ describe("a program that serves a file", () => {
       path: "/logged?x=1",
       status: 200,
       outcome: "ok",
-      capacity: "own/linked",
+      // Of a program that takes long to instantiate on a busy machine one is kept ready.
+      capacity: expect.stringMatching(/^own\/(linked|ready)$/),
       requestId: "mine",
       bytesIn: 5,
       bytesOut: 5,

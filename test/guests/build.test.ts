@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it } from "vitest";
 import { buildGuest } from "../../src/guests/build.js";
+import { startRuntime } from "../support/runtime.js";
 
 const HELLO = fileURLToPath(new URL("../../examples/hello/", import.meta.url));
 const folders: string[] = [];
@@ -46,6 +47,45 @@ describe("buildGuest", () => {
     expect(built.bytes).toBe((await stat(built.component)).size);
     // a component, not a core module
     expect([...(await readFile(built.component)).subarray(0, 8)]).toEqual([0x00, 0x61, 0x73, 0x6d, 0x0d, 0x00, 0x01, 0x00]);
+  });
+
+  it("makes a component of a world of one's own, with what it exports and imports", { timeout: 60_000 }, async () => {
+    const made = await folder({
+      "pilotlight.json": manifest({ source: "src/index.ts", wit: "wit", world: "mine" }),
+      "wit/mine.wit": `package demo:mine@1.0.0;
+        interface greet { hello: func(name: string) -> string; }
+        interface names { longest: func() -> u32; }
+        world mine { import names; export greet; }`,
+      "src/index.ts": `import { longest } from "demo:mine/names@1.0.0";
+        export const greet = { hello(name: string): string { return "Hello, " + name.slice(0, longest()); } };`,
+    });
+    const { component } = await buildGuest(made);
+    const node = await startRuntime([{ manifest: { name: "mine" }, component: await readFile(component) }], {
+      imports: { "demo:mine/names@1.0.0": { longest: () => 3 } },
+    });
+    expect(await node.runtime.call("mine", "demo:mine/greet@1.0.0#hello", ["Adalbert"])).toBe("Hello, Ada");
+    await node.idle();
+  });
+
+  it.each([
+    [
+      "export",
+      "export const other = 1;",
+      "DIR/index.ts: there is no export named greet; the world mine needs `export const greet = { … }` with the functions of demo:mine/greet@1.0.0",
+    ],
+    [
+      "import",
+      'import { x } from "demo:mine/else@1.0.0"; export const greet = { hello: x };',
+      "DIR/index.ts: the world mine of mine.wit does not import demo:mine/else@1.0.0",
+    ],
+  ])("says which %s does not go with a world of one's own", { timeout: 60_000 }, async (_what, source, message) => {
+    expect(
+      await refusal({
+        "pilotlight.json": manifest({ source: "index.ts", wit: "mine.wit", world: "mine" }),
+        "mine.wit": "package demo:mine@1.0.0; interface greet { hello: func(name: string) -> string; } world mine { export greet; }",
+        "index.ts": source,
+      }),
+    ).toBe(message);
   });
 
   it("runs the command of a manifest in its folder", async () => {
@@ -106,7 +146,7 @@ describe("buildGuest", () => {
     [
       "a field that is not one",
       { "pilotlight.json": manifest({ sauce: "x" }) },
-      "DIR/pilotlight.json: build.sauce is not a field; there are source, world, engine, command",
+      "DIR/pilotlight.json: build.sauce is not a field; there are source, world, wit, engine, command",
     ],
     ["both kinds", { "pilotlight.json": manifest({ command: "make", source: "index.ts" }) }, /either a command or a source/],
     [
@@ -127,7 +167,17 @@ describe("buildGuest", () => {
     [
       "another world",
       { "pilotlight.json": manifest({ ...TYPESCRIPT, world: "cli" }) },
-      'DIR/pilotlight.json: build.world "cli" is not supported by this version; there is "http"',
+      'DIR/pilotlight.json: build.world "cli" is none of ours; there is "http", and one of your own takes "wit", the file that it is in',
+    ],
+    [
+      "a WIT file that is not there",
+      { "pilotlight.json": manifest({ source: "index.ts", wit: "mine.wit", world: "mine" }), "index.ts": "" },
+      "DIR/pilotlight.json: build.wit names mine.wit, which is not in DIR",
+    ],
+    [
+      "a WIT file without a world to take of it",
+      { "pilotlight.json": manifest({ source: "index.ts", wit: "mine.wit" }) },
+      "DIR/pilotlight.json: build.world is missing; it has to be the name of a world in mine.wit",
     ],
     [
       "a command that fails",

@@ -223,7 +223,7 @@ describe("a field of a manifest", () => {
   it("routes may be empty: then nothing leads to the task", () => expect(read({ routes: [] }).routes).toEqual([]));
 
   const BUILD =
-    'build: expected { "source": FILE, "world": "http", "engine": "quickjs" }, of which the last two may be left out, or { "command": LINE }';
+    'build: expected { "source": FILE, "world": "http", "engine": "quickjs" }, of which the last two may be left out, { "source": FILE, "wit": FILE, "world": NAME }, or { "command": LINE }';
   it.each([{}, { source: "a", command: "b" }, { source: 3 }, { source: "a", engine: "v8" }, { source: "a", world: "cli" }, "make"])(
     "build may not be %j",
     (build) => expect(refused({ build })).toEqual([BUILD]),
