@@ -200,6 +200,7 @@ export class Runtime implements AsyncDisposable {
       costs: new Costs(),
       clock: systemClock,
       random: Math.random,
+      preferOf: (tenant) => this.#tenants.get(tenant ?? DEFAULT_TENANT)?.prefer,
       outlook: (program) => this.#pool.outlook(program),
     });
     this.#executor = new Executor({

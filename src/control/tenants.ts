@@ -136,8 +136,8 @@ export class TenantDesk {
   }
 }
 
-function termsOf({ hosts, folders, quotas, capacity }: Tenant): TenantSettings {
-  return { hosts, folders, quotas, capacity };
+function termsOf({ hosts, folders, quotas, capacity, prefer }: Tenant): TenantSettings {
+  return { hosts, folders, quotas, capacity, prefer };
 }
 
 export interface KeyPorts {

@@ -4,7 +4,7 @@
 import type { Problem } from "../base/problem.js";
 import type { Clock } from "../base/clock.js";
 import type { Costs, Estimate } from "../dispatch/costs.js";
-import { PREFER_HELP, parsePreference } from "../dispatch/prefer.js";
+import { PREFER_HELP, parsePreference } from "../base/preference.js";
 import { pickServing, type Provider, type Registry, type ServingChoice } from "../dispatch/registry.js";
 import { choose, type Contender, type Decision, type Outlook } from "../dispatch/select.js";
 import type { Task } from "../tasks/task.js";
@@ -22,7 +22,7 @@ export interface Wanted {
   readonly function: string | undefined;
   /** The size of the arguments. */
   readonly bytes: number;
-  /** As the caller says it. */
+  /** As the call or the calling task says it; undefined: as the tenant does. */
   readonly prefer: string | undefined;
   readonly authority: Authority;
   /** Keys of the tasks that wait for the call: none of them may take it. */
@@ -48,6 +48,8 @@ export interface ChoosingPorts {
   readonly costs: Costs;
   readonly clock: Clock;
   readonly random: () => number;
+  /** What a tenant prefers, where it says. */
+  readonly preferOf: (tenant: string | undefined) => string | undefined;
   /** What starting a run of a program takes now. */
   readonly outlook: (program: number) => Outlook | undefined;
 }
@@ -70,9 +72,10 @@ export class Choosing {
       const detail = `${JSON.stringify(wanted.capability)} is no capability; one is written as acme:image/resize@1.2.0.`;
       return { code: "request/invalid-argument", detail };
     }
-    const preference = wanted.prefer === undefined ? 1 : parsePreference(wanted.prefer);
+    const prefer = wanted.prefer ?? this.#ports.preferOf(tenantOf(wanted.authority)) ?? "time";
+    const preference = parsePreference(prefer);
     if (preference === undefined)
-      return { code: "request/invalid-argument", detail: `${JSON.stringify(wanted.prefer)} is no preference; expected ${PREFER_HELP}.` };
+      return { code: "request/invalid-argument", detail: `${JSON.stringify(prefer)} is no preference; expected ${PREFER_HELP}.` };
     const may = registry.serving(name).flatMap((provider) => permitted(provider, wanted.authority));
     const free = may.filter(({ key }) => !wanted.chain.has(key));
     if (free.length === 0) return may.length === 0 ? this.#nobody(name.base, wanted) : circle(may, wanted);
@@ -135,6 +138,11 @@ export class Choosing {
     const others = known.length === 0 ? "" : `; provided are ${known.join(", ")}`;
     return { code: "call/no-provider", detail: `No task that this call may reach provides ${capability}${others}.` };
   }
+}
+
+function tenantOf(authority: Authority): string | undefined {
+  if (authority.kind === "tenant") return authority.tenant;
+  return authority.caller.kind === "key" ? authority.caller.key.tenant : undefined;
 }
 
 /** Over all versions of one capability: they are taken for one another. */

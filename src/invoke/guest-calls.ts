@@ -123,7 +123,7 @@ export class GuestCalls {
   #choose(caller: Run, asked: Pick<Wanted, "capability" | "function" | "bytes">): Choices | Problem {
     return this.#ports.choosing.choose({
       ...asked,
-      prefer: undefined,
+      prefer: caller.task.version.manifest.prefer,
       ...fromChain(caller),
     });
   }

@@ -44,7 +44,13 @@ export class NamedCalls {
   }
 
   #candidates(caller: Run, capability: string): Result {
-    const found = this.#ports.choosing.choose({ capability, function: undefined, bytes: 0, prefer: undefined, ...fromChain(caller) });
+    const found = this.#ports.choosing.choose({
+      capability,
+      function: undefined,
+      bytes: 0,
+      prefer: caller.task.version.manifest.prefer,
+      ...fromChain(caller),
+    });
     if ("code" in found) return failed(failureOf(found.code), textOf(found));
     const val = found.pick.considered.map(({ provider, version, execMs, startMs, queueMs, load }) => ({
       task: provider,
@@ -69,7 +75,7 @@ export class NamedCalls {
         bytes: bytes.length,
         caller: caller.caller,
         debug: false,
-        prefer: preferenceOf(prefer),
+        prefer: preferenceOf(prefer) ?? caller.task.version.manifest.prefer,
         requestId: undefined,
         traceparent: caller.origin.traceparent,
         waiter: STAYS,

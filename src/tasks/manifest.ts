@@ -10,6 +10,7 @@ import { UserError } from "../base/errors.js";
 import { describeIssues, fieldErrors } from "../base/json.js";
 import type { FieldError } from "../base/problem.js";
 import { DURATION_HELP, SIZE_HELP, parseDuration, parseSize } from "../base/units.js";
+import { PREFER_HELP, parsePreference } from "../base/preference.js";
 import type { SubPool, WhenFull } from "../pool/types.js";
 import { parseInterfaceName, sameLine } from "../wit/capability.js";
 
@@ -179,6 +180,10 @@ const document = z.strictObject({
     "expected a name of lower-case letters, digits and dashes that begins with a letter, at most 63 long",
   ),
   provides,
+  prefer: z
+    .string()
+    .refine((text) => parsePreference(text) !== undefined, `expected ${PREFER_HELP}`)
+    .optional(),
   uses: z.record(interfaceName, z.strictObject({ task: taskName })).default({}),
   sidecars: later(z.array(sidecar)),
   idempotent: later(idempotent),

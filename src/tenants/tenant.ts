@@ -35,6 +35,8 @@ export interface Tenant {
   readonly folders: readonly string[];
   readonly quotas: Quotas;
   readonly capacity: CapacityTerms;
+  /** What counts when a provider is chosen for its calls, where neither they nor the calling task say; undefined: time. */
+  readonly prefer?: string;
   /** ISO 8601. */
   readonly createdAt: string;
   /** Goes up with each change; the ETag. */
@@ -48,6 +50,8 @@ export interface TenantSettings {
   /** `null` takes the limit away. */
   readonly quotas?: { readonly [K in keyof Quotas]?: number | null | undefined } | undefined;
   readonly capacity?: { readonly [K in keyof CapacityTerms]?: CapacityTerms[K] | undefined } | undefined;
+  /** `null` takes it away. */
+  readonly prefer?: string | null | undefined;
 }
 
 /**

@@ -4,6 +4,7 @@
  * Changes are plans: decided here on what is in memory, committed by the caller, and only then seen by readers. One
  * plan is committed and applied before the next is decided. What a tenant owns is taken away by those who keep it.
  */
+import { PREFER_HELP, parsePreference } from "../base/preference.js";
 import { ProblemError } from "../base/problem.js";
 import { put, remove, table, type Plan, type StateStore } from "../state/store.js";
 import { Faults, noSuch } from "./refusals.js";
@@ -17,6 +18,13 @@ const TENANTS = table<TenantRow>("tenants");
 
 /** A change of one tenant, and what it will be. */
 export type TenantPlan = Plan<Tenant> & { readonly tenant: Tenant };
+
+/** What an operator has said, checked; `null` takes a preference away. */
+type Checked = Partial<Pick<Tenant, "hosts" | "folders" | "quotas" | "capacity">> & { readonly prefer?: string | null };
+
+function merged({ prefer: before, ...tenant }: Tenant, { prefer = before, ...fields }: Checked): Tenant {
+  return { ...tenant, ...fields, ...(typeof prefer === "string" && { prefer }) };
+}
 
 export class Tenants {
   readonly #wall: () => number;
@@ -74,13 +82,14 @@ export class Tenants {
     checkName(name, faults);
     const fields = this.#checked(settings, faults);
     if (this.#tenants.has(name)) throw new ProblemError("request/conflict", `There is a tenant ${name} already.`);
-    return this.#putting({ ...this.#fresh(name), ...fields });
+    return this.#putting(merged(this.#fresh(name), fields));
   }
 
   /** Throws as `create` does, and `request/no-such-thing`. */
   update(name: string, settings: TenantSettings): TenantPlan {
     const before = this.need(name);
-    return this.#putting({ ...before, ...this.#checked(settings, new Faults(), before), revision: before.revision + 1 });
+    const fields = this.#checked(settings, new Faults(), before);
+    return this.#putting({ ...merged(before, fields), revision: before.revision + 1 });
   }
 
   /** Takes the tenant alone; its keys and secrets have plans of their own. `default` is refused with `request/conflict`. */
@@ -97,14 +106,23 @@ export class Tenants {
     };
   }
 
-  #checked(settings: TenantSettings, faults: Faults, of?: Tenant): Partial<Pick<Tenant, "hosts" | "folders" | "quotas" | "capacity">> {
+  #checked(settings: TenantSettings, faults: Faults, of?: Tenant): Checked {
     const hosts = settings.hosts === undefined ? undefined : checkHosts(settings.hosts, faults);
     const folders = settings.folders === undefined ? undefined : checkFolders(settings.folders, faults);
     const quotas = settings.quotas === undefined ? undefined : checkQuotas(of?.quotas ?? {}, settings.quotas, faults);
     const capacity = settings.capacity === undefined ? undefined : checkCapacity(of?.capacity ?? USUAL_TERMS, settings.capacity, faults);
+    const { prefer } = settings;
+    if (typeof prefer === "string" && parsePreference(prefer) === undefined)
+      faults.add("prefer", `${JSON.stringify(prefer)} is no preference; expected ${PREFER_HELP}`);
     faults.check();
     for (const host of hosts ?? []) this.#refuseTaken(host, of);
-    return { ...(hosts && { hosts }), ...(folders && { folders }), ...(quotas && { quotas }), ...(capacity && { capacity }) };
+    return {
+      ...(hosts && { hosts }),
+      ...(folders && { folders }),
+      ...(quotas && { quotas }),
+      ...(capacity && { capacity }),
+      ...(prefer !== undefined && { prefer }),
+    };
   }
 
   /** Says whose the host is: only those who may see every tenant set hosts. */

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Costs } from "../../src/dispatch/costs.js";
 import { choose, type Contender, type Outlook, type Selection } from "../../src/dispatch/select.js";
-import { parsePreference } from "../../src/dispatch/prefer.js";
+import { parsePreference } from "../../src/base/preference.js";
 import { Random } from "../../bench/soak/support/random.js";
 
 const READY: Outlook = { rung: "own/ready", startMs: 0, refillMs: 0, queueMs: 0, running: 0, waiting: 0, concurrency: 10, pressure: 1 };

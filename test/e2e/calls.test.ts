@@ -65,6 +65,25 @@ function addsAndDivides(): Promise<Uint8Array> {
     (export "${RELAY}" (instance $o)))`);
 }
 
+/** An `add` that has so many pages of memory and computes for so many rounds; other functions of calc are not there. */
+function adder(pages: number, rounds: number): Promise<Uint8Array> {
+  return parse(`(component
+    (core module $m
+      (memory (export "memory") ${pages})
+      (func (export "add") (param i32 i32) (result i32)
+        (local $rounds i32)
+        (local.set $rounds (i32.const ${rounds}))
+        (block $done (loop $next
+          (br_if $done (i32.eqz (local.get $rounds)))
+          (local.set $rounds (i32.sub (local.get $rounds) (i32.const 1)))
+          (br $next)))
+        (i32.add (local.get 0) (local.get 1))))
+    (core instance $i (instantiate $m))
+    (func $add (param "a" u32) (param "b" u32) (result u32) (canon lift (core func $i "add")))
+    (instance $out (export "add" (func $add)))
+    (export "${CALC}" (instance $out)))`);
+}
+
 const add = (node: StartedRuntime, args: unknown) => call(node, `tasks/calc/${CALC}/add`, args);
 
 describe("a function of a named task", () => {
@@ -232,6 +251,32 @@ describe("a call by capability", () => {
       body: { detail: '"speed" is no preference; expected time, memory, or time=WEIGHT with a weight from 0 to 1.' },
     });
   });
+
+  it("goes by what the call prefers, or else the calling task, or else the tenant", async () => {
+    const node = await startRuntime([
+      { manifest: { name: "wide", provides: [CALC] }, component: await adder(800, 0) },
+      { manifest: { name: "narrow", provides: [CALC] }, component: await adder(1, 20_000_000) },
+      task("plain", "relay"),
+      task("sparing", "relay", { prefer: "memory" }),
+    ]);
+    const { runtime } = node;
+    const taken = async (path: string, headers = {}): Promise<string> => {
+      // Each is known, and now and then another is looked at: most of them say which it is.
+      const before = node.log.lines.length;
+      for (let i = 0; i < 25; i++) await call(node, path, [1, 2], headers);
+      const by = node.log.lines.slice(before).filter(({ msg, task: name }) => msg === "run" && (name === "wide" || name === "narrow"));
+      return by.filter((line) => line["task"] === "wide").length > by.length / 2 ? "wide" : "narrow";
+    };
+    const direct = `call/${CALC}/add`;
+    await taken(direct);
+    expect(await taken(direct)).toBe("wide");
+    expect(await taken(direct, { "pilotlight-prefer": "memory" })).toBe("narrow");
+    expect([await taken(`tasks/plain/${RELAY}/add`), await taken(`tasks/sparing/${RELAY}/add`)]).toEqual(["wide", "narrow"]);
+    await runtime.control.updateTenant(runtime.operator, "default", { prefer: "memory" }, undefined);
+    expect([await taken(direct), await taken(`tasks/plain/${RELAY}/add`)]).toEqual(["narrow", "narrow"]);
+    expect(await taken(direct, { "pilotlight-prefer": "time" })).toBe("wide");
+    await node.idle();
+  }, 60_000);
 
   it("goes to the next provider when one cannot be started, each tried once", async () => {
     const full = { limits: { concurrency: 1 }, capacity: { whenFull: "reject" as const } };

@@ -334,6 +334,6 @@ describe("a field whose mechanism has not landed", () => {
       "idempotent",
       "triggers",
     ];
-    expect(Object.keys(manifestSchema.shape).sort()).toEqual(["$schema", ...contract].sort());
+    expect(Object.keys(manifestSchema.shape).sort()).toEqual(["$schema", "prefer", ...contract].sort());
   });
 });

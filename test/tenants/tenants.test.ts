@@ -57,6 +57,18 @@ describe("a tenant", () => {
     expect(tenants.list().map(({ name }) => name)).toEqual(["acme", "default"]);
   });
 
+  it("prefers what is said, until that is taken away; anything else is refused", async () => {
+    const { state, tenants } = await withTenants({ acme: { prefer: "time=0.7" } });
+    await state.run(tenants.update("acme", { quotas: { tasks: 3 } }));
+    expect(tenants.need("acme").prefer).toBe("time=0.7");
+    expect(saidBy(() => tenants.update("acme", { prefer: "speed" }))).toContain(
+      '"speed" is no preference; expected time, memory, or time=WEIGHT with a weight from 0 to 1',
+    );
+    await state.run(tenants.update("acme", { prefer: null }));
+    expect(tenants.need("acme")).not.toHaveProperty("prefer");
+    expect(tenantsOf(state).need("acme")).not.toHaveProperty("prefer");
+  });
+
   it("keeps what an update does not name, and has a new revision", async () => {
     const { state, tenants } = await withTenants({ acme: { hosts: ["a.example"], quotas: { tasks: 3, concurrency: 5 } } });
     const updated = await state.run(tenants.update("acme", { quotas: { tasks: null, memory: 1024 } }));

@@ -3,6 +3,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { UserError } from "../../base/errors.js";
 import { SIZE_HELP, parseSize, shareText } from "../../base/units.js";
 import type { TenantView } from "../../control/control.js";
+import { PREFER_HELP } from "../../base/preference.js";
 import { WHEN_FULL, type WhenFull } from "../../pool/types.js";
 import type { CapacityTerms, Quotas, TenantSettings } from "../../tenants/tenant.js";
 import {
@@ -35,6 +36,7 @@ interface SettingFlags extends NodeFlags {
   readonly variableCeiling?: number;
   readonly whenFull?: readonly WhenFull[];
   readonly weight?: number;
+  readonly prefer?: string;
 }
 
 const QUOTAS: readonly (keyof Quotas)[] = ["requestsPerSecond", "concurrency", "memory", "storedBytes", "tasks"];
@@ -145,7 +147,8 @@ function settingOptions(command: Command): Command {
         .choices(WHEN_FULL)
         .argParser(whenFullArgument),
     )
-    .option("--weight <N>", "how much of a full node it gets beside others; 1 is usual", numberArgument);
+    .option("--weight <N>", "how much of a full node it gets beside others; 1 is usual", numberArgument)
+    .option("--prefer <WHAT>", `what counts when a provider is chosen for its calls: ${PREFER_HELP}; none: time`);
 }
 
 function whenFullArgument(text: string, before: readonly WhenFull[] | undefined): WhenFull[] {
@@ -171,6 +174,7 @@ function settingsOf(flags: SettingFlags): TenantSettings {
     ...listSetting("folders", flags.folder),
     ...(Object.keys(quotas).length === 0 ? {} : { quotas }),
     ...termsSaid(flags),
+    ...(flags.prefer === undefined ? {} : { prefer: flags.prefer === "none" ? null : flags.prefer }),
   };
 }
 
@@ -202,6 +206,7 @@ function printTenant(terminal: Terminal, tenant: TenantView, flags: NodeFlags, d
     ["variable cells", capacity.variableCeiling === 0 ? "none" : `up to ${shareText(capacity.variableCeiling)} of the node`],
     ["when full", capacity.whenFull.join(", ")],
     ["weight", String(capacity.weight)],
+    ["prefers", tenant.prefer ?? "time"],
     ["created", tenant.createdAt],
   ]);
 }

@@ -6,6 +6,7 @@
  */
 import { z } from "@hono/zod-openapi";
 import { USAGE_BY } from "../../control/control.js";
+import { PREFER_HELP } from "../../base/preference.js";
 import { SUB_POOLS, WHEN_FULL } from "../../pool/types.js";
 import { SCOPES } from "../../tenants/tenant.js";
 
@@ -142,6 +143,11 @@ const settings = {
     .partial()
     .optional()
     .openapi({ description: "Among these its manifests pick; what is left out stays as it is" }),
+  prefer: z
+    .string()
+    .nullable()
+    .optional()
+    .openapi({ description: `What counts when a provider is chosen for its calls: ${PREFER_HELP}; null: time`, example: "time=0.7" }),
 };
 
 export const tenantInput = z.strictObject({ name: z.string(), ...settings }).openapi("TenantInput");
@@ -154,6 +160,7 @@ export const tenant = z
     folders: strings,
     quotas,
     capacity: z.object(terms),
+    prefer: z.string().optional(),
     createdAt: instant,
     revision,
     used: z.object({ tasks: z.number(), storedBytes: z.number(), concurrency: z.number(), memory: z.number() }),
