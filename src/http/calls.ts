@@ -10,7 +10,8 @@ import { accepts } from "hono/accepts";
 import { ProblemError, type Problem } from "../base/problem.js";
 import type { HeaderList } from "../base/headers.js";
 import type { Waiter } from "../invoke/waiter.js";
-import type { Callable } from "../wit/callable.js";
+import { notCallable } from "../invoke/typed-calls.js";
+import type { Callable, Uncallable } from "../wit/callable.js";
 import { argumentsFromMsgpack, resultToMsgpack } from "../wit/binary.js";
 import { isServedBy, parseInterfaceName } from "../wit/capability.js";
 import { argumentsSchema, errorSchema, namedArgumentsSchema, resultSchema } from "../wit/json-schema.js";
@@ -55,7 +56,7 @@ export interface CallRefusal {
 
 export interface CallsPort {
   /** What can be called there. Throws a `ProblemError`. */
-  describe(target: CallTarget, asking: Asking): Promise<readonly Callable[]>;
+  describe(target: CallTarget, asking: Asking): Promise<readonly (Callable | Uncallable)[]>;
   /** Never rejects for what went wrong with the call. */
   call(request: CallRequest): Promise<CallAnswer | CallRefusal>;
 }
@@ -126,15 +127,20 @@ async function describe(port: CallsPort, named: Named, asking: Asking): Promise<
   const functions = await port.describe(named.target, asking);
   const found = functions.find((each) => each.name === named.function && isOf(each, named.interface));
   if (found === undefined) {
-    const names = functions.map((each) => nameOf(each.interface, each.name));
+    const names = functions.filter(isCallable).map((each) => nameOf(each.interface, each.name));
     const there = names.length === 0 ? "nothing can be called there" : `there are ${names.join(", ")}`;
     throw new ProblemError("call/no-function", `There is no function ${nameOf(named.interface, named.function)}; ${there}.`);
   }
+  if (!isCallable(found)) throw notCallable(found);
   return json({ ...schemaOf(found) }, ["Allow", ALLOW]);
 }
 
+function isCallable(described: Callable | Uncallable): described is Callable {
+  return !("refused" in described);
+}
+
 /** As a call finds its export: of exactly that name, or of a version that serves it. */
-function isOf(callable: Callable, iface: string): boolean {
+function isOf(callable: Callable | Uncallable, iface: string): boolean {
   if (callable.interface === iface) return true;
   const wanted = parseInterfaceName(iface);
   return wanted !== undefined && isServedBy(wanted, parseInterfaceName(callable.interface));
@@ -163,7 +169,7 @@ async function openApi(port: CallsPort, path: string, tenant: string | undefined
   if (task === undefined || path.split("/").length !== 5)
     throw new ProblemError("request/not-found", `Nothing answers at ${path}; ${PATHS}.`);
   const functions = await port.describe({ kind: "task", task, tenant }, asking);
-  const paths = functions.map((each) => {
+  const paths = functions.filter(isCallable).map((each) => {
     const at = `/-/tasks/${task}/${each.interface === "" ? "" : `${each.interface}/`}${each.name}`;
     return [at, { post: operation(each) }] as const;
   });

@@ -10,7 +10,7 @@ import type { ComponentInfo, InterfaceInfo } from "../engine/program.js";
 import type { Task } from "../tasks/task.js";
 import { mayInvoke } from "../tenants/access.js";
 import type { Caller } from "../tenants/tenant.js";
-import { callable, type Callable } from "../wit/callable.js";
+import { callable, type Callable, type Uncallable } from "../wit/callable.js";
 import { isServedBy, parseInterfaceName } from "../wit/capability.js";
 import { Attempt, type AttemptPorts, type Candidate } from "./attempt.js";
 import { failureOf } from "./blame.js";
@@ -81,16 +81,16 @@ export class TypedCalls {
   }
 
   /** Throws as `call` does where there is nothing to call. */
-  async describe(target: CallTarget, caller: Caller): Promise<readonly Callable[]> {
+  async describe(target: CallTarget, caller: Caller): Promise<readonly (Callable | Uncallable)[]> {
     const [first] = this.#candidates(target, undefined, 0, caller, undefined).candidates;
     const info = await this.#ports.describe((first as Found).task);
-    const functions: Callable[] = [];
+    const functions: (Callable | Uncallable)[] = [];
     const wanted = target.kind === "capability" ? exportOf(info, target.capability)?.name : undefined;
     for (const each of info.exports) {
       if (wanted !== undefined && each.name !== wanted) continue;
       for (const one of each.functions) {
         const known = callable(each.name, one);
-        if (!("refused" in known)) functions.push(known);
+        functions.push("refused" in known ? { interface: each.name, name: one.name, refused: known.refused } : known);
       }
     }
     return functions;
@@ -212,6 +212,11 @@ function exportOf({ exports }: ComponentInfo, name: string): InterfaceInfo | und
   return wanted === undefined ? undefined : exports.find((each) => isServedBy(wanted, parseInterfaceName(each.name)));
 }
 
+/** Says why a function cannot be called. */
+export function notCallable({ interface: iface, name, refused }: Uncallable): ProblemError {
+  return new ProblemError("call/not-callable", `${iface}#${name} cannot be called from outside: ${refused}.`);
+}
+
 /** The function that is called. Throws `call/no-function` with what there is, or `call/not-callable` with the reason. */
 function callableOf(info: ComponentInfo, iface: string, name: string, task: string): Callable {
   const exported = exportOf(info, iface);
@@ -231,7 +236,6 @@ function callableOf(info: ComponentInfo, iface: string, name: string, task: stri
     );
   }
   const known = callable(exported.name, found);
-  if ("refused" in known)
-    throw new ProblemError("call/not-callable", `${exported.name}#${name} cannot be called from outside: ${known.refused}.`);
+  if ("refused" in known) throw notCallable({ interface: exported.name, name, refused: known.refused });
   return known;
 }

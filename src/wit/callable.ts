@@ -14,6 +14,13 @@ export interface Callable {
   readonly text: string;
 }
 
+/** One that cannot be called from outside, and why. */
+export interface Uncallable {
+  readonly interface: string;
+  readonly name: string;
+  readonly refused: string;
+}
+
 type Reading = Callable | { readonly refused: string };
 
 /** What was read of a component's function: every call asks for it. */

@@ -294,6 +294,27 @@ describe("a call by capability", () => {
   }, 60_000);
 });
 
+describe("a function that takes or gives a resource", () => {
+  it("is refused by name, when it is called and when it is asked what it takes; the document leaves it out", async () => {
+    const node = await startRuntime([task("hello", "hello-p3")]);
+    const at = "/-/tasks/hello/wasi:http/handler@0.3.0/handle";
+    const refused = {
+      status: 400,
+      body: {
+        type: "https://pilotlight.dev/problems/call/not-callable",
+        detail: expect.stringMatching(
+          /^wasi:http\/handler@0\.3\.0#handle cannot be called from outside: handle takes or gives the resource /,
+        ),
+      },
+    };
+    expect(await call(node, at.slice(3), [1])).toMatchObject(refused);
+    const asked = await node.get(at, { method: "OPTIONS" });
+    expect({ status: asked.status, body: await asked.json() }).toMatchObject(refused);
+    expect(await (await node.get("/-/tasks/hello/openapi.json")).json()).toMatchObject({ paths: {} });
+    await node.idle();
+  });
+});
+
 describe("a guest that calls another task", () => {
   const relayed = () =>
     startRuntime([task("calc", "calc", { provides: [CALC] }), task("relay", "relay", { uses: { [CALC]: { task: "calc" } } })]);

@@ -210,12 +210,62 @@ describe("an instance that stays with its caller's run", () => {
 });
 
 describe("an async function of another guest", () => {
-  it("is called as any", async () => {
+  it("is called as any, by a plain lowering", async () => {
     const run = await caller(await importing("u32", "u32", "u32", "async"), "add", [20, 22]);
     await serve(run);
     expect(resultOf(run)).toBe(42);
   });
+
+  it("may be served by one that is async itself, and works on after it has returned", async () => {
+    const run = await caller(await importing("u32", "u32", "u32", "async"), "add", [20, 22]);
+    const [served] = await serve(run, { callee: await engine.link(await asyncCalc()), keep: FOR_RUN });
+    expect(resultOf(run)).toBe(42);
+    expect((await served?.ended)?.outcome).toEqual({ kind: "ok", exit: 0 });
+  });
+
+  it("may be called twice at once: each call has an instance of its own, and they wait for the next ones together", async () => {
+    const run = await caller(await together(), "add", [10, 20]);
+    const calls = (): Called[] => run.events.filter((event) => event.kind === "call");
+    await engine.until(() => calls().length === 2);
+    const frames = calls().map(
+      ({ call: number }) => ({ kind: "linked", call: number, interface: CALC, function: "add", keep: FOR_RUN }) as const,
+    );
+    // The second is answered first.
+    const calc = await engine.program("calc");
+    const second = engine.run(calc, frames[1] as (typeof frames)[number]);
+    const first = engine.run(calc, frames[0] as (typeof frames)[number]);
+    await run.ended;
+    expect(resultOf(run)).toBe(33);
+    expect((await Promise.all([first.ended, second.ended])).map(({ usage }) => usage.calls)).toEqual([1, 1]);
+  });
+
+  it("that is refused ends its caller, with the other call still on its way", async () => {
+    const run = await caller(await together(), "add", [10, 20]);
+    const calls = (): Called[] => run.events.filter((event) => event.kind === "call");
+    await engine.until(() => calls().length === 2);
+    engine.send({ kind: "refuse-call", call: (calls()[0] as Called).call, message: "no" });
+    expect(await run.outcome()).toMatchObject({ kind: "guest-error", code: "call-failed" });
+    const frame = { kind: "linked", call: (calls()[1] as Called).call, interface: CALC, function: "add", keep: 0 } as const;
+    expect(await engine.run(await engine.program("calc"), frame).outcome()).toEqual({ kind: "cancelled" });
+  });
 });
+
+/** A calc whose `add` is lifted async: it returns its sum as a task does, and yields once more before it ends. */
+function asyncCalc(): Promise<Uint8Array> {
+  return component(`
+    (core func $return (canon task.return (result u32)))
+    (core func $yield (canon thread.yield))
+    (core module $m
+      (import "task" "return" (func $return (param i32)))
+      (import "task" "yield" (func $yield (result i32)))
+      (func (export "add") (param i32 i32)
+        (call $return (i32.add (local.get 0) (local.get 1)))
+        (drop (call $yield))))
+    (core instance $i (instantiate $m (with "task" (instance (export "return" (func $return)) (export "yield" (func $yield))))))
+    (func $out async (param "a" u32) (param "b" u32) (result u32) (canon lift (core func $i "add") async))
+    (instance $o (export "add" (func $out)))
+    (export "${CALC}" (instance $o))`);
+}
 
 /** Passes `add` on to a calc of these types. */
 function importing(a: string, b: string, result: string, async: "async" | "" = ""): Promise<Uint8Array> {
@@ -352,4 +402,60 @@ const MEMORY = `
 
 function component(wat: string): Promise<Uint8Array> {
   return parse(`(component ${wat})`);
+}
+
+/**
+ * Starts both calls before it waits for either: `twice(a)` is `add(a, 1)` and `add(a, 2)` together. Written for async lowering:
+ * a call that cannot return at once is a subtask, which is waited for in a set.
+ */
+function together(): Promise<Uint8Array> {
+  return component(`
+    (import "${CALC}" (instance $calc (export "add" (func async (param "a" u32) (param "b" u32) (result u32)))))
+    ${MEMORY}
+    (core func $add (canon lower (func $calc "add") async (memory $bytes)))
+    (core func $new (canon waitable-set.new))
+    (core func $wait (canon waitable-set.wait (memory $bytes)))
+    (core func $join (canon waitable.join))
+    (core func $drop (canon subtask.drop))
+    (core func $return (canon task.return (result u32)))
+    (core module $m
+      (import "memory" "memory" (memory 1))
+      (import "calc" "add" (func $add (param i32 i32 i32) (result i32)))
+      (import "set" "new" (func $new (result i32)))
+      (import "set" "wait" (func $wait (param i32 i32) (result i32)))
+      (import "set" "join" (func $join (param i32 i32)))
+      (import "set" "drop" (func $drop (param i32)))
+      (import "task" "return" (func $return (param i32)))
+      ;; What a call says of itself: the subtask above four bits of state, of which 2 is that it has returned.
+      (func $wait-for (param $set i32) (param $call i32)
+        (if (i32.eq (i32.and (local.get $call) (i32.const 15)) (i32.const 2)) (then (return)))
+        (call $join (i32.shr_u (local.get $call) (i32.const 4)) (local.get $set)))
+      (func (export "add") (param $a i32) (param $b i32)
+        (local $set i32) (local $one i32) (local $two i32) (local $left i32)
+        (local.set $one (call $add (local.get $a) (i32.const 1) (i32.const 16)))
+        (local.set $two (call $add (local.get $b) (i32.const 2) (i32.const 20)))
+        (local.set $set (call $new))
+        (call $wait-for (local.get $set) (local.get $one))
+        (call $wait-for (local.get $set) (local.get $two))
+        (local.set $left (i32.add
+          (i32.ne (i32.and (local.get $one) (i32.const 15)) (i32.const 2))
+          (i32.ne (i32.and (local.get $two) (i32.const 15)) (i32.const 2))))
+        (block $done (loop $next
+          (br_if $done (i32.eqz (local.get $left)))
+          (drop (call $wait (local.get $set) (i32.const 0)))
+          ;; A subtask event: which one at 0, its state at 4.
+          (if (i32.eq (i32.load (i32.const 4)) (i32.const 2)) (then
+            (call $drop (i32.load (i32.const 0)))
+            (local.set $left (i32.sub (local.get $left) (i32.const 1)))))
+          (br $next)))
+        (call $return (i32.add (i32.load (i32.const 16)) (i32.load (i32.const 20))))))
+    (core instance $i (instantiate $m
+      (with "memory" (instance (export "memory" (memory $bytes))))
+      (with "calc" (instance (export "add" (func $add))))
+      (with "set" (instance
+        (export "new" (func $new)) (export "wait" (func $wait)) (export "join" (func $join)) (export "drop" (func $drop))))
+      (with "task" (instance (export "return" (func $return))))))
+    (func $out async (param "a" u32) (param "b" u32) (result u32) (canon lift (core func $i "add") async))
+    (instance $o (export "add" (func $out)))
+    (export "${RELAY}" (instance $o))`);
 }
