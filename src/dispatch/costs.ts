@@ -78,15 +78,15 @@ class History {
     this.whole.add(seen, now);
   }
 
-  /** What is known of inputs of this size, where sizes are told apart: of others it says little. */
-  known(bytes: number, now: number): number {
-    const isTold = this.buckets.size > 1 || !this.buckets.has(bucketOf(bytes));
-    return isTold ? (this.buckets.get(bucketOf(bytes))?.weight(now) ?? 0) : this.whole.weight(now);
+  /** How much is known of inputs of this size; those of others say little. */
+  known(bytes: number | undefined, now: number): number {
+    if (bytes === undefined) return this.whole.weight(now);
+    return this.buckets.get(bucketOf(bytes))?.weight(now) ?? 0;
   }
 
   /** The mean that has predicted better for inputs of this size. */
-  best(bytes: number, now: number): Mean {
-    const own = this.buckets.get(bucketOf(bytes));
+  best(bytes: number | undefined, now: number): Mean {
+    const own = bytes === undefined ? undefined : this.buckets.get(bucketOf(bytes));
     return own !== undefined && own.weight(now) >= LEAST_IN_BUCKET && this.bucketError <= this.wholeError ? own : this.whole;
   }
 }
@@ -118,7 +118,8 @@ export class Costs {
     drop(histories, MOST_PROGRAMS);
   }
 
-  estimate(program: number, func: string, bytes: number, now: number): Estimate {
+  /** `bytes`: the size of the input; undefined: of any. */
+  estimate(program: number, func: string, bytes: number | undefined, now: number): Estimate {
     const kind = this.#kinds.get(func);
     if (kind === undefined) return PRIOR;
     const history = kind.histories.get(program);

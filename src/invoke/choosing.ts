@@ -20,8 +20,8 @@ export interface Wanted {
   readonly capability: string;
   /** Undefined: nothing is called yet. */
   readonly function: string | undefined;
-  /** The size of the arguments. */
-  readonly bytes: number;
+  /** The size of the arguments; undefined: nothing is called yet. */
+  readonly bytes: number | undefined;
   /** As the call or the calling task says it; undefined: as the tenant does. */
   readonly prefer: string | undefined;
   readonly authority: Authority;
@@ -114,7 +114,10 @@ export class Choosing {
   /** What a call of a version would take now, whichever function. */
   costOf(program: number, capability: string): { readonly estimate: Estimate; readonly outlook: Outlook } {
     const { costs, clock, outlook } = this.#ports;
-    return { estimate: costs.estimate(program, functionKey(capability, undefined), 0, clock.now()), outlook: outlook(program) ?? GONE };
+    return {
+      estimate: costs.estimate(program, functionKey(capability, undefined), undefined, clock.now()),
+      outlook: outlook(program) ?? GONE,
+    };
   }
 
   #contender({ name }: Provider, { choice, provided }: ServingChoice, { function: func, bytes }: Wanted): Contender {

@@ -178,8 +178,9 @@ export class GuestCalls {
   }
 
   #refuse(call: GuestCall, caller: Run | undefined, problem: Problem): void {
+    // Where there was no room, trying again later helps, and the client is told so.
     if (caller !== undefined)
-      caller.callProblem = problem.code.startsWith("call/") ? problem : { code: "call/failed", detail: textOf(problem) };
+      caller.callProblem = /^(call|capacity|quota)\//.test(problem.code) ? problem : { code: "call/failed", detail: textOf(problem) };
     this.#ports.engine.send({ kind: "refuse-call", call: call.call, message: textOf(problem) });
   }
 }

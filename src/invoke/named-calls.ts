@@ -47,7 +47,7 @@ export class NamedCalls {
     const found = this.#ports.choosing.choose({
       capability,
       function: undefined,
-      bytes: 0,
+      bytes: undefined,
       prefer: caller.task.version.manifest.prefer,
       ...fromChain(caller),
     });

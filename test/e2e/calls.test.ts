@@ -346,7 +346,7 @@ describe("a guest that calls another task", () => {
     expect(answers.map(({ status, body }) => [status, body])).toEqual(Array.from({ length: 20 }, () => [200, 1]));
     const runs = node.log.lines.filter(({ msg, task: name }) => msg === "run" && name === "z");
     expect(new Set(runs.map((line) => line["capacity"]))).toEqual(new Set(["reserve/linked"]));
-    // x has the node, y the reserve, and z neither.
+    // x has the node, y the reserve, and z neither: x is told that y failed, and y why.
     expect(await call(node, `tasks/x/${NEXT}/step`, [2])).toMatchObject({
       status: 502,
       body: { type: "https://pilotlight.dev/problems/call/failed" },
