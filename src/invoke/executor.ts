@@ -151,7 +151,7 @@ export class Executor {
       lease: duration + LEASE_GRACE_MS,
       priority: run.priority,
     } as const;
-    this.#step(parent === undefined ? demand : { ...demand, child: true });
+    this.#step(parent === undefined ? demand : { ...demand, parent: parent.handle });
   }
 
   /** Ends a run as soon as possible; it settles as `cancelled` unless it is over already. */

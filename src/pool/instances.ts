@@ -187,8 +187,16 @@ export class Instances {
 }
 
 /** What a running instance is charged: its limit over the over-commit, and at least what its version is known to take. */
-export function runCharge(owner: ProgramState, overcommit: number): number {
+export function ownCharge(owner: ProgramState, overcommit: number): number {
   return Math.max(LEAST_BYTES, Math.min(owner.memoryLimit, Math.max(owner.memoryPeak, owner.memoryLimit / overcommit)));
+}
+
+/**
+ * The same with what it is likely to call, until it does: room that is there for a run and not for what it calls is of no use.
+ * Never above its limit, so that it fits wherever it may run.
+ */
+export function runCharge(owner: ProgramState, overcommit: number): number {
+  return Math.max(LEAST_BYTES, Math.min(owner.memoryLimit, ownCharge(owner, overcommit) + owner.calledBytes));
 }
 
 /** When an idle instance has been so for too long, or has grown too old; Infinity: it stays while it is wanted. */

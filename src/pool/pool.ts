@@ -9,7 +9,7 @@
 import type { Forecast } from "../forecast/forecast.js";
 import { Agenda } from "./agenda.js";
 import { Cells, type Room } from "./cells.js";
-import { Instances, expiry, runCharge } from "./instances.js";
+import { Instances, expiry, ownCharge, runCharge } from "./instances.js";
 import { Ladder, holds, mayRunIn, type Place } from "./ladder.js";
 import { LEAST_BYTES, PRIOR_COSTS, PRIOR_PROGRAM_BYTES, PRIOR_READY_BYTES, learn, learnPeak } from "./learn.js";
 import { Overload } from "./overload.js";
@@ -61,6 +61,7 @@ export interface PoolCounts {
 interface Waiting extends Waiter {
   readonly state: ProgramState;
   readonly leaseMs: number;
+  readonly parent: number | undefined;
   readonly code: Code;
   /** Where it was to take place while its code was not there yet. */
   place: Place | undefined;
@@ -76,11 +77,14 @@ interface Demanded {
   readonly deadline: number;
   readonly lease: number;
   readonly priority: Priority;
-  readonly child?: boolean;
+  /** The run that has called it. */
+  readonly parent?: number | undefined;
 }
 
 /** A lease that has outlived its deadline is given this long: the engine ends runs itself. Milliseconds. */
 const GRACE = 2_000;
+/** What a run that calls nothing leaves of what its program is thought to call. */
+const CALLS_KEPT = 0.9;
 /** Runs for each processor that programs with less than their share may have beyond the limit. */
 const SHARES = 8;
 /** Rounds of serving and preparing in one step; two or three are usual, and the rest is for the next step. */
@@ -417,19 +421,20 @@ export class Pool {
   #demand(now: number, event: Demanded & { program: number }, out: PoolCommand[]): void {
     const state = this.#programs.get(event.program);
     if (state === undefined || state.removed) return this.#refuse(event.run, "node-full", out);
-    if (this.#isDraining(state.tenant) && event.child !== true) return this.#refuse(event.run, "draining", out);
+    if (this.#isDraining(state.tenant) && event.parent === undefined) return this.#refuse(event.run, "draining", out);
     state.failing = false;
     state.demand.arrived(now);
     state.lastUsed = now;
     state.uses++;
     this.#upkeep.noteDemand(now, state);
-    if (event.child === true) this.#enterChild(now, state, event, out);
+    if (event.parent !== undefined) this.#enterChild(now, state, event, out);
     else this.#enter(now, state, event, out);
   }
 
   /** What waits for it holds room itself: if it waited for room, too, both might wait for ever. */
   #enterChild(now: number, state: ProgramState, demand: Demanded, out: PoolCommand[]): void {
     const { run } = demand;
+    this.#noteCall(demand.parent);
     if (state.leased >= state.concurrency) return this.#refuseAsked(now, state, run, "task-full", out);
     if (cannotBeRaised(now, state)) return this.#refuseAsked(now, state, run, "no-code", out);
     const place = this.#ladder.findForCall(now, state, out);
@@ -437,6 +442,28 @@ export class Pool {
     if (state.code === "linked") return this.#grant(now, state, demand, place, ASKED_LINKED, out);
     if (this.#raise(now, state, place.cell, out)) return this.#wait(now, state, demand, "no-code", place, out);
     this.#refuseAsked(now, state, run, fullness(state), out);
+  }
+
+  /** The caller needs the room now that was held back for what it calls. */
+  #noteCall(parent: number | undefined): void {
+    const caller = parent === undefined ? undefined : this.#leases.get(parent);
+    if (caller === undefined || caller.hasCalled) return;
+    caller.hasCalled = true;
+    const { instance, heldBytes } = caller;
+    caller.heldBytes = 0;
+    if (heldBytes === 0 || instance.state !== "busy") return;
+    this.#instances.charge(instance, instance.charge - heldBytes);
+    this.#freed(instance.owner.tenant);
+  }
+
+  /** Learns what runs of a program call at once, as far as it is of their own tenant. */
+  #noteCalled({ parent, instance }: Lease, sign: 1 | -1): void {
+    const caller = parent === undefined ? undefined : this.#leases.get(parent);
+    if (caller === undefined) return;
+    const { owner } = caller.instance;
+    if (owner.tenant !== instance.owner.tenant || instance.cell === undefined) return;
+    caller.calledBytes = Math.max(0, caller.calledBytes + sign * instance.charge);
+    owner.calledBytes = Math.max(owner.calledBytes, caller.calledBytes);
   }
 
   /** The code is there that they waited for: for room they do not wait. */
@@ -448,7 +475,7 @@ export class Pool {
       const place = state.leased < state.concurrency ? this.#ladder.findForCall(now, state, out) : undefined;
       // Its code may have had to go again, for want of room.
       if (place === undefined || state.code !== "linked") this.#refuseAsked(now, state, run, fullness(state), out);
-      else this.#grant(now, state, { run, lease: waiter.leaseMs, priority: waiter.priority, child: true }, place, waiter, out);
+      else this.#grant(now, state, { run, lease: waiter.leaseMs, priority: waiter.priority, parent: waiter.parent }, place, waiter, out);
     }
   }
 
@@ -456,11 +483,11 @@ export class Pool {
   #again(now: number, run: number, deadline: number, out: PoolCommand[]): void {
     const lease = this.#leases.get(run);
     if (lease === undefined) return;
-    const { priority, milliseconds, child } = lease;
+    const { priority, milliseconds, parent } = lease;
     const { owner } = lease.instance;
     this.#giveBack(now, lease, false, 0, out);
-    const demand = { run, deadline, lease: milliseconds, priority, child };
-    if (child) this.#enterChild(now, owner, demand, out);
+    const demand = { run, deadline, lease: milliseconds, priority, parent };
+    if (parent !== undefined) this.#enterChild(now, owner, demand, out);
     else this.#enter(now, owner, demand, out);
   }
 
@@ -524,6 +551,7 @@ export class Pool {
       lane: state.program,
       deadline: Math.min(demand.deadline, now + patience),
       priority,
+      parent: demand.parent,
       cost: runCharge(state, this.#cells.settings.overcommit),
       since: now,
       leaseMs: demand.lease,
@@ -536,7 +564,7 @@ export class Pool {
     };
     if (!this.#queue.push(waiter)) return this.#refuseAsked(now, state, run, reason, out);
     state.waiting++;
-    if (demand.child === true) state.children.add(run);
+    if (demand.parent !== undefined) state.children.add(run);
     if (waiter.presses) state.tenant.pressing++;
     if (waiter.pressesNode) this.#pressing++;
   }
@@ -555,15 +583,10 @@ export class Pool {
   }
 
   #grant(now: number, state: ProgramState, demand: Omit<Demanded, "deadline">, place: Place, asked: Asked, out: PoolCommand[]): void {
-    // No cell holds back what grows in the reserve: it is charged all that it may come to.
-    const charge = place.cell === undefined ? state.memoryLimit : runCharge(state, this.#cells.settings.overcommit);
     const fresh = place.instance === undefined;
-    const instance = place.instance ?? this.#instances.create(now, state, place.cell, "busy", charge);
-    if (instance.active === 0) {
-      this.#instances.occupy(instance);
-      if (instance.charge < charge) this.#instances.charge(instance, charge);
-    }
-    this.#hold(now, state, instance, demand);
+    const instance = place.instance ?? this.#instances.create(now, state, place.cell, "busy", this.#chargeIn(state, place));
+    const heldBytes = this.#occupy(state, instance, place, fresh ? 0 : instance.charge);
+    this.#hold(now, state, instance, demand, heldBytes);
     const { run } = demand;
     const last = instance.served >= state.reuse.maxRequests || place.cell === undefined;
     const grant: Grant = {
@@ -587,15 +610,43 @@ export class Pool {
     if (state.waiting === 0) this.#cells.letGo(state);
   }
 
-  #hold(now: number, state: ProgramState, instance: Instance, demand: Omit<Demanded, "deadline">): void {
-    const { run, lease, priority, child = false } = demand;
+  /** No cell holds back what grows in the reserve: it is charged all that it may come to. */
+  #chargeIn(state: ProgramState, { cell }: Place): number {
+    return cell === undefined ? state.memoryLimit : runCharge(state, this.#cells.settings.overcommit);
+  }
+
+  /** The instance is in use, and charged for it. Gives the bytes of that which are held back for what the run will call. */
+  #occupy(state: ProgramState, instance: Instance, place: Place, before: number): number {
+    if (instance.active > 0) return 0;
+    this.#instances.occupy(instance);
+    const charge = this.#chargeIn(state, place);
+    if (instance.charge < charge) this.#instances.charge(instance, charge);
+    if (place.cell === undefined) return 0;
+    return Math.max(0, instance.charge - Math.max(before, ownCharge(state, this.#cells.settings.overcommit)));
+  }
+
+  #hold(now: number, state: ProgramState, instance: Instance, demand: Omit<Demanded, "deadline">, heldBytes: number): void {
+    const { run, lease: milliseconds, priority, parent } = demand;
     const { reuse } = state;
     instance.active++;
     instance.served++;
     if (state.leased++ === 0) this.#running++;
     state.granted++;
     this.#residents.touch(now, state);
-    this.#leases.set(run, { run, instance, priority, child, since: now, milliseconds: lease, deadline: now + lease });
+    const lease: Lease = {
+      run,
+      instance,
+      priority,
+      parent,
+      calledBytes: 0,
+      heldBytes,
+      hasCalled: false,
+      since: now,
+      milliseconds,
+      deadline: now + milliseconds,
+    };
+    this.#leases.set(run, lease);
+    this.#noteCalled(lease, 1);
     if (this.#leasesAt === Number.POSITIVE_INFINITY) this.#leasesAt = now + LEASE_CHECK;
     const isShared = instance.served < reuse.maxRequests && instance.active < reuse.maxConcurrent;
     if (isShared && instance.cell !== undefined) state.shared.add(instance);
@@ -615,6 +666,8 @@ export class Pool {
     const { cell } = lease.instance;
     if (event.startNanoseconds > 0) state.costs.linked = learn(state.costs.linked, event.startNanoseconds / 1e6);
     state.memoryPeak = learnPeak(state.memoryPeak, event.memoryBytes);
+    // What is not called any more is forgotten in some ten runs.
+    if (!lease.hasCalled) state.calledBytes *= CALLS_KEPT;
     // The wait includes making the instance, which is no wait for a processor.
     const wait = event.waitNanoseconds - event.startNanoseconds;
     if (event.waitNanoseconds > 0) this.#overload.sample(now, Math.max(0, wait), lease.since);
@@ -634,7 +687,9 @@ export class Pool {
   }
 
   /** The lease is over; its instance is used again, or goes. */
-  #giveBack(now: number, { run, instance }: Lease, isSound: boolean, memoryBytes: number, out: PoolCommand[]): void {
+  #giveBack(now: number, lease: Lease, isSound: boolean, memoryBytes: number, out: PoolCommand[]): void {
+    const { run, instance } = lease;
+    this.#noteCalled(lease, -1);
     this.#leases.delete(run);
     if (this.#leases.size === 0) this.#leasesAt = Number.POSITIVE_INFINITY;
     const state = instance.owner;
@@ -981,6 +1036,7 @@ function newProgram(now: number, terms: PoolProgram, tenant: TenantState, foreca
     programBytes: terms.bytes ?? PRIOR_PROGRAM_BYTES,
     readyBytes: PRIOR_READY_BYTES,
     memoryPeak: 0,
+    calledBytes: 0,
     costs: { ...PRIOR_COSTS },
     priority: 0,
     idlePriority: 0,

@@ -61,8 +61,13 @@ export interface Lease {
   readonly run: number;
   readonly instance: Instance;
   readonly priority: Priority;
-  /** A run that goes on waits for it. */
-  readonly child: boolean;
+  /** The run that called it and waits for it. */
+  readonly parent: number | undefined;
+  /** What runs that it has called are charged now, of its tenant's. */
+  calledBytes: number;
+  /** Of what its instance is charged, what is held back for runs that it will call; it has called one: nothing. */
+  heldBytes: number;
+  hasCalled: boolean;
   readonly since: number;
   /** How long it lasts, and when it ends; later when the clock has jumped ahead. */
   readonly milliseconds: number;
@@ -124,6 +129,8 @@ export interface ProgramState {
   programBytes: number;
   readyBytes: number;
   memoryPeak: number;
+  /** What runs that one of its runs calls are charged at once, as learnt. */
+  calledBytes: number;
   /** Learnt milliseconds of each step up. */
   readonly costs: Record<Code, number>;
   /** GreedyDual: the priority that its linked form, and an idle instance of it, have. */

@@ -128,9 +128,9 @@ export type PoolEvent =
       readonly priority: Priority;
       /**
        * A run that goes on waits for it: it takes free room or the reserve at once or is refused, and goes before those in
-       * line, whatever the processors do. Only for its code it waits.
+       * line, whatever the processors do. Only for its code it waits. The number is that run's.
        */
-      readonly child?: boolean;
+      readonly parent?: number;
     }
   /** A run that waits is no longer wanted. */
   | { readonly kind: "withdraw"; readonly run: number }

@@ -1,12 +1,13 @@
 /** Typed calls over HTTP, and calls of one guest by another, through a whole runtime with real components. */
 import { readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { parse } from "@bytecodealliance/jco";
 import { Packr, Unpackr } from "msgpackr";
 import { describe, expect, it } from "vitest";
 import type { ManifestInput } from "../../src/tasks/manifest.js";
 import { tempDir } from "../support/files.js";
 import { guestPath } from "../support/guests.js";
-import { startRuntime, type StartedRuntime } from "../support/runtime.js";
+import { nothingAhead, startRuntime, type StartedRuntime } from "../support/runtime.js";
 import { cells, startNode } from "../support/tenants.js";
 
 const CALC = "demo:math/calc";
@@ -353,6 +354,22 @@ describe("a guest that calls another task", () => {
     });
     const inner = node.log.lines.find((line) => line["task"] === "y" && line["outcome"] === "guest-error");
     expect(inner?.["cause"]).toMatch(/z \(run \w+\): The node has no capacity left\.$/);
+    await node.idle();
+  });
+
+  it("waits itself until there is room for both, on a node without room for all, once it is known to call", async () => {
+    const MiB = 2 ** 20;
+    const usual = nothingAhead(64);
+    // One cell that holds 20 runs of 2 MiB: an eighth of their limit.
+    const shared = { ...usual.pools.shared, cellBytes: 41 * MiB, cellSlots: 64 };
+    const capacity = { ...usual, budgetBytes: 57 * MiB, lobbyBytes: 16 * MiB, overcommit: 8, pools: { ...usual.pools, shared } };
+    const limits = { memory: "16MiB" };
+    const imports = { [NEXT]: { step: (depth: number) => sleep(20, depth) } };
+    const node = await startRuntime([task("z", "chain", { limits })], { imports, instances: 64, capacity });
+    await node.runtime.deploy(task("y", "chain", { limits, uses: { [NEXT]: { task: "z" } } }));
+    expect(await call(node, `tasks/y/${NEXT}/step`, [2])).toMatchObject({ status: 200 });
+    const answers = await Promise.all(Array.from({ length: 60 }, () => call(node, `tasks/y/${NEXT}/step`, [2])));
+    expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 60 }, () => 200));
     await node.idle();
   });
 

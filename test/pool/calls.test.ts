@@ -70,6 +70,30 @@ describe("a called run", () => {
     expect(script.pool.view().reservedRuns).toBe(0);
   });
 
+  it("finds the room that its caller held back for it, once it is known that there will be calls", () => {
+    // Five runs of 20 MiB: what a caller and what it calls are charged.
+    const script = new Script({ callSlots: 0 }, { budgetBytes: 164 * MiB, overcommit: 4 });
+    for (const id of [1, 2]) script.add(id, { tenant: "a", memoryLimit: 40 * MiB });
+    const started = (from: number): number => {
+      let count = 0;
+      for (let run = from; run < from + 12; run++) if (script.demand(run, 1).some((line) => line.startsWith("grant"))) count++;
+      return count;
+    };
+    // Nothing is known: ten callers take the cell, and none of their calls finds room.
+    expect(started(100)).toBe(10);
+    expect(script.call(200, 2, 100)).toEqual(["refuse 200 node-full"]);
+    for (let run = 100; run < 112; run++) script.grantOf(run) === undefined ? script.withdraw(run) : script.settle(run);
+    for (let run = 110; run < 112; run++) script.settle(run);
+    expect(script.pool.counts().waiting).toBe(0);
+    // One that found room shows what is called.
+    script.demand(300, 1);
+    expect(script.call(301, 2, 300)[0]).toMatch(/^grant 301/);
+    script.settle(301);
+    script.settle(300);
+    expect(started(400)).toBe(5);
+    for (let run = 400; run < 405; run++) expect(script.call(run + 100, 2, run)[0]).toMatch(/^grant/);
+  });
+
   it("waits for its code alone: with that it has its place or is refused", () => {
     const script = full(1, 64, ONE_SLOT);
     for (const id of [3, 4]) script.add(id, { tenant: "a", memoryLimit: 10 * MiB, code: "compiled" });

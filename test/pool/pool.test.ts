@@ -458,7 +458,7 @@ describe("a run without an instance", () => {
 
 describe("a run that another run waits for", () => {
   const child = (run: number, program = 1) =>
-    ({ kind: "demand", run, program, deadline: 10_000, lease: 1000, priority: "interactive", child: true }) as const;
+    ({ kind: "demand", run, program, deadline: 10_000, lease: 1000, priority: "interactive", parent: 0 }) as const;
 
   it("takes free room at once, and is refused at once where there is none: it never waits in line", () => {
     const s = new OneCell(2);

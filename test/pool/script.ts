@@ -129,7 +129,7 @@ export class Script {
   }
 
   /** What another run has called and waits for. */
-  call(run: number, id = 1): string[] {
+  call(run: number, id = 1, parent = 1): string[] {
     return this.step({
       kind: "demand",
       run,
@@ -137,7 +137,7 @@ export class Script {
       deadline: this.now + 10_000,
       lease: 60_000,
       priority: "interactive",
-      child: true,
+      parent,
     });
   }
 

@@ -192,19 +192,19 @@ export class NodeModel {
   }
 
   demand(program: EngineProgram, patience: number, lease: number, deferrable: boolean): void {
-    this.#demand(program, patience, lease, deferrable, 0);
+    this.#demand(program, patience, lease, deferrable, undefined);
   }
 
   /** A run that goes on calls a program, and waits for that: it has its place at once or not, or waits for its code alone. */
   call(n: number, program: EngineProgram, patience: number): void {
     const caller = this.leased.pick(n);
     if (caller === undefined || caller.isRefused || caller.depth >= DEEPEST) return;
-    const run = this.#demand(program, patience, Math.max(1, caller.leasedUntil - this.steady), false, caller.depth + 1);
+    const run = this.#demand(program, patience, Math.max(1, caller.leasedUntil - this.steady), false, caller);
     this.counts.called++;
     check(run.state !== "waiting" || program.isRaising, () => `run ${run.id}, for which another waits, waits for room`);
   }
 
-  #demand(program: EngineProgram, patience: number, lease: number, deferrable: boolean, depth: number): Run {
+  #demand(program: EngineProgram, patience: number, lease: number, deferrable: boolean, caller: Run | undefined): Run {
     const id = this.#nextRun++;
     const run: Run = {
       id,
@@ -212,7 +212,7 @@ export class NodeModel {
       deadline: this.time + patience,
       state: "asking",
       instance: undefined,
-      depth,
+      depth: caller === undefined ? 0 : caller.depth + 1,
       leasedUntil: 0,
       lease,
       isSilent: false,
@@ -223,7 +223,7 @@ export class NodeModel {
     const { program: number } = program.terms;
     const priority = deferrable ? "deferrable" : "interactive";
     const asked = { kind: "demand", run: id, program: number, deadline: this.clock + patience, lease, priority } as const;
-    this.step(depth === 0 ? asked : { ...asked, child: true });
+    this.step(caller === undefined ? asked : { ...asked, parent: caller.id });
     return run;
   }
 
