@@ -82,8 +82,8 @@ describe("a called run", () => {
     // Nothing is known: ten callers take the cell, and none of their calls finds room.
     expect(started(100)).toBe(10);
     expect(script.call(200, 2, 100)).toEqual(["refuse 200 node-full"]);
-    for (let run = 100; run < 112; run++) script.grantOf(run) === undefined ? script.withdraw(run) : script.settle(run);
-    for (let run = 110; run < 112; run++) script.settle(run);
+    for (const run of [110, 111]) script.withdraw(run);
+    for (let run = 100; run < 110; run++) script.settle(run);
     expect(script.pool.counts().waiting).toBe(0);
     // One that found room shows what is called.
     script.demand(300, 1);
