@@ -35,6 +35,7 @@ import { withImports } from "./imports/engine.js";
 import { readImports } from "./imports/imports.js";
 import { CallError, execute, toJson } from "./invoke/call.js";
 import { Executor } from "./invoke/executor.js";
+import { Launcher } from "./invoke/launch.js";
 import { Choosing } from "./invoke/choosing.js";
 import { GuestCalls } from "./invoke/guest-calls.js";
 import { NamedCalls } from "./invoke/named-calls.js";
@@ -99,6 +100,7 @@ export class Runtime implements AsyncDisposable {
   readonly #executor: Executor;
   readonly #pool: Pool;
   readonly #router: Router;
+  readonly #launcher: Launcher;
   readonly #calls: TypedCalls;
   readonly #named: NamedCalls;
   readonly #tenantPort: TenantPort;
@@ -215,6 +217,7 @@ export class Runtime implements AsyncDisposable {
       mask: (text, tenant) => home.secrets.mask(text, tenant),
       observer: {
         settled: (run) => {
+          this.#launcher.ended(run);
           this.#metrics.settled(run);
           logRun(this.#log, run);
           this.#logs.settled(run);
@@ -236,12 +239,22 @@ export class Runtime implements AsyncDisposable {
       },
     });
     const gates = new TenantGates((tenant) => this.#tenants.get(tenant)?.quotas ?? {});
-    const attempts = {
+    const enter = (tenant: string, memoryBytes: number, now: number): ReturnType<TenantGates["enter"]> =>
+      gates.enter(tenant, memoryBytes, now);
+    const describe = ({ version }: Task): Promise<ComponentInfo> => this.#programs.describe(version.program);
+    this.#launcher = new Launcher({
       executor: this.#executor,
       clock: systemClock,
-      choosing,
-      enter: (tenant: string, memoryBytes: number, now: number) => gates.enter(tenant, memoryBytes, now),
-    };
+      enter,
+      live: (tenant, name) => this.#pick(tenant, name),
+      describe,
+      failed: (run, sidecar, { code, detail }) =>
+        this.#log.warn(
+          { tenant: run.task.tenant, task: run.task.name, run: run.id, sidecar, cause: code },
+          `the sidecar ${sidecar} failed: ${detail ?? code}`,
+        ),
+    });
+    const attempts = { executor: this.#executor, clock: systemClock, choosing, enter };
     const guestCalls = new GuestCalls({
       ...attempts,
       engine: this.#engine,
@@ -289,8 +302,9 @@ export class Runtime implements AsyncDisposable {
     };
     this.#calls = new TypedCalls({
       ...attempts,
+      launcher: this.#launcher,
       pick: (tenant, name) => this.#pick(tenant, name),
-      describe: ({ version }) => this.#programs.describe(version.program),
+      describe,
       draining: () => this.#draining,
       mayDebug,
     });
@@ -299,6 +313,7 @@ export class Runtime implements AsyncDisposable {
       tasks: this.#router,
       tenants: this.#tenantPort,
       executor: this.#executor,
+      launcher: this.#launcher,
       engine: this.#engine,
       clock: systemClock,
       random: Math.random,
@@ -567,7 +582,8 @@ export class Runtime implements AsyncDisposable {
         } catch (error) {
           if (!(error instanceof ProblemError)) throw error;
           const { run, settled } = error instanceof CallFailure ? error : { run: undefined, settled: undefined };
-          return { problem: error.problem, headers: [...ourHeaders(run ?? newRunId(), error.problem), ...explained(settled)] };
+          const theirs = settled?.refusal?.headers ?? [];
+          return { problem: error.problem, headers: [...ourHeaders(run ?? newRunId(), error.problem), ...theirs, ...explained(settled)] };
         }
       },
     };

@@ -57,6 +57,8 @@ export const PROBLEMS = {
   "platform/draining": { status: 503, title: "The node is shutting down" },
   "platform/instance-lost": { status: 503, title: "The instance was lost to another run" },
   "platform/lease-expired": { status: 504, title: "The run did not end in time, and the node gave it up" },
+  "sidecar/refused": { status: 403, title: "The function's guard refused the request" },
+  "sidecar/failed": { status: 503, title: "What guards the function failed" },
   "platform/storage": { status: 507, title: "The node cannot store this" },
   "platform/internal": { status: 500, title: "Pilotlight failed" },
 } as const satisfies Record<string, { status: number; title: string }>;
@@ -74,6 +76,8 @@ export interface Problem {
   readonly error?: unknown;
   /** Seconds after which it may work, for `Retry-After`. */
   readonly retryAfter?: number;
+  /** Where it is not the code's own: a sidecar's. */
+  readonly status?: number;
 }
 
 export interface FieldError {
@@ -95,7 +99,8 @@ export class ProblemError extends Error {
 
 /** The RFC 9457 document for a problem. `run` is left out when there is none. */
 export function problemDocument(problem: Problem, run: string | undefined): string {
-  const { status, title } = PROBLEMS[problem.code];
+  const { title } = PROBLEMS[problem.code];
+  const { status = PROBLEMS[problem.code].status } = problem;
   const type = `https://pilotlight.dev/problems/${problem.code}`;
   const errors = problem.errors?.map(({ field, message }) => ({ path: field, detail: message }));
   return JSON.stringify({ type, title, status, detail: problem.detail, error: problem.error, errors, run });

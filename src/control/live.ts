@@ -57,12 +57,15 @@ export class Live {
     )?.task;
   }
 
-  /** Other tasks of the tenant that requests reach and that name this one in `uses`. */
+  /** Other tasks of the tenant that requests reach and that name this one in `uses` or as a sidecar. */
   dependentsOf(tenant: string, name: string): string[] {
     const { catalog, router } = this.#ports;
     return catalog.list(tenant).flatMap(({ name: other }) => {
       const choices = other === name ? [] : (router.live(tenant, other)?.choices ?? []);
-      const isUsed = choices.some(({ task }) => Object.values(task.version.manifest.uses).some((used) => used.task === name));
+      const isUsed = choices.some(({ task: { version } }) => {
+        const { uses, sidecars } = version.manifest;
+        return Object.values(uses).some((used) => used.task === name) || sidecars.some(({ use }) => use === name);
+      });
       return isUsed ? [other] : [];
     });
   }

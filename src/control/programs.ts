@@ -19,6 +19,7 @@ import { effectiveCapacity } from "../tasks/capacity.js";
 import type { Manifest } from "../tasks/manifest.js";
 import { dispatchOf, poolProgram, programSpec, reuseDependsOnInfo, type OwnGrants } from "../tasks/spec.js";
 import { taskKey, type Task } from "../tasks/task.js";
+import { ATTACHMENTS } from "../sidecars/wire.js";
 import { callable } from "../wit/callable.js";
 import { isServedBy, parseInterfaceName } from "../wit/capability.js";
 import type { CapacityTerms } from "../tenants/tenant.js";
@@ -117,6 +118,7 @@ export class Programs implements CodePort {
     const info = await this.#load(request);
     checkProvides(request.manifest, info, request.source);
     await this.#checkUses(request, info);
+    await this.#checkSidecars(request);
     const linked = await this.#link(request, info, true);
     return { manifest: request.manifest, program: this.#add(request, "linked", linked) };
   }
@@ -300,6 +302,21 @@ export class Programs implements CodePort {
         throw wrong(
           `the task ${task} does not export it in a version that fits; it exports ${listOf(component.exports.map((each) => each.name))}`,
         );
+    }
+  }
+
+  /** What the manifest names as sidecars is there, and can be one. */
+  async #checkSidecars({ tenant, manifest, source }: ProgramRequest): Promise<void> {
+    for (const [i, { use }] of manifest.sidecars.entries()) {
+      const wrong = (message: string): ProblemError =>
+        new ProblemError("request/invalid", `${source}: sidecars[${i}].use: ${message}`, {
+          errors: [{ field: `sidecars.${i}.use`, message }],
+        });
+      const component = await this.#ports.used(tenant, use);
+      if (component === undefined) throw wrong(`there is no task ${use}; deploy it first`);
+      const exports = component.exports.map(({ name }) => name);
+      if (!exports.some((name) => ATTACHMENTS.includes(name)))
+        throw wrong(`the task ${use} is no sidecar: it exports none of ${listOf(ATTACHMENTS)}, but ${listOf(exports)}`);
     }
   }
 

@@ -206,7 +206,7 @@ export class TaskDesk {
       if (users.length > 0)
         throw new ProblemError(
           "request/conflict",
-          `The task ${name} is named in "uses" by ${users.join(", ")}; deploy those without it first.`,
+          `The task ${name} is named in "uses" or "sidecars" by ${users.join(", ")}; deploy those without it first.`,
         );
       const swap = live.planRemoval(tenant, name);
       const deed = { tenant, action: "task.delete", subject: `task ${name}`, before: aliasTargets(task), after: undefined };

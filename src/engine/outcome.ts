@@ -44,6 +44,8 @@ export type RefusalCode =
   | "tenant-full"
   | "overloaded"
   | "draining"
+  /** A sidecar kept it from starting. */
+  | "sidecar"
   | "malformed"
   | "not-http"
   | "not-command"

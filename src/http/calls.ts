@@ -11,13 +11,14 @@ import { ProblemError, type Problem } from "../base/problem.js";
 import type { HeaderList } from "../base/headers.js";
 import type { Waiter } from "../invoke/waiter.js";
 import { notCallable } from "../invoke/typed-calls.js";
+import type { Head } from "../sidecars/wire.js";
 import type { Callable, Uncallable } from "../wit/callable.js";
 import { argumentsFromMsgpack, resultToMsgpack } from "../wit/binary.js";
 import { isServedBy, parseInterfaceName } from "../wit/capability.js";
 import { argumentsSchema, errorSchema, namedArgumentsSchema, resultSchema } from "../wit/json-schema.js";
 import type { PlaneEnv } from "./planes.js";
 import { pairs, problemResponse } from "./problem-reply.js";
-import { answer, bodyOf, headerOf, waiterOf } from "./whole.js";
+import { answer, bodyOf, headerOf, headOf, waiterOf } from "./whole.js";
 
 export type CallTarget =
   /** `tenant`: for a key of the node, whose task it is. */
@@ -38,6 +39,8 @@ export interface CallRequest extends Asking {
   arguments(callable: Callable): string;
   readonly bytes: number;
   readonly waiter: Waiter;
+  /** The request as sidecars see it. */
+  readonly head: () => Head;
 }
 
 export interface CallAnswer {
@@ -210,6 +213,7 @@ async function call(c: Context<PlaneEnv>, port: CallsPort, named: Named, asking:
     ...asking,
     bytes: body.length,
     waiter: waiterOf(c),
+    head: () => headOf(c),
     arguments: (callable) => {
       if (body.length === 0) return "[]";
       return type === MSGPACK ? argumentsFromMsgpack(body, callable) : jsonText(body);

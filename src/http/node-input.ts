@@ -86,13 +86,6 @@ export class NodeInput {
     if (this.#sink !== undefined) this.#read();
   }
 
-  /** Whether more may be left of the body than is read of one that nobody wants: then the connection ends with the answer. */
-  isLong(): boolean {
-    if (this.#expects || this.#message.complete) return false;
-    const length = this.#message.headers["content-length"];
-    return length === undefined || Number(length) > DISCARDED_BYTES;
-  }
-
   #read(): void {
     if (this.#stage === "unread") {
       this.#stage = "reading";

@@ -92,8 +92,6 @@ export class NodeReply implements Reply {
     if (this.#stage === "streaming") return this.reset();
     if (!this.#open()) return;
     this.#stage = "over";
-    // Said before it is done, so that nobody sends another request on it.
-    if (this.#input?.isLong() === true) this.#outgoing.shouldKeepAlive = false;
     sendProblem(this.#outgoing, problem, headers);
   }
 

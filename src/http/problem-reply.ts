@@ -20,7 +20,7 @@ export function problemAnswer(problem: Problem, ours: HeaderList): ProblemAnswer
   const headers = known === undefined ? ["Pilotlight-Run", newRunId(), ...ours] : ours;
   const body = Buffer.from(problemDocument(problem, known ?? headers[1]));
   return {
-    status: PROBLEMS[problem.code].status,
+    status: problem.status ?? PROBLEMS[problem.code].status,
     headers: [
       ...headers,
       "Content-Type",

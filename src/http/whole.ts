@@ -7,6 +7,9 @@ import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import type { IncomingMessage } from "node:http";
 import type { Context } from "hono";
 import type { HeaderList } from "../base/headers.js";
+import { stripHopByHop } from "../base/hop-by-hop.js";
+import { withoutOurs } from "../invoke/stages/head.js";
+import type { Head } from "../sidecars/wire.js";
 import { ProblemError } from "../base/problem.js";
 import type { Waiter } from "../invoke/waiter.js";
 import type { PlaneEnv } from "./planes.js";
@@ -73,6 +76,21 @@ function readFrom(incoming: IncomingMessage, take: (piece: Uint8Array) => void, 
     incoming.on("error", cut);
     incoming.on("close", cut);
   });
+}
+
+/** The request without its body, and without what of it is ours. */
+export function headOf(c: Context<PlaneEnv>): Head {
+  const incoming = c.env?.incoming;
+  const url = new URL(c.req.url);
+  const fields = incoming?.rawHeaders ?? [...c.req.raw.headers].flat();
+  return {
+    method: c.req.method,
+    scheme: url.protocol.slice(0, -1),
+    authority: url.host,
+    pathWithQuery: incoming?.url ?? `${url.pathname}${url.search}`,
+    headers: withoutOurs(stripHopByHop(fields)),
+    peer: incoming?.socket.remoteAddress ?? "",
+  };
 }
 
 /** Whoever waits for the answer. */

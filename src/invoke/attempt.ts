@@ -13,6 +13,8 @@ import type { Refused, TenantGate } from "../tenants/quotas.js";
 import type { Caller } from "../tenants/tenant.js";
 import { problemOf } from "./blame.js";
 import type { Executor } from "./executor.js";
+import type { Launcher } from "./launch.js";
+import type { Head } from "../sidecars/wire.js";
 import { Run, type Descent, type Origin, type RunEvent } from "./run.js";
 
 /** A version that can take the call. */
@@ -24,6 +26,8 @@ export interface Candidate {
 
 export interface AttemptPorts {
   readonly executor: Pick<Executor, "newHandle" | "submit" | "cancel">;
+  /** Has runs that a client's request starts pass their sidecars; left out, they are submitted as they are. */
+  readonly launcher?: Pick<Launcher, "launch" | "cancel">;
   readonly clock: Clock;
   /** Takes a run of this size in, or says why not. */
   enter(tenant: string, memoryBytes: number, now: number): TenantGate | Refused;
@@ -44,6 +48,8 @@ export interface AttemptPlan {
   readonly origin: Origin;
   readonly caller: Caller;
   readonly descent?: Descent;
+  /** The request as sidecars see it. */
+  readonly head?: () => Head;
   readonly listener: AttemptListener;
 }
 
@@ -67,7 +73,7 @@ export class Attempt {
   /** Ends the run that goes on; nobody else is asked. */
   cancel(): void {
     this.#cancelled = true;
-    if (this.#run !== undefined) this.#ports.executor.cancel(this.#run);
+    if (this.#run !== undefined) (this.#ports.launcher ?? this.#ports.executor).cancel(this.#run);
   }
 
   /** `last`: what came of the candidate before. */
@@ -100,7 +106,9 @@ export class Attempt {
         caller,
         descent,
       );
-      return executor.submit(this.#run);
+      const { head } = this.#plan;
+      if (this.#ports.launcher === undefined || head === undefined) return executor.submit(this.#run);
+      return this.#ports.launcher.launch(this.#run, head);
     }
     listener.refused(problem ?? { code: "call/no-provider", detail: undefined }, newRunId());
   }
@@ -108,7 +116,16 @@ export class Attempt {
   #over(run: Run): void {
     const { outcome, began } = run;
     const isLast = this.#next >= this.#plan.candidates.length;
-    if (began || this.#cancelled || isLast || outcome === undefined || outcome.kind === "ok" || outcome.kind === "cancelled")
+    // Whom a sidecar refuses is not sent on to another.
+    if (
+      began ||
+      this.#cancelled ||
+      run.refusal !== undefined ||
+      isLast ||
+      outcome === undefined ||
+      outcome.kind === "ok" ||
+      outcome.kind === "cancelled"
+    )
       return this.#plan.listener.settled(run);
     // Arguments that do not fit one of them may fit another: types are the providers' own.
     this.#tryNext(problemOf(outcome, false));

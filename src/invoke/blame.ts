@@ -1,7 +1,7 @@
 /** How an outcome reads to a client: the one place that maps outcomes to problems. */
 import type { Problem } from "../base/problem.js";
 import type { Limit, Outcome } from "../engine/outcome.js";
-import type { Run } from "./run.js";
+import type { Refusal, Run } from "./run.js";
 
 /**
  * The problem for a run that ended without an answer. `debug` callers also get the trap's own message; others
@@ -28,9 +28,10 @@ export function problemOf(outcome: Outcome, debug: boolean): Problem {
 }
 
 /** What a run that failed says to whoever called: of a call that it made, where that was the cause. */
-export function failureOf(run: Run, debug: boolean): Problem | undefined {
-  const { outcome, callProblem } = run;
+export function failureOf(run: Run, debug: boolean): Refusal | undefined {
+  const { outcome, callProblem, refusal } = run;
   if (outcome === undefined) return undefined;
+  if (outcome.kind === "refused" && refusal !== undefined) return refusal;
   if (outcome.kind === "guest-error" && outcome.code === "call-failed" && callProblem !== undefined) return callProblem;
   return problemOf(outcome, debug);
 }
@@ -82,6 +83,8 @@ function refused(outcome: Extract<Outcome, { kind: "refused" }>): Problem {
       return later(`capacity/${outcome.code}`, undefined, outcome.retryAfter);
     case "draining":
       return later("platform/draining", sentence(outcome.message), outcome.retryAfter);
+    case "sidecar":
+      return { code: "sidecar/failed", detail: undefined, retryAfter: 1 };
     case "malformed":
       return { code: "request/malformed", detail: sentence(outcome.message) };
     case "invalid-argument":

@@ -154,6 +154,11 @@ export class Executor {
     this.#step(parent === undefined ? demand : { ...demand, parent: parent.handle });
   }
 
+  /** Ends an admitted run that was never submitted: its sidecars kept it from starting, or its client left. */
+  endUnstarted(run: Run, outcome: Outcome): void {
+    this.#settle(run, outcome, NO_USAGE);
+  }
+
   /** Ends a run as soon as possible; it settles as `cancelled` unless it is over already. */
   cancel(run: Run): void {
     if (run.state === "running") this.#ports.engine.send({ kind: "cancel", run: run.handle });

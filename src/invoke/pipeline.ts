@@ -16,7 +16,9 @@ import type { Caller } from "../tenants/tenant.js";
 import { failureOf } from "./blame.js";
 import type { Executor } from "./executor.js";
 import type { Exchange, Incoming, Invoke, Reply } from "./invocation.js";
-import { Run, type RunEvent, type RunListener } from "./run.js";
+import type { Head } from "../sidecars/wire.js";
+import type { Launcher } from "./launch.js";
+import { Run, type Refusal, type RunEvent, type RunListener } from "./run.js";
 import { admit } from "./stages/admit.js";
 import { withOurs, withoutOurs } from "./stages/head.js";
 import { authorize, identify, type Identify } from "./stages/identify.js";
@@ -26,7 +28,8 @@ export interface PipelinePorts {
   readonly tasks: TaskLookup;
   /** Whose keys they are, what tenants may use at once, and who sees the insides of runs. */
   readonly tenants: TenantPort;
-  readonly executor: Executor;
+  readonly executor: Pick<Executor, "newHandle">;
+  readonly launcher: Pick<Launcher, "launch" | "cancel">;
   readonly engine: Engine;
   readonly clock: Clock;
   /** Numbers from [0, 1), for weighted choices. */
@@ -115,7 +118,7 @@ class HttpRun implements Exchange, RunListener {
   }
 
   begin(): this {
-    this.#ports.executor.submit(this.#run);
+    this.#ports.launcher.launch(this.#run, () => this.#head());
     return this;
   }
 
@@ -132,13 +135,13 @@ class HttpRun implements Exchange, RunListener {
   }
 
   cancel(): void {
-    this.#ports.executor.cancel(this.#run);
+    this.#ports.launcher.cancel(this.#run);
   }
 
   refuse(detail: string): void {
     this.#run.badAnswer = detail;
     this.#ended = true;
-    this.#ports.executor.cancel(this.#run);
+    this.#ports.launcher.cancel(this.#run);
   }
 
   event(event: RunEvent): void {
@@ -180,13 +183,19 @@ class HttpRun implements Exchange, RunListener {
       return;
     }
     const debug = this.#asksFor("pilotlight-debug");
-    const problem = failureOf(run, debug) ?? { code: "platform/internal", detail: undefined };
-    this.#reply.problem(problem, ourHeaders(this.run, problem));
+    const problem: Refusal = failureOf(run, debug) ?? { code: "platform/internal", detail: undefined };
+    this.#reply.problem(problem, [...ourHeaders(this.run, problem), ...(problem.headers ?? [])]);
   }
 
   #asksFor(name: string): boolean {
     if (headerValue(this.#incoming.headers, name) !== "1") return false;
     return this.#ports.tenants.mayDebug(this.#run.caller, this.#run.task.tenant, this.#incoming.peer);
+  }
+
+  /** The request as its sidecars see it. */
+  #head(): Head {
+    const { method, scheme, authority, target, headers, peer } = this.#incoming;
+    return { method, scheme, authority, pathWithQuery: target, headers: withoutOurs(stripHopByHop(headers)), peer };
   }
 
   #frame(): Frame {

@@ -1,9 +1,12 @@
 /** One execution as the pipeline sees it, from admission until it has settled, whatever started it. */
+import type { HeaderList } from "../base/headers.js";
 import type { Problem } from "../base/problem.js";
 import type { Decision } from "../dispatch/select.js";
 import type { EngineEvent, Frame, RunHandle } from "../engine/engine.js";
 import { NO_USAGE, type Outcome, type Usage } from "../engine/outcome.js";
 import type { Priority, Rung, SubPool, Term } from "../pool/types.js";
+import type { Sidecar } from "../sidecars/plan.js";
+import type { Identity } from "../sidecars/wire.js";
 import type { Task } from "../tasks/task.js";
 import type { Caller } from "../tenants/tenant.js";
 import type { Lease } from "./lease.js";
@@ -45,6 +48,11 @@ const ROOT: Descent = Object.freeze({});
 /** The usual case: nothing nearer was passed over. */
 export const NO_REASONS: readonly string[] = Object.freeze([]);
 
+/** A problem with the headers of whoever refused. */
+export type Refusal = Problem & { readonly headers?: HeaderList };
+
+const NO_SIDECARS: readonly never[] = Object.freeze([]);
+
 export class Run {
   state: RunState = "admitted";
   priority: Priority = "interactive";
@@ -69,6 +77,12 @@ export class Run {
   began = false;
   /** What its guest's last call came to that failed. */
   callProblem: Problem | undefined;
+  /** What stands beside it, how long each took to decide on it, and whom they found to be calling. */
+  sidecars: readonly Sidecar[] = NO_SIDECARS;
+  sidecarTimes: readonly (readonly [string, number])[] = NO_SIDECARS;
+  identity: Identity | undefined;
+  /** What the client is told, where a sidecar kept the run from starting. */
+  refusal: Refusal | undefined;
   /** What its arguments come to, where it is a call. */
   argumentBytes = 0;
   /** Why the front could not send the guest's answer. */

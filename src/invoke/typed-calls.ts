@@ -7,6 +7,7 @@
 import { ProblemError, type Problem } from "../base/problem.js";
 import type { CallFrame } from "../engine/engine.js";
 import type { ComponentInfo, InterfaceInfo } from "../engine/program.js";
+import type { Head } from "../sidecars/wire.js";
 import type { Task } from "../tasks/task.js";
 import { mayInvoke } from "../tenants/access.js";
 import type { Caller } from "../tenants/tenant.js";
@@ -39,6 +40,8 @@ export interface TypedCall {
   readonly requestId: string | undefined;
   readonly traceparent: string | undefined;
   readonly waiter: Waiter;
+  /** The request as sidecars see it; undefined: there is none. */
+  readonly head?: (() => Head) | undefined;
   /** The run whose guest calls, where one does: its rights and its time hold. */
   readonly from?: Run;
 }
@@ -125,6 +128,7 @@ export class TypedCalls {
           traceparent: call.traceparent,
         },
         caller: call.caller,
+        ...(call.head !== undefined && { head: call.head }),
         descent: call.from === undefined ? { pick } : { pick, parent: call.from, until: endOfCalled(call.from) },
         listener: {
           event: (_run, event) => {

@@ -49,6 +49,7 @@ function writeOk(log: Logger, run: Run): void {
   const { parent, pick } = run.descent;
   let line = `{"level":30,"time":${Date.now()}${insides[pino.symbols.chindingsSym]},"run":"${run.id}"`;
   if (parent !== undefined) line += `,"parent":"${parent.id}"`;
+  if (run.identity !== undefined) line += `,"subject":${quote(run.identity.subject)}`;
   if (pick !== undefined) line += `,"pick":${quote(pick.why)}`;
   if (origin.method !== undefined) line += `,"method":${quote(origin.method)}`;
   if (origin.path !== undefined) line += `,"path":${quote(origin.path)}`;
@@ -87,6 +88,7 @@ function writeOther(log: Logger, run: Run, level: LogLevel & keyof Logger, outco
     {
       run: run.id,
       parent: run.descent.parent?.id,
+      subject: run.identity?.subject,
       pick: run.descent.pick?.why,
       method: run.origin.method,
       path: run.origin.path,

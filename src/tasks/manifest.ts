@@ -114,14 +114,6 @@ const provides = z
   })
   .default([]);
 
-const sidecar = z.strictObject({
-  use: z.string(),
-  scope: z.enum(["request", "task", "tenant"]).optional(),
-  when: z.union([z.enum(["always", "used"]), z.strictObject({ header: z.string() })]).optional(),
-  onFailure: z.enum(["open", "closed"]).optional(),
-  hideRaw: z.boolean().optional(),
-  config: z.record(z.string(), z.string()).optional(),
-});
 const idempotent = z.strictObject({
   ttl: z.string().optional(),
   vary: z.array(z.string()).optional(),
@@ -145,6 +137,24 @@ const route = z
 const taskName = z
   .string()
   .regex(/^[a-z][a-z0-9-]{0,62}$/, "expected a name of lower-case letters, digits and dashes that begins with a letter, at most 63 long");
+
+/** Of a field's values those that this version has; the others are refused as such. */
+function only<const T extends string>(now: T, later_: readonly string[]): z.ZodDefault<z.ZodType<T>> {
+  const all = z.enum([now, ...later_]);
+  const isNow = (value: string): value is T => value === now;
+  return (all.refine(isNow, `not supported by this version of Pilotlight; expected "${now}"`) as unknown as z.ZodType<T>).default(
+    now as never,
+  );
+}
+
+const sidecar = z.strictObject({
+  use: taskName,
+  scope: only("request", ["task", "tenant"]),
+  when: z.union([only("always", ["used"]), z.strictObject({ header: z.string().min(1) })]).default("always"),
+  onFailure: z.enum(["open", "closed"]).default("closed"),
+  hideRaw: later(z.boolean()),
+  config: later(z.record(z.string(), z.string())),
+});
 
 const access = z.union([z.enum(["public", "key"]), z.strictObject({ tenants: z.array(taskName).min(1, "expected at least one tenant") })], {
   error: 'expected "public", "key" or { "tenants": [NAME, …] }',
@@ -185,7 +195,7 @@ const document = z.strictObject({
     .refine((text) => parsePreference(text) !== undefined, `expected ${PREFER_HELP}`)
     .optional(),
   uses: z.record(interfaceName, z.strictObject({ task: taskName })).default({}),
-  sidecars: later(z.array(sidecar)),
+  sidecars: z.array(sidecar).default([]),
   idempotent: later(idempotent),
   triggers: later(z.array(trigger)),
 });

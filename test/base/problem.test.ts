@@ -19,6 +19,7 @@ const FAULTS: Readonly<Record<string, string>> = {
   quota: "the tenant's",
   call: "a call's",
   capacity: "the node's",
+  sidecar: "a sidecar's",
   platform: "the node's",
 };
 

@@ -48,19 +48,6 @@ describe("pipelined requests", () => {
   });
 });
 
-describe("a problem for a request whose body is not read", () => {
-  it.each([
-    ["closes the connection, and says so, where much of it is left", "Content-Length: 3000000", true],
-    ["or where nobody can tell how much", "Transfer-Encoding: chunked", true],
-    ["keeps the connection where little is left", "Content-Length: 200000", false],
-  ])("%s", async (_what, length, closes) => {
-    const { wire } = await startWire((run) => run.reply.problem({ code: "capacity/node-full", detail: undefined }, []));
-    wire.send("POST / HTTP/1.1", "Host: a", length, "", "");
-    await wire.until(/\r\n\r\n\{/);
-    expect(/\r\nConnection: close\r\n/.test(wire.text)).toBe(closes);
-  });
-});
-
 describe("Expect", () => {
   it("is met at once for a small body, which is collected", async () => {
     const { wire } = await startWire("mirror");

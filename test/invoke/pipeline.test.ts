@@ -83,6 +83,7 @@ class Pipe {
       },
       random: () => 0,
       executor,
+      launcher: { launch: (run) => executor.submit(run), cancel: (run) => executor.cancel(run) },
       engine,
       clock,
       draining: () => this.draining,

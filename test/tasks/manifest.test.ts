@@ -29,6 +29,7 @@ const DURATION = 'expected a duration such as "250ms", "10s", "15m" or "1h"';
 describe("a manifest", () => {
   it("needs a name and a component, and has a default for all else", () => {
     expect(read()).toEqual({
+      sidecars: [],
       name: "thumbs",
       component: "thumbs.wasm",
       access: "public",
@@ -91,7 +92,12 @@ describe("a manifest", () => {
       stores: ["default", "uploads"],
       provides: ["acme:image/resize@1.2.0", "acme:image/resize@2.0.0"],
       uses: { "acme:codec/png@1.0.0": { task: "png" } },
-    };
+      prefer: "time=0.7",
+      sidecars: [
+        { use: "auth", scope: "request", when: "always", onFailure: "closed" },
+        { use: "trace", scope: "request", when: { header: "x-trace" }, onFailure: "open" },
+      ],
+    } as const;
     expect(read(whole)).toEqual({
       ...NEEDED,
       ...whole,
@@ -122,7 +128,7 @@ describe("a manifest", () => {
         limits: { memory: "64mb", timout: "10s" },
         files: [{ host: "/a", guest: "/b", rw: true }],
         colour: "red",
-        sidecars: [],
+        idempotent: {},
       }),
     ).toEqual([
       "name: expected a name of lower-case letters, digits and dashes that begins with a letter, at most 63 long",
@@ -131,7 +137,7 @@ describe("a manifest", () => {
       `limits.memory: ${SIZE}`,
       "limits.timout: unknown field",
       "files[0].rw: unknown field",
-      "sidecars: not supported by this version of Pilotlight; remove the field",
+      "idempotent: not supported by this version of Pilotlight; remove the field",
       "colour: unknown field",
     ]);
   });
@@ -288,7 +294,7 @@ describe("the published JSON Schema", () => {
     const schema = manifestJsonSchema() as { properties: Record<string, { description?: string; type?: string }>; required: string[] };
     expect(Object.keys(schema.properties)).toEqual(Object.keys(manifestSchema.shape));
     expect(schema.required).toEqual(["name", "component"]);
-    expect(schema.properties["sidecars"]).toMatchObject({ type: "array", description: "Not supported by this version of Pilotlight." });
+    expect(schema.properties["triggers"]).toMatchObject({ type: "array", description: "Not supported by this version of Pilotlight." });
     expect(schema.properties["limits"]?.description).toBeUndefined();
   });
 
@@ -303,12 +309,22 @@ describe("the published JSON Schema", () => {
 
 describe("a field whose mechanism has not landed", () => {
   it.each([
-    ["sidecars", [{ use: "auth-jwt" }]],
     ["idempotent", { ttl: "1h" }],
     ["triggers", [{ cron: "*/5 * * * *" }]],
     ["triggers", null],
   ])("is refused as such, never ignored: %s = %j", (field, value) => {
     expect(refused({ [field]: value })).toEqual([`${field}: not supported by this version of Pilotlight; remove the field`]);
+  });
+
+  it.each([
+    [{ use: "a", scope: "task" }, 'sidecars[0].scope: not supported by this version of Pilotlight; expected "request"'],
+    [{ use: "a", scope: "node" }, /^sidecars\[0\]\.scope: /],
+    [{ use: "a", hideRaw: true }, "sidecars[0].hideRaw: not supported by this version of Pilotlight; remove the field"],
+    [{ use: "a", config: { a: "b" } }, "sidecars[0].config: not supported by this version of Pilotlight; remove the field"],
+    [{ use: "a", when: "used" }, /^sidecars\[0\]\.when: /],
+    [{ use: "A b" }, /^sidecars\[0\]\.use: expected a name of lower-case letters/],
+  ])("of a sidecar is refused as such: %j", (sidecar, message) => {
+    expect(refused({ sidecars: [sidecar] })).toEqual([typeof message === "string" ? message : expect.stringMatching(message)]);
   });
 
   it("is every field of the contract that is not supported", () => {

@@ -54,6 +54,7 @@ export function serverTiming(run: Run): string {
     `start;dur=${milliseconds((run.startNanoseconds || run.usage.startNanoseconds) / 1e6)}`,
     `run;dur=${milliseconds((run.headAt ?? run.settledAt ?? granted) - granted)}`,
   ];
+  for (const [name, milliseconds_] of run.sidecarTimes) entries.push(`sidecar-${name};dur=${milliseconds(milliseconds_)}`);
   const { pick } = run.descent;
   if (pick !== undefined) entries.push(`pick;desc=${quoted(pickText(run.task.name, pick))}`);
   if (run.why.length > 0) entries.push(`why;desc=${quoted(run.why.join("; "))}`);

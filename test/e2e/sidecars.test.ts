@@ -1,0 +1,194 @@
+/** Sidecars through a whole runtime: guards that decide on requests, observers that are told, and what happens when they fail. */
+import { readFileSync } from "node:fs";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { beforeAll, describe, expect, it } from "vitest";
+import { buildGuest } from "../../src/guests/build.js";
+import type { ManifestInput } from "../../src/tasks/manifest.js";
+import { tempDir } from "../support/files.js";
+import { guestPath } from "../support/guests.js";
+import { problemOf, startRuntime, type StartedRuntime } from "../support/runtime.js";
+import { until } from "../support/until.js";
+
+const CALC = "demo:math/calc";
+
+/** Does as the header `x-guard` says; without it, lets pass whom `x-user` names. */
+const GUARD = `
+import { log } from "wasi:logging/logging@0.1.0-draft";
+const value = (head, name) => {
+  const field = head.headers.find(([key]) => key.toLowerCase() === name);
+  return field && String.fromCharCode(...field[1]);
+};
+export const guard = {
+  check(call, head) {
+    log("info", "guard", [call.task, call.tenant, head.method, head.pathWithQuery, value(head, "pilotlight-key")].join(" "));
+    switch (value(head, "x-guard")) {
+      case "trap": throw new Error("broken");
+      case "loop": for (;;);
+      case "refuse":
+        throw { status: 401, headers: [["WWW-Authenticate", bytes("Basic")], ["Content-Length", bytes("5")], ["X Y", bytes("no")]], reason: "who are you" };
+      case "strange": throw { status: 200, headers: [], reason: "" };
+      default: {
+        const subject = value(head, "x-user");
+        return subject && { subject, claims: [] };
+      }
+    }
+  },
+};
+const bytes = (text) => Uint8Array.from(text, (letter) => letter.charCodeAt(0));
+export const observer = {
+  ended(call, ending, status, nanoseconds) {
+    log("info", "observer", [call.task, ending, status ?? "-", nanoseconds > 0].join(" "));
+  },
+};
+`;
+const WORLD = `package test:guard;
+world guarding {
+  import wasi:logging/logging@0.1.0-draft;
+  export pilotlight:sidecar/guard@0.1.0;
+  export pilotlight:sidecar/observer@0.1.0;
+}`;
+
+let guard: Buffer;
+
+beforeAll(async () => {
+  const folder = tempDir();
+  const manifest = { name: "guard", component: "guard.wasm", build: { source: "index.js", wit: "world.wit", world: "guarding" } };
+  await writeFile(join(folder, "pilotlight.json"), JSON.stringify(manifest));
+  await writeFile(join(folder, "world.wit"), WORLD);
+  await writeFile(join(folder, "index.js"), GUARD);
+  await buildGuest(folder);
+  guard = await readFile(join(folder, "guard.wasm"));
+}, 60_000);
+
+const task = (name: string, guest: string, more: Partial<ManifestInput> = {}) => ({
+  manifest: { name, ...more },
+  component: readFileSync(guestPath(guest)),
+});
+
+/** A node with the guard, and with these tasks beside it. */
+async function guarded(...tasks: ReturnType<typeof task>[]): Promise<StartedRuntime> {
+  return startRuntime([{ manifest: { name: "guard", routes: [], limits: { cpu: "100ms" } }, component: guard }, ...tasks]);
+}
+
+const said = (node: StartedRuntime, context: string): string[] =>
+  node.log.lines.filter((line) => line["context"] === context).map((line) => String(line["text"]));
+
+const ran = (node: StartedRuntime, name: string): number =>
+  node.log.lines.filter(({ msg, task: of, capacity }) => msg === "run" && of === name && capacity !== undefined).length;
+
+describe("a guard", () => {
+  it("lets a request pass, and the log knows whom it found", async () => {
+    const node = await guarded(task("hello", "hello-p3", { sidecars: [{ use: "guard" }] }));
+    const response = await node.get("/hello?a=1", { headers: { "x-user": "ada", "pilotlight-explain": "1" } });
+    expect(response.status).toBe(200);
+    expect(response.headers.get("server-timing")).toMatch(/sidecar-guard;dur=[\d.]+/);
+    const run = response.headers.get("pilotlight-run");
+    await until("the run is logged", () => node.log.lines.some((line) => line["run"] === run && line.msg === "run"));
+    expect(node.log.lines.find((line) => line["run"] === run && line.msg === "run")).toMatchObject({ task: "hello", subject: "ada" });
+    expect(said(node, "guard")).toEqual(["hello default GET /hello?a=1 "]);
+    await node.idle();
+  });
+
+  it("answers instead of the task, which does not run: with its status, its headers and its reason", async () => {
+    const node = await guarded(task("hello", "hello-p3", { sidecars: [{ use: "guard" }] }));
+    const response = await node.get("/hello", { headers: { "x-guard": "refuse" } });
+    expect(response.headers.get("www-authenticate")).toBe("Basic");
+    expect(await problemOf(response)).toEqual({ status: 401, code: "sidecar/refused", detail: "who are you" });
+    expect(await problemOf(await node.get("/hello", { headers: { "x-guard": "strange" } }))).toMatchObject({ status: 403 });
+    expect(ran(node, "hello")).toBe(0);
+    await node.idle();
+  });
+
+  it("that fails closes the task, unless its manifest says open; which it was, and why, only the log says", async () => {
+    const node = await guarded(
+      task("shut", "hello-p3", { sidecars: [{ use: "guard" }] }),
+      task("open", "hello-p3", { sidecars: [{ use: "guard", onFailure: "open" }] }),
+    );
+    for (const how of ["trap", "loop"]) {
+      const response = await node.get("/shut", { headers: { "x-guard": how } });
+      expect(response.headers.get("retry-after")).toBe("1");
+      expect(await problemOf(response)).toEqual({ status: 503, code: "sidecar/failed", detail: undefined });
+      expect((await node.get("/open", { headers: { "x-guard": how } })).status).toBe(200);
+    }
+    const causes = node.log.lines.filter(({ msg, task: of }) => msg === "run" && of === "shut").map((line) => line["cause"]);
+    expect(causes).toEqual([
+      expect.stringMatching(/^the sidecar guard failed: /),
+      expect.stringMatching(/^the sidecar guard failed: limits\.cpu/),
+    ]);
+    expect(node.log.lines.filter(({ msg }) => String(msg).startsWith("the sidecar guard failed: "))).toHaveLength(2);
+    await node.idle();
+  });
+
+  it("stands before typed calls too, and before those by capability; not before calls of guests", async () => {
+    const node = await guarded(
+      task("calc", "calc", { provides: [CALC], sidecars: [{ use: "guard" }] }),
+      task("relay", "relay", { uses: { [CALC]: { task: "calc" } } }),
+    );
+    const post = async (path: string, headers = {}): Promise<Response> =>
+      node.get(`/-/${path}`, { method: "POST", headers: { "content-type": "application/json", ...headers }, body: "[1, 2]" });
+    expect(await (await post(`tasks/calc/${CALC}/add`)).json()).toBe(3);
+    expect(await (await post(`call/${CALC}/add`)).json()).toBe(3);
+    expect(said(node, "guard")).toEqual([`calc default POST /-/tasks/calc/${CALC}/add `, `calc default POST /-/call/${CALC}/add `]);
+    const refused = await post(`call/${CALC}/add`, { "x-guard": "refuse" });
+    expect(refused.headers.get("www-authenticate")).toBe("Basic");
+    expect(await problemOf(refused)).toMatchObject({ status: 401, code: "sidecar/refused" });
+    expect(await (await post("tasks/relay/demo:app/relay/add", { "x-guard": "refuse" })).json()).toBe(3);
+    await node.idle();
+  });
+
+  it("is called only for requests with its header, where the manifest says so", async () => {
+    const node = await guarded(task("hello", "hello-p3", { sidecars: [{ use: "guard", when: { header: "X-Guard" } }] }));
+    expect((await node.get("/hello")).status).toBe(200);
+    expect(said(node, "guard")).toEqual([]);
+    expect((await node.get("/hello", { headers: { "x-guard": "refuse" } })).status).toBe(401);
+    await node.idle();
+  });
+
+  it("does not see a key of ours, and does not outlive its client", async () => {
+    const node = await guarded(task("hello", "hello-p3", { sidecars: [{ use: "guard" }] }));
+    await node.get("/hello", { headers: { "pilotlight-key": "pl_x" } });
+    const client = new AbortController();
+    const asked = node.get("/hello", { headers: { "x-guard": "loop" }, signal: client.signal });
+    await until("the guard runs", () => node.runtime.stats().engine.runs === 1);
+    client.abort();
+    await expect(asked).rejects.toThrow();
+    await node.idle();
+    expect(said(node, "guard")[0]).toBe("hello default GET /hello ");
+    expect(ran(node, "hello")).toBe(1);
+  });
+});
+
+describe("an observer", () => {
+  it("is told of every ending, of what was refused and of what crashed", async () => {
+    const node = await guarded(
+      task("hello", "hello-p3", { sidecars: [{ use: "guard" }] }),
+      task("behave", "behave-p3", { routes: ["/trap"], sidecars: [{ use: "guard" }] }),
+    );
+    await node.get("/hello");
+    await node.get("/hello", { headers: { "x-guard": "refuse" } });
+    await node.get("/trap");
+    await until("all are told", () => said(node, "observer").length === 3);
+    expect(said(node, "observer").sort()).toEqual(["behave trap - true", "hello ok 200 true", "hello refused - true"]);
+    await node.idle();
+  });
+});
+
+describe("a deploy", () => {
+  it("is refused where a sidecar is not there, or is none", async () => {
+    const node = await guarded(task("calc", "calc"));
+    await expect(node.runtime.deploy(task("a", "hello-p3", { sidecars: [{ use: "nobody" }] }))).rejects.toThrow(
+      "sidecars.0.use: there is no task nobody; deploy it first",
+    );
+    await expect(node.runtime.deploy(task("a", "hello-p3", { sidecars: [{ use: "calc" }] }))).rejects.toThrow(
+      "sidecars.0.use: the task calc is no sidecar: it exports none of pilotlight:sidecar/guard@0.1.0, pilotlight:sidecar/observer@0.1.0, but demo:math/calc",
+    );
+  });
+
+  it("of a task without its sidecar goes first: a sidecar that is used is not deleted", async () => {
+    const node = await guarded(task("hello", "hello-p3", { sidecars: [{ use: "guard" }] }));
+    await expect(node.runtime.remove("guard")).rejects.toThrow('The task guard is named in "uses" or "sidecars" by hello');
+    await node.runtime.deploy(task("hello", "hello-p3"));
+    expect(await node.runtime.remove("guard")).toBe(true);
+  });
+});
