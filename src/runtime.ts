@@ -35,6 +35,7 @@ import { withImports } from "./imports/engine.js";
 import { readImports } from "./imports/imports.js";
 import { CallError, execute, toJson } from "./invoke/call.js";
 import { Executor } from "./invoke/executor.js";
+import { IDENTITY, tellIdentity } from "./invoke/identity.js";
 import { Launcher } from "./invoke/launch.js";
 import { Choosing } from "./invoke/choosing.js";
 import { GuestCalls } from "./invoke/guest-calls.js";
@@ -207,7 +208,7 @@ export class Runtime implements AsyncDisposable {
     });
     this.#executor = new Executor({
       called: (call, caller) => guestCalls.called(call, caller),
-      asked: (ask, caller) => this.#named.asked(ask, caller),
+      asked: (ask, caller) => (ask.interface === IDENTITY ? tellIdentity(this.#engine, ask, caller) : this.#named.asked(ask, caller)),
       engine: this.#engine,
       pool: this.#pool,
       clock: systemClock,

@@ -43,7 +43,8 @@ function endOf(run: Run): number {
   return Math.min(run.admittedAt + own, run.descent.until ?? Number.POSITIVE_INFINITY);
 }
 
-function rootOf(run: Run): Run {
+/** The run that began the chain. */
+export function rootOf(run: Run): Run {
   let root = run;
   while (root.descent.parent !== undefined) root = root.descent.parent;
   return root;

@@ -77,11 +77,11 @@ function stalls({ imports }: ComponentInfo): boolean {
 
 /** The interface by which it calls others whose names it knows only when it runs, if it imports that. */
 export function dispatchOf({ imports }: Pick<ComponentInfo, "imports">): string[] {
-  return imports.map(({ name }) => name).filter((name) => name === DISPATCH);
+  return imports.map(({ name }) => name).filter((name) => ASKED.includes(name));
 }
 
 /** See `wit/pilotlight/dispatch.wit`. */
-const DISPATCH = "pilotlight:dispatch/dispatch@0.1.0";
+const ASKED: readonly string[] = ["pilotlight:dispatch/dispatch@0.1.0", "pilotlight:task/identity@0.1.0"];
 
 function isWasi(name: string): boolean {
   return name.startsWith("wasi:") || name === "";

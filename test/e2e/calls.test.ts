@@ -400,7 +400,9 @@ describe("a guest that calls another task", () => {
 
   it("keeps the one that it names: that is not deleted while it does", async () => {
     const node = await relayed();
-    await expect(node.runtime.remove("calc")).rejects.toThrow(/The task calc is named in "uses" by relay; deploy those without it first/);
+    await expect(node.runtime.remove("calc")).rejects.toThrow(
+      /The task calc is named in "uses" or "sidecars" by relay; deploy those without it first/,
+    );
     await node.runtime.remove("relay");
     expect(await node.runtime.remove("calc")).toBe(true);
   });

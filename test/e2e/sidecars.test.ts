@@ -30,7 +30,7 @@ export const guard = {
       case "strange": throw { status: 200, headers: [], reason: "" };
       default: {
         const subject = value(head, "x-user");
-        return subject && { subject, claims: [] };
+        return subject && { subject, claims: [["by", "x-user"]] };
       }
     }
   },
@@ -49,16 +49,37 @@ world guarding {
   export pilotlight:sidecar/observer@0.1.0;
 }`;
 
+/** Says who is calling, as far as it is told; and what another says of it. */
+const TOLD = `
+import { caller } from "pilotlight:task/identity@0.1.0";
+const told = () => { const it = caller(); return it && it.subject + " " + JSON.stringify(it.claims); };
+`;
+const INNER = `${TOLD} export const next = { who: told };`;
+const OUTER = `${TOLD} import { who as theirs } from "test:who/next@1.0.0"; export const who = { who: told, through: () => theirs() };`;
+const WHO = `package test:who@1.0.0;
+interface next { who: func() -> option<string>; }
+interface who { who: func() -> option<string>; through: func() -> option<string>; }
+world inner { import pilotlight:task/identity@0.1.0; export next; }
+world outer { import pilotlight:task/identity@0.1.0; import next; export who; }`;
+
 let guard: Buffer;
+let inner: Buffer;
+let outer: Buffer;
+
+async function built(world: string, wit: string, source: string): Promise<Buffer> {
+  const folder = tempDir();
+  const manifest = { name: world, component: "built.wasm", build: { source: "index.js", wit: "world.wit", world } };
+  await writeFile(join(folder, "pilotlight.json"), JSON.stringify(manifest));
+  await writeFile(join(folder, "world.wit"), wit);
+  await writeFile(join(folder, "index.js"), source);
+  await buildGuest(folder);
+  return readFile(join(folder, "built.wasm"));
+}
 
 beforeAll(async () => {
-  const folder = tempDir();
-  const manifest = { name: "guard", component: "guard.wasm", build: { source: "index.js", wit: "world.wit", world: "guarding" } };
-  await writeFile(join(folder, "pilotlight.json"), JSON.stringify(manifest));
-  await writeFile(join(folder, "world.wit"), WORLD);
-  await writeFile(join(folder, "index.js"), GUARD);
-  await buildGuest(folder);
-  guard = await readFile(join(folder, "guard.wasm"));
+  guard = await built("guarding", WORLD, GUARD);
+  inner = await built("inner", WHO, INNER);
+  outer = await built("outer", WHO, OUTER);
 }, 60_000);
 
 const task = (name: string, guest: string, more: Partial<ManifestInput> = {}) => ({
@@ -156,6 +177,27 @@ describe("a guard", () => {
     await node.idle();
     expect(said(node, "guard")[0]).toBe("hello default GET /hello ");
     expect(ran(node, "hello")).toBe(1);
+  });
+});
+
+describe("who is calling", () => {
+  it("is told to the task, and to what it calls; nobody is, where no guard has said so", async () => {
+    const node = await guarded();
+    const NEXT = "test:who/next@1.0.0";
+    await node.runtime.deploy({ manifest: { name: "inner" }, component: inner });
+    await node.runtime.deploy({
+      manifest: { name: "outer", sidecars: [{ use: "guard" }], uses: { [NEXT]: { task: "inner" } } },
+      component: outer,
+    });
+    const ask = async (path: string, headers = {}): Promise<unknown> =>
+      (
+        await node.get(`/-/tasks/${path}`, { method: "POST", headers: { "content-type": "application/json", ...headers }, body: "[]" })
+      ).json();
+    expect(await ask("outer/test:who/who@1.0.0/who", { "x-user": "ada" })).toBe('ada [["by","x-user"]]');
+    expect(await ask("outer/test:who/who@1.0.0/through", { "x-user": "ada" })).toBe('ada [["by","x-user"]]');
+    expect(await ask("outer/test:who/who@1.0.0/who")).toBeNull();
+    expect(await ask(`inner/${NEXT}/who`, { "x-user": "ada" })).toBeNull();
+    await node.idle();
   });
 });
 
