@@ -1,7 +1,8 @@
 /** Sidecars through a whole runtime: guards that decide on requests, observers that are told, and what happens when they fail. */
 import { readFileSync } from "node:fs";
-import { readFile, writeFile } from "node:fs/promises";
+import { cp, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it } from "vitest";
 import { buildGuest } from "../../src/guests/build.js";
 import type { ManifestInput } from "../../src/tasks/manifest.js";
@@ -11,6 +12,7 @@ import { problemOf, startRuntime, type StartedRuntime } from "../support/runtime
 import { until } from "../support/until.js";
 
 const CALC = "demo:math/calc";
+const EXAMPLE = fileURLToPath(new URL("../../examples/guard/", import.meta.url));
 
 /** Does as the header `x-guard` says; without it, lets pass whom `x-user` names. */
 const GUARD = `
@@ -213,6 +215,29 @@ describe("an observer", () => {
     await until("all are told", () => said(node, "observer").length === 3);
     expect(said(node, "observer").sort()).toEqual(["behave trap - true", "hello ok 200 true", "hello refused - true"]);
     await node.idle();
+  });
+});
+
+describe("the example", () => {
+  it("greets whom its guard knows, and asks others who they are", async () => {
+    const folder = tempDir();
+    await cp(EXAMPLE, folder, { recursive: true });
+    await buildGuest(join(folder, "auth"));
+    const manifest = (name: string): ManifestInput =>
+      JSON.parse(readFileSync(join(EXAMPLE, name, "pilotlight.json"), "utf8")) as ManifestInput;
+    const node = await startRuntime([
+      { manifest: manifest("auth"), component: readFileSync(join(folder, "auth", "auth.wasm")) },
+      { manifest: manifest("greeter"), component: readFileSync(join(EXAMPLE, "..", "rust-hello", "rust-hello.wasm")) },
+    ]);
+    const stranger = await node.get("/rust-hello");
+    expect(stranger.headers.get("www-authenticate")).toBe('Basic realm="example"');
+    expect(await problemOf(stranger)).toEqual({ status: 401, code: "sidecar/refused", detail: "Show a user and a password." });
+    const basic = (text: string): RequestInit => ({ headers: { authorization: `Basic ${btoa(text)}` } });
+    for (const wrong of ["ada:hopper", "ada", ":", "nobody:lovelace", "constructor:x"])
+      expect((await node.get("/rust-hello", basic(wrong))).status).toBe(401);
+    const known = await node.get("/rust-hello", basic("ada:lovelace"));
+    expect([known.status, await known.text()]).toEqual([200, expect.stringMatching(/\S/)]);
+    await until("the log says who", () => node.log.lines.some((line) => line["task"] === "greeter" && line["subject"] === "ada"));
   });
 });
 
