@@ -67,12 +67,13 @@ function readFrom(incoming: IncomingMessage, take: (piece: Uint8Array) => void, 
       reject(error);
     };
     incoming.on("data", onData);
-    incoming.on("end", () => {
-      clearTimeout(timer);
-      resolve();
-    });
     // Nobody is left to hear of it.
     const cut = (): void => fail(new ProblemError("request/malformed", "The body ended early."));
+    incoming.on("end", () => {
+      clearTimeout(timer);
+      incoming.off("close", cut);
+      resolve();
+    });
     incoming.on("error", cut);
     incoming.on("close", cut);
   });
