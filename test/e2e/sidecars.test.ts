@@ -4,6 +4,7 @@ import { cp, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it } from "vitest";
+import { Random } from "../../bench/soak/support/random.js";
 import { buildGuest } from "../../src/guests/build.js";
 import type { ManifestInput } from "../../src/tasks/manifest.js";
 import { tempDir } from "../support/files.js";
@@ -216,6 +217,38 @@ describe("an observer", () => {
     expect(said(node, "observer").sort()).toEqual(["behave trap - true", "hello ok 200 true", "hello refused - true"]);
     await node.idle();
   });
+});
+
+it("of many requests by chance each is decided on alone, runs only if it may, and is told of once", { timeout: 60_000 }, async () => {
+  const node = await guarded(task("hello", "hello-p3", { sidecars: [{ use: "guard" }] }));
+  const random = new Random(20261126, 1);
+  const counts = { total: 0, passed: 0, left: 0 };
+  const one = async (): Promise<void> => {
+    counts.total++;
+    const how = random.pick(["", "", "", "refuse", "strange", "trap", "leave"]);
+    const client = new AbortController();
+    const asked = node.get("/hello", { headers: how === "" || how === "leave" ? {} : { "x-guard": how }, signal: client.signal });
+    if (how === "leave") {
+      counts.left++;
+      setTimeout(() => client.abort(), random.below(4));
+      await asked.then((response) => response.arrayBuffer()).catch(() => {});
+      return;
+    }
+    const response = await asked;
+    await response.arrayBuffer();
+    expect([how, response.status]).toEqual([how, { "": 200, refuse: 401, strange: 403, trap: 503 }[how]]);
+    if (how === "") counts.passed++;
+  };
+  for (let round = 0; round < 15; round++) await Promise.all(Array.from({ length: 12 }, one));
+  await node.idle();
+  const endings = (): number => node.log.lines.filter((line) => line["context"] === "observer").length;
+  // Who leaves before the node knows of the request was never there.
+  await until("all are told", () => endings() >= counts.total - counts.left);
+  await node.idle();
+  const runs = node.log.lines.filter(({ msg, task: of }) => msg === "run" && of === "hello");
+  expect(endings()).toBe(runs.length);
+  expect(runs.filter(({ capacity }) => capacity !== undefined).length).toBeGreaterThanOrEqual(counts.passed);
+  expect(runs.filter(({ capacity }) => capacity !== undefined).length).toBeLessThanOrEqual(counts.passed + counts.left);
 });
 
 describe("the example", () => {
