@@ -13,16 +13,30 @@ import type { CallFrame } from "../engine/engine.js";
 import type { OutcomeKind } from "../engine/outcome.js";
 import type { ComponentInfo } from "../engine/program.js";
 import { sidecarsOf, type Sidecar } from "../sidecars/plan.js";
-import { GUARD, guardArguments, OBSERVER, observerArguments, verdictOf, type Call, type Head } from "../sidecars/wire.js";
+import {
+  GUARD,
+  guardArguments,
+  OBSERVER,
+  observerArguments,
+  RESPOND,
+  respondArguments,
+  respondedOf,
+  verdictOf,
+  type AnswerHead,
+  type Call,
+  type Head,
+} from "../sidecars/wire.js";
 import type { Task } from "../tasks/task.js";
 import { Attempt, type AttemptPorts } from "./attempt.js";
 import { problemOf } from "./blame.js";
 import { endOfCalled, textOf } from "./chain.js";
 import type { Executor } from "./executor.js";
-import type { Run } from "./run.js";
+import type { Refusal, Run } from "./run.js";
 
 /** A guard that takes longer has failed. */
 const GUARD_MS = 5000;
+/** So long an answer waits for one that may change its head. */
+const RESPOND_MS = 5000;
 /** An observer is told for so long at most. */
 const OBSERVER_MS = 5000;
 
@@ -71,6 +85,22 @@ export class Launcher {
     if (guarded === undefined) return this.#ports.executor.cancel(run);
     guarded.cancelled = true;
     guarded.attempt?.cancel();
+  }
+
+  /** What goes out in place of the head of an answer; a problem where a sidecar that has to see it failed. */
+  async respond(run: Run, head: AnswerHead): Promise<AnswerHead | Refusal> {
+    let current = head;
+    for (const sidecar of run.sidecars) {
+      const answer = await this.#ask(run, sidecar, RESPOND, "head", respondArguments(callOf(run), current), RESPOND_MS);
+      if (answer === undefined) continue;
+      if (!("problem" in answer)) {
+        current = respondedOf(answer.json, current);
+        continue;
+      }
+      this.#ports.failed(run, sidecar.use, answer.problem);
+      if (sidecar.onFailure === "closed") return { code: "sidecar/failed", detail: undefined, retryAfter: 1 };
+    }
+    return current;
   }
 
   /** The run has ended, however: those that observe it are told. */

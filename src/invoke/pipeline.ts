@@ -8,7 +8,7 @@ import type { Clock } from "../base/clock.js";
 import { headerValue, type HeaderList } from "../base/headers.js";
 import { stripHopByHop, stripTrailers } from "../base/hop-by-hop.js";
 import { newRunId } from "../base/ids.js";
-import type { Problem } from "../base/problem.js";
+import { PROBLEMS, type Problem } from "../base/problem.js";
 import type { Engine, Frame } from "../engine/engine.js";
 import type { Task } from "../tasks/task.js";
 import type { Refused, TenantGate } from "../tenants/quotas.js";
@@ -29,7 +29,7 @@ export interface PipelinePorts {
   /** Whose keys they are, what tenants may use at once, and who sees the insides of runs. */
   readonly tenants: TenantPort;
   readonly executor: Pick<Executor, "newHandle">;
-  readonly launcher: Pick<Launcher, "launch" | "cancel">;
+  readonly launcher: Pick<Launcher, "launch" | "cancel" | "respond">;
   readonly engine: Engine;
   readonly clock: Clock;
   /** Numbers from [0, 1), for weighted choices. */
@@ -100,6 +100,10 @@ class HttpRun implements Exchange, RunListener {
   /** All of the answer is out; the guest may go on, and may go on reading. */
   #ended = false;
   #settled = false;
+  /** What came while sidecars look at the head of the answer, the head first. */
+  #held: (() => void)[] | undefined;
+  /** A problem went out in place of the answer. */
+  #replaced = false;
 
   constructor(ports: PipelinePorts, task: Task, caller: Caller, gate: TenantGate, incoming: Incoming, reply: Reply) {
     this.#ports = ports;
@@ -145,16 +149,41 @@ class HttpRun implements Exchange, RunListener {
   }
 
   event(event: RunEvent): void {
+    if (event.kind === "head") this.#note(event);
+    if (this.#held !== undefined && event.kind !== "need-input") this.#held.push(() => this.#tell(event));
+    else if (event.kind === "head" && this.#run.sidecars.length > 0) void this.#respond(event);
+    else this.#tell(event);
+  }
+
+  #note({ status, startNanoseconds }: Extract<RunEvent, { kind: "head" }>): void {
+    const run = this.#run;
+    run.headAt = this.#ports.clock.now();
+    run.status = status;
+    run.startNanoseconds = startNanoseconds;
+  }
+
+  /** The head goes out as sidecars leave it, and what follows after it. */
+  async #respond(event: Extract<RunEvent, { kind: "head" }>): Promise<void> {
+    const held: (() => void)[] = (this.#held = []);
+    const head = await this.#ports.launcher.respond(this.#run, event);
+    this.#held = undefined;
+    if ("code" in head) {
+      this.#replaced = true;
+      this.#ended = true;
+      this.#reply.problem(head, ourHeaders(this.run, head));
+      this.#ports.launcher.cancel(this.#run);
+    } else this.#tell({ ...event, ...head });
+    for (const told of held) told();
+  }
+
+  #tell(event: RunEvent): void {
+    if (this.#replaced && event.kind !== "need-input") return;
     switch (event.kind) {
       case "head": {
-        const run = this.#run;
-        run.headAt = this.#ports.clock.now();
-        run.status = event.status;
-        run.startNanoseconds = event.startNanoseconds;
         this.#headSent = true;
         this.#ended = event.ended;
         const explain = this.#asksFor("pilotlight-explain");
-        this.#reply.head(event.status, withOurs(event.headers, run, explain), event.body, event.ended, event.trailers);
+        this.#reply.head(event.status, withOurs(event.headers, this.#run, explain), event.body, event.ended, event.trailers);
         break;
       }
       case "chunk":
@@ -173,6 +202,11 @@ class HttpRun implements Exchange, RunListener {
   }
 
   settled(run: Run): void {
+    if (this.#held === undefined) this.#over(run);
+    else this.#held.push(() => this.#over(run));
+  }
+
+  #over(run: Run): void {
     this.#settled = true;
     this.#gate.leave(run.task.version.manifest.limits.memory);
     if (this.#incoming.streaming) this.#reply.wantInput(0);
@@ -184,7 +218,17 @@ class HttpRun implements Exchange, RunListener {
     }
     const debug = this.#asksFor("pilotlight-debug");
     const problem: Refusal = failureOf(run, debug) ?? { code: "platform/internal", detail: undefined };
-    this.#reply.problem(problem, [...ourHeaders(this.run, problem), ...(problem.headers ?? [])]);
+    const [name, id, ...others] = [...ourHeaders(this.run, problem), ...(problem.headers ?? [])] as [string, string, ...string[]];
+    if (run.sidecars.length === 0) this.#reply.problem(problem, [name, id, ...others]);
+    else void this.#respondProblem(problem, others);
+  }
+
+  /** `headers`: without the run's id. */
+  async #respondProblem(problem: Refusal, headers: HeaderList): Promise<void> {
+    const status = problem.status ?? PROBLEMS[problem.code].status;
+    const head = await this.#ports.launcher.respond(this.#run, { status, headers });
+    if ("code" in head) this.#reply.problem(problem, ["Pilotlight-Run", this.run, ...headers]);
+    else this.#reply.problem({ ...problem, status: head.status }, ["Pilotlight-Run", this.run, ...head.headers]);
   }
 
   #asksFor(name: string): boolean {

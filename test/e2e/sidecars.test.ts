@@ -39,6 +39,12 @@ export const guard = {
   },
 };
 const bytes = (text) => Uint8Array.from(text, (letter) => letter.charCodeAt(0));
+export const respond = {
+  head(call, status, headers) {
+    if (call.task === "doomed") throw new Error("broken");
+    return [status === 418 ? 200 : status, [...headers, ["X-Frame-Options", bytes("DENY")], ["X-Bad", bytes("a\\r\\nb")], ["Pilotlight-Run", bytes("lie")]]];
+  },
+};
 export const observer = {
   ended(call, ending, status, nanoseconds) {
     log("info", "observer", [call.task, ending, status ?? "-", nanoseconds > 0].join(" "));
@@ -49,6 +55,7 @@ const WORLD = `package test:guard;
 world guarding {
   import wasi:logging/logging@0.1.0-draft;
   export pilotlight:sidecar/guard@0.1.0;
+  export pilotlight:sidecar/respond@0.1.0;
   export pilotlight:sidecar/observer@0.1.0;
 }`;
 
@@ -183,6 +190,48 @@ describe("a guard", () => {
   });
 });
 
+describe("what responds", () => {
+  it("changes the head of every answer: of the task's, of a refusal's and of a problem's; the body stays", async () => {
+    const node = await guarded(
+      task("hello", "hello-p3", { sidecars: [{ use: "guard" }] }),
+      task("behave", "behave-p3", { routes: ["/trap", "/big", "/echo", "/status"], sidecars: [{ use: "guard" }] }),
+    );
+    const plain = await startRuntime([task("hello", "hello-p3")]);
+    const own = await (await plain.get("/hello")).text();
+    for (const [path, init, status] of [
+      ["/hello", {}, 200],
+      ["/hello", { headers: { "x-guard": "refuse" } }, 401],
+      ["/hello", { headers: { "x-guard": "trap" } }, 503],
+      ["/trap", {}, 500],
+    ] as const) {
+      const response = await node.get(path, init);
+      expect([path, response.status, response.headers.get("x-frame-options")]).toEqual([path, status, "DENY"]);
+      expect(response.headers.get("x-bad")).toBeNull();
+      expect(response.headers.get("pilotlight-run")).toMatch(/^[0-9a-f]{32}$/);
+      const body = await response.text();
+      if (status === 200) expect(body).toBe(own);
+      else expect(JSON.parse(body)).toMatchObject({ status });
+    }
+    const big = await node.get("/big?bytes=1000000");
+    expect([big.headers.get("x-frame-options"), (await big.arrayBuffer()).byteLength]).toEqual(["DENY", 1_000_000]);
+    await node.idle();
+  });
+});
+
+describe("what responds and fails", () => {
+  it.each([
+    ["closed", 503],
+    ["open", 200],
+  ] as const)("%s answers %d", async (onFailure, status) => {
+    const node = await guarded(task("doomed", "hello-p3", { sidecars: [{ use: "guard", onFailure }] }));
+    const response = await node.get("/doomed");
+    expect(response.status).toBe(status);
+    if (status === 503) expect(await problemOf(response)).toMatchObject({ code: "sidecar/failed" });
+    else await response.text();
+    await node.idle();
+  });
+});
+
 describe("who is calling", () => {
   it("is told to the task, and to what it calls; nobody is, where no guard has said so", async () => {
     const node = await guarded();
@@ -281,7 +330,7 @@ describe("a deploy", () => {
       "sidecars.0.use: there is no task nobody; deploy it first",
     );
     await expect(node.runtime.deploy(task("a", "hello-p3", { sidecars: [{ use: "calc" }] }))).rejects.toThrow(
-      "sidecars.0.use: the task calc is no sidecar: it exports none of pilotlight:sidecar/guard@0.1.0, pilotlight:sidecar/observer@0.1.0, but demo:math/calc",
+      "sidecars.0.use: the task calc is no sidecar: it exports none of pilotlight:sidecar/guard@0.1.0, pilotlight:sidecar/respond@0.1.0, pilotlight:sidecar/observer@0.1.0, but demo:math/calc",
     );
   });
 

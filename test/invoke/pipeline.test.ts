@@ -83,7 +83,11 @@ class Pipe {
       },
       random: () => 0,
       executor,
-      launcher: { launch: (run) => executor.submit(run), cancel: (run) => executor.cancel(run) },
+      launcher: {
+        launch: (run) => executor.submit(run),
+        cancel: (run) => executor.cancel(run),
+        respond: (_run, head) => Promise.resolve(head),
+      },
       engine,
       clock,
       draining: () => this.draining,

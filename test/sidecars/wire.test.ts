@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { readManifest } from "../../src/tasks/manifest.js";
 import { sidecarsOf } from "../../src/sidecars/plan.js";
-import { guardArguments, observerArguments, verdictOf } from "../../src/sidecars/wire.js";
+import { guardArguments, observerArguments, respondArguments, respondedOf, verdictOf } from "../../src/sidecars/wire.js";
 
 const CALL = { run: "r", tenant: "t", task: "a", version: "v1" };
 const base64 = (text: string): string => Buffer.from(text, "latin1").toString("base64");
@@ -59,6 +59,36 @@ describe("a verdict", () => {
     expect(verdictOf(refusal(401, headers))).toMatchObject({
       refusal: { headers: ["WWW-Authenticate", 'Bearer realm="a"', "X-Latin", "é"] },
     });
+  });
+});
+
+describe("the head of an answer", () => {
+  const before = { status: 200, headers: ["A", "b"] };
+  const said = (status: number, headers: readonly (readonly [string, string])[]): string =>
+    JSON.stringify([status, headers.map(([name, value]) => [name, base64(value)])]);
+
+  it("is told as it is", () => {
+    expect(JSON.parse(respondArguments(CALL, before))).toEqual([CALL, 200, [["A", base64("b")]]]);
+  });
+
+  it.each([
+    [204, 204],
+    [503, 503],
+    [100, 200],
+    [600, 200],
+  ])("that is to have the status %d has %d", (status, answered) => {
+    expect(respondedOf(said(status, []), before)).toEqual({ status: answered, headers: [] });
+  });
+
+  it("has what is said, the length of its body too, but no run id of its own and nothing that splits it", () => {
+    const headers = [
+      ["Content-Length", "5"],
+      ["Pilotlight-Run", "lie"],
+      ["X", "a\r\nb"],
+      ["Connection", "close"],
+      ["Y", "z"],
+    ] as const;
+    expect(respondedOf(said(200, headers), before).headers).toEqual(["Content-Length", "5", "Y", "z"]);
   });
 });
 
