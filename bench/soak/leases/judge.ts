@@ -6,7 +6,7 @@
  * must agree. A budget or a ceiling that was lowered is no reason to end a run, so what is above it may stay, but not grow.
  */
 import type { CellView, ProgramView } from "../../../src/pool/views.js";
-import { SUB_POOLS, type SubPool } from "../../../src/pool/types.js";
+import { SUB_POOLS, type SubPool, type SubPoolSettings } from "../../../src/pool/types.js";
 import { check, type EngineInstance, type EngineProgram } from "./engine.js";
 import { EXPIRY, ROUNDING, type NodeModel, type Run } from "./node.js";
 
@@ -256,8 +256,8 @@ function inNewCell(scene: Scene, program: EngineProgram, pool: SubPool): string 
   for (const { name, terms: promised } of node.tenants.values()) {
     const reserved = cells.filter((cell) => cell.pool === "dedicated" && cell.tenant === name);
     const { dedicated } = settings.pools;
-    free -= Math.max(0, promised.dedicated * dedicated.cellBytes - held(reserved, "bytes", dedicated.cellBytes));
-    freeSlots -= Math.max(0, promised.dedicated * dedicated.cellSlots - held(reserved, "slots", dedicated.cellSlots));
+    free -= owed(reserved, promised.dedicated, "bytes", dedicated);
+    freeSlots -= owed(reserved, promised.dedicated, "slots", dedicated);
   }
   if (free >= bytes && freeSlots >= slots) return `the node has room for ${span} more cells`;
   if (cells.some(({ state }) => state === "draining")) return undefined;
@@ -273,9 +273,15 @@ function inNewCell(scene: Scene, program: EngineProgram, pool: SubPool): string 
   return rich === undefined ? undefined : `${rich.tenant} has more than its share`;
 }
 
-/** What reserved cells hold of a promise. How many cells one of another size counts for that is being emptied, is not shown. */
-function held(reserved: readonly CellView[], what: "bytes" | "slots", size: number): number {
-  return reserved.reduce((sum, cell) => sum + (cell.state === "draining" && cell[what] % size !== 0 ? 0 : cell[what]), 0);
+/** What a tenant is still to have of its promise: cells that are missing, and what those that it has lack of their size. */
+function owed(reserved: readonly CellView[], promised: number, what: "bytes" | "slots", { cellBytes, cellSlots }: SubPoolSettings): number {
+  const size = what === "bytes" ? cellBytes : cellSlots;
+  // How many cells one of another size counts for that is being emptied, is not shown.
+  const counts = (cell: CellView): number =>
+    cell.state === "draining" ? size * Math.min(Math.floor(cell.bytes / cellBytes), Math.floor(cell.slots / cellSlots)) : cell[what];
+  const missing = promised * size - reserved.reduce((sum, cell) => sum + counts(cell), 0);
+  const lacking = reserved.reduce((sum, cell) => sum + (cell.state === "active" ? Math.max(0, size - cell[what]) : 0), 0);
+  return Math.max(0, missing, lacking);
 }
 
 /** Whether a tenant has more cells, for its weight, than another would have with one more. */
