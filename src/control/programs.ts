@@ -17,7 +17,7 @@ import type { CodePort, Executor } from "../invoke/executor.js";
 import type { Code } from "../pool/types.js";
 import { effectiveCapacity } from "../tasks/capacity.js";
 import type { Manifest } from "../tasks/manifest.js";
-import { dispatchOf, poolProgram, programSpec, reuseDependsOnInfo, type OwnGrants } from "../tasks/spec.js";
+import { asksOf, poolProgram, programSpec, reuseDependsOnInfo, type OwnGrants } from "../tasks/spec.js";
 import { taskKey, type Task } from "../tasks/task.js";
 import { ATTACHMENTS } from "../sidecars/wire.js";
 import { callable } from "../wit/callable.js";
@@ -274,13 +274,13 @@ export class Programs implements CodePort {
     const spec = programSpec({ info, tenant, manifest, secrets: request.secrets(), own, calls });
     this.#links++;
     const engine = await explained(request.source, () => this.#ports.engine.link(spec));
-    return { engine, info, bytes: linkedBytes(info, this.#ports.forms.keeps), calls: calls.length > 0 || dispatchOf(info).length > 0 };
+    return { engine, info, bytes: linkedBytes(info, this.#ports.forms.keeps), calls: calls.length > 0 || asksOf(info).length > 0 };
   }
 
   /** Imported interfaces that other tasks serve: those that the manifest says, and those that some task provides. */
   #callsOf({ uses }: Manifest, info: ComponentInfo, isNew: boolean): string[] {
     const { engine } = this.#ports;
-    const missing = engine.check(info.digest, dispatchOf(info)).missing.map((each) => each.interface);
+    const missing = engine.check(info.digest, asksOf(info)).missing.map((each) => each.interface);
     const calls = missing.filter((name) => Object.hasOwn(uses, name) || this.#ports.isProvided(name));
     if (isNew || calls.length === missing.length) return calls;
     const scripted = engine.scripted?.(info.digest) ?? [];
@@ -291,13 +291,9 @@ export class Programs implements CodePort {
   async #checkUses({ tenant, manifest, source }: ProgramRequest, info: ComponentInfo): Promise<void> {
     const imports = info.imports.map(({ name }) => name);
     for (const [name, { task }] of Object.entries(manifest.uses)) {
-      const wrong = (message: string): ProblemError =>
-        new ProblemError("request/invalid", `${source}: uses[${JSON.stringify(name)}]: ${message}`, {
-          errors: [{ field: `uses.${name}`, message }],
-        });
+      const wrong = wrongIn(source, `uses[${JSON.stringify(name)}]`, `uses.${name}`);
       if (!imports.includes(name)) throw wrong(`the component does not import it; it imports ${listOf(imports)}`);
-      const component = await this.#ports.used(tenant, task);
-      if (component === undefined) throw wrong(`there is no task ${task}; deploy it first`);
+      const component = await this.#used(tenant, task, wrong);
       if (exportServing(component, name) === undefined)
         throw wrong(
           `the task ${task} does not export it in a version that fits; it exports ${listOf(component.exports.map((each) => each.name))}`,
@@ -308,16 +304,19 @@ export class Programs implements CodePort {
   /** What the manifest names as sidecars is there, and can be one. */
   async #checkSidecars({ tenant, manifest, source }: ProgramRequest): Promise<void> {
     for (const [i, { use }] of manifest.sidecars.entries()) {
-      const wrong = (message: string): ProblemError =>
-        new ProblemError("request/invalid", `${source}: sidecars[${i}].use: ${message}`, {
-          errors: [{ field: `sidecars.${i}.use`, message }],
-        });
-      const component = await this.#ports.used(tenant, use);
-      if (component === undefined) throw wrong(`there is no task ${use}; deploy it first`);
+      const wrong = wrongIn(source, `sidecars[${i}].use`, `sidecars.${i}.use`);
+      const component = await this.#used(tenant, use, wrong);
       const exports = component.exports.map(({ name }) => name);
       if (!exports.some((name) => ATTACHMENTS.includes(name)))
         throw wrong(`the task ${use} is no sidecar: it exports none of ${listOf(ATTACHMENTS)}, but ${listOf(exports)}`);
     }
+  }
+
+  /** The component of a task that the manifest names. Throws what `wrong` makes of there being none. */
+  async #used(tenant: string, task: string, wrong: (message: string) => ProblemError): Promise<ComponentInfo> {
+    const component = await this.#ports.used(tenant, task);
+    if (component === undefined) throw wrong(`there is no task ${task}; deploy it first`);
+    return component;
   }
 
   async #load(request: ProgramRequest): Promise<ComponentInfo> {
@@ -386,11 +385,15 @@ export function linkedBytes({ compiledBytes }: Pick<ComponentInfo, "compiledByte
   return LINKED_BYTES + Math.round(compiledBytes * (mapped ? MAPPED_SHARE : 1));
 }
 
+/** Makes the problem of a place in a manifest: `place` as messages name it, `field` as `errors` does. */
+function wrongIn(source: string, place: string, field: string): (message: string) => ProblemError {
+  return (message) => new ProblemError("request/invalid", `${source}: ${place}: ${message}`, { errors: [{ field, message }] });
+}
+
 /** Throws `request/invalid` unless the component exports what the manifest says it provides, and it can be called. */
 function checkProvides({ provides }: Manifest, info: ComponentInfo, source: string): void {
   for (const [i, name] of provides.entries()) {
-    const wrong = (message: string): ProblemError =>
-      new ProblemError("request/invalid", `${source}: provides[${i}]: ${message}`, { errors: [{ field: `provides[${i}]`, message }] });
+    const wrong = wrongIn(source, `provides[${i}]`, `provides[${i}]`);
     const exported = info.exports.find((each) => each.name === name);
     if (exported === undefined)
       throw wrong(`the component does not export ${name}; it exports ${listOf(info.exports.map((each) => each.name))}`);

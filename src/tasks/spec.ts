@@ -53,10 +53,10 @@ export function programSpec({ info, tenant, manifest, secrets, own, calls = [] }
     outbound: { origins: manifest.outbound, anyAddress: own.anyAddress, ...OUTBOUND },
     sockets: manifest.sockets,
     stdio: own.stdio,
-    maxConcurrent: reuseOf(info, manifest, calls.length > 0 || dispatchOf(info).length > 0).maxConcurrent,
+    maxConcurrent: reuseOf(info, manifest, calls.length > 0 || asksOf(info).length > 0).maxConcurrent,
     calls,
     // What guests ask of Pilotlight itself; an embedder's functions are put in on the way (src/imports).
-    scripts: dispatchOf(info),
+    scripts: asksOf(info),
   };
 }
 
@@ -75,12 +75,12 @@ function stalls({ imports }: ComponentInfo): boolean {
   return imports.some(({ name, functions }) => !isWasi(name) && functions.some((each) => !each.async));
 }
 
-/** The interface by which it calls others whose names it knows only when it runs, if it imports that. */
-export function dispatchOf({ imports }: Pick<ComponentInfo, "imports">): string[] {
+/** What it imports of Pilotlight's own: to call others whose names it knows only when it runs, and to know who is calling. */
+export function asksOf({ imports }: Pick<ComponentInfo, "imports">): string[] {
   return imports.map(({ name }) => name).filter((name) => ASKED.includes(name));
 }
 
-/** See `wit/pilotlight/dispatch.wit`. */
+/** See `wit/pilotlight`. */
 const ASKED: readonly string[] = ["pilotlight:dispatch/dispatch@0.1.0", "pilotlight:task/identity@0.1.0"];
 
 function isWasi(name: string): boolean {
