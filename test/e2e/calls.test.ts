@@ -205,7 +205,11 @@ describe("a function of a named task", () => {
 describe("a call by capability", () => {
   it("names no task, and says on request who was chosen and why", async () => {
     const node = await startRuntime([task("calc", "calc", { provides: [CALC] }), task("other", "calc", { provides: [CALC] })]);
-    const answer = await call(node, `call/${CALC}/add`, [1, 2], { "pilotlight-explain": "1" });
+    const ask = () => call(node, `call/${CALC}/add`, [1, 2], { "pilotlight-explain": "1" });
+    let answer = await ask();
+    // One in ten goes to another while nothing is known of it, and says so.
+    for (let i = 0; i < 20 && answer.headers.get("server-timing")?.includes("; a look at one that is little known") === true; i++)
+      answer = await ask();
     expect(answer).toMatchObject({ status: 200, body: 3 });
     expect(answer.headers.get("server-timing")).toMatch(/pick;desc="(calc|other) exec=[\d.]+ms start=[\d.]+ms; cheapest of 2/);
     const run = answer.headers.get("pilotlight-run") as string;
