@@ -102,13 +102,18 @@ fn add_call(target: &mut LinkerInstance<'_, Host>, interface: &str, function: &s
         target.func_new_concurrent(function, move |accessor: &Accessor<Host>, _, parameters, results| {
             let called = called.clone();
             Box::pin(async move {
-                let reply = match accessor.with(|mut store| in_session(store.get(), &called, parameters))? {
+                let (bytes, session) = accessor.with(|mut store| -> Result<_> {
+                    let host = store.get();
+                    let bytes = values::measure(parameters, host.value_limits())?;
+                    Ok((bytes, in_session(host, &called, parameters, bytes)))
+                })?;
+                let reply = match session {
                     Some(session) => session.await.ok(),
                     None => None,
                 };
                 let reply = match reply {
                     Some(reply) => reply,
-                    None => accessor.with(|mut store| asked(store.get(), &called, parameters))?.await,
+                    None => accessor.with(|mut store| asked(store.get(), &called, parameters, bytes)).await,
                 };
                 take(&called, reply, results)
             })
@@ -117,13 +122,14 @@ fn add_call(target: &mut LinkerInstance<'_, Host>, interface: &str, function: &s
         target.func_new_async(function, move |mut store: StoreContextMut<'_, Host>, _, parameters, results| {
             let called = called.clone();
             Box::new(async move {
-                let reply = match in_session(store.data_mut(), &called, parameters)? {
+                let bytes = values::measure(parameters, store.data().value_limits())?;
+                let reply = match in_session(store.data_mut(), &called, parameters, bytes) {
                     Some(session) => session.await.ok(),
                     None => None,
                 };
                 let reply = match reply {
                     Some(reply) => reply,
-                    None => asked(store.data_mut(), &called, parameters)?.await,
+                    None => asked(store.data_mut(), &called, parameters, bytes).await,
                 };
                 take(&called, reply, results)
             })
@@ -131,19 +137,17 @@ fn add_call(target: &mut LinkerInstance<'_, Host>, interface: &str, function: &s
     }
 }
 
-/// Gives the call to a session that waits for the run's next one, if one does. No reply comes from a session that has ended
-/// without taking the call up.
-fn in_session(host: &mut Host, target: &Arc<Target>, parameters: &[Val]) -> Result<Option<oneshot::Receiver<Reply>>> {
-    let Some(run) = host.run else { return Ok(None) };
-    let bytes = values::measure(parameters, host.value_limits())?;
-    let Some(session) = host.sessions.take(target, bytes) else { return Ok(None) };
+/// Gives the call, whose arguments are of so many bytes, to a session that waits for the run's next one, if one does. No
+/// reply comes from a session that has ended without taking the call up.
+fn in_session(host: &mut Host, target: &Arc<Target>, parameters: &[Val], bytes: usize) -> Option<oneshot::Receiver<Reply>> {
+    let run = host.run?;
+    let session = host.sessions.take(target, bytes)?;
     let (parked, reply) = parked(target, parameters, Some(host.sessions.of(run)));
-    Ok(session.send(parked).is_ok().then_some(reply))
+    session.send(parked).is_ok().then_some(reply)
 }
 
 /// Keeps the arguments and asks the owner for an instance. What it returns takes the call back when it is dropped.
-fn asked(host: &mut Host, target: &Arc<Target>, parameters: &[Val]) -> Result<Waiting> {
-    let bytes = values::measure(parameters, host.value_limits())?;
+fn asked(host: &mut Host, target: &Arc<Target>, parameters: &[Val], bytes: usize) -> Waiting {
     let shared = host.shared.clone();
     let (parked, receiver) = parked(target, parameters, host.run.map(|run| host.sessions.of(run)));
     let call = shared.next_ask.fetch_add(1, Ordering::Relaxed);
@@ -155,7 +159,7 @@ fn asked(host: &mut Host, target: &Arc<Target>, parameters: &[Val]) -> Result<Wa
         function: target.function.clone(),
         bytes: bytes as u64,
     });
-    Ok(Waiting { call, receiver, shared })
+    Waiting { call, receiver, shared }
 }
 
 fn parked(target: &Arc<Target>, parameters: &[Val], sessions: Option<Sessions>) -> (Parked, oneshot::Receiver<Reply>) {
