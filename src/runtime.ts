@@ -16,9 +16,11 @@ import { firstKey } from "./control/first-key.js";
 import { Ledger } from "./control/ledger.js";
 import { NodeCapacity } from "./control/node-capacity.js";
 import { ControlPlane } from "./control/plane.js";
-import { Programs, exportServing, type CodeSteps } from "./control/programs.js";
+import { Library } from "./control/library.js";
+import { Programs, type CodeSteps } from "./control/programs.js";
+import { exportServing } from "./control/sidecar-check.js";
 import { canonical } from "./control/checks.js";
-import type { EngineStats, Engine, GuestLine } from "./engine/engine.js";
+import type { EngineStats, Engine, GuestLine, RunHandle } from "./engine/engine.js";
 import { startEngine } from "./engine/native.js";
 import type { ComponentInfo } from "./engine/program.js";
 import { described, told, type DeployedTask, type Deployment } from "./deployment.js";
@@ -35,8 +37,11 @@ import { withImports } from "./imports/engine.js";
 import { readImports } from "./imports/imports.js";
 import { CallError, execute, toJson } from "./invoke/call.js";
 import { Executor } from "./invoke/executor.js";
+import { Documents } from "./invoke/documents.js";
+import { fetchDocument } from "./invoke/fetch-document.js";
 import { IDENTITY, tellIdentity } from "./invoke/identity.js";
 import { Launcher } from "./invoke/launch.js";
+import { SidecarRuns } from "./invoke/sidecar-runs.js";
 import { Choosing } from "./invoke/choosing.js";
 import { GuestCalls } from "./invoke/guest-calls.js";
 import { NamedCalls } from "./invoke/named-calls.js";
@@ -51,6 +56,8 @@ import { createLogger, logGuestLine, logRefusal, logRun } from "./observe/log.js
 import { Metrics } from "./observe/metrics.js";
 import { UsageBook, usageOf, type UsageSources } from "./observe/usage.js";
 import { Pool, type PoolCounts } from "./pool/pool.js";
+import type { SidecarEntry } from "./sidecars/plan.js";
+import { JWKS } from "./sidecars/wire.js";
 import { put, table } from "./state/store.js";
 import type { RuntimeOptions } from "./runtime-options.js";
 import { effectiveCapacity } from "./tasks/capacity.js";
@@ -89,6 +96,10 @@ const ADMIN_CLOSE_MS = 1000;
 /** How often what nobody uses is let go; and how much of the time of day a restart may forget. */
 const HOUSEKEEPING_MS = 60_000;
 
+/** How long a deploy waits for a sidecar's start; what takes longer is found by the first run. */
+const TRY_SIDECAR_MS = 10_000;
+const NO_SIDECARS: readonly SidecarEntry[] = Object.freeze([]);
+
 /** The program that embeds Pilotlight, or `pilotlight serve` for the tasks of its configuration. */
 const OPERATOR: Caller = { kind: "operator", name: "process" };
 
@@ -102,6 +113,9 @@ export class Runtime implements AsyncDisposable {
   readonly #pool: Pool;
   readonly #router: Router;
   readonly #launcher: Launcher;
+  readonly #sidecars: SidecarRuns;
+  readonly #library: Library;
+  readonly #documents: Documents;
   readonly #calls: TypedCalls;
   readonly #named: NamedCalls;
   readonly #tenantPort: TenantPort;
@@ -171,10 +185,18 @@ export class Runtime implements AsyncDisposable {
     });
     this.#logs = new LogBook(wall);
     const terms = (tenant: string): CapacityTerms => this.#tenants.get(tenant)?.capacity ?? USUAL_TERMS;
+    this.#library = new Library(() => this.#programs);
+    const sidecar = (tenant: string, name: string): Task | undefined => this.#pick(tenant, name) ?? this.#library.task(tenant, name);
     this.#programs = new Programs({
+      sidecars: {
+        find: sidecar,
+        names: (tenant) => this.#sidecarNames(tenant),
+        describe: ({ version }) => this.#programs.describe(version.program),
+        try: (entry, task) => this.#sidecars.try(entry, task, TRY_SIDECAR_MS),
+      },
       engine: this.#engine,
       executor: { tell: (event) => this.#executor.tell(event), try: (program, limitMs) => this.#executor.try(program, limitMs) },
-      components: home.components,
+      components: this.#library.behind(home.components),
       forms: home.forms,
       terms,
       isProvided: (capability) => {
@@ -208,7 +230,12 @@ export class Runtime implements AsyncDisposable {
     });
     this.#executor = new Executor({
       called: (call, caller) => guestCalls.called(call, caller),
-      asked: (ask, caller) => (ask.interface === IDENTITY ? tellIdentity(this.#engine, ask, caller) : this.#named.asked(ask, caller)),
+      consulted: (consulted) => this.#sidecars.consulted(consulted),
+      asked: (ask, caller) => {
+        if (ask.interface === IDENTITY) tellIdentity(this.#engine, ask, caller);
+        else if (ask.interface === JWKS) this.#documents.asked(ask, caller);
+        else this.#named.asked(ask, caller);
+      },
       engine: this.#engine,
       pool: this.#pool,
       clock: systemClock,
@@ -219,14 +246,13 @@ export class Runtime implements AsyncDisposable {
       observer: {
         settled: (run) => {
           this.#launcher.ended(run);
+          this.#documents.ended(run);
           this.#metrics.settled(run);
           logRun(this.#log, run);
           this.#logs.settled(run);
           this.#usage.settled(usageOf(run, used));
         },
-        lines: (lines, runOf) => {
-          for (const line of lines) this.#guestLine(line, line.run === undefined ? undefined : runOf(line.run));
-        },
+        lines: (lines, runOf) => this.#lines(lines, runOf),
         prepared: (nanoseconds) => this.#metrics.prepared(nanoseconds),
         prepareFailed: (outcome) => {
           // What is cut off by the end of the node is no failure.
@@ -243,21 +269,29 @@ export class Runtime implements AsyncDisposable {
     const enter = (tenant: string, memoryBytes: number, now: number): ReturnType<TenantGates["enter"]> =>
       gates.enter(tenant, memoryBytes, now);
     const describe = ({ version }: Task): Promise<ComponentInfo> => this.#programs.describe(version.program);
+    this.#sidecars = new SidecarRuns({ executor: this.#executor, clock: systemClock, enter, engine: this.#engine, describe });
+    this.#documents = new Documents({
+      engine: this.#engine,
+      fetch: (url) => fetchDocument(url, (address) => this.#engine.isPublic(address)),
+    });
     this.#launcher = new Launcher({
       executor: this.#executor,
+      engine: this.#engine,
+      runs: this.#sidecars,
       clock: systemClock,
-      enter,
-      live: (tenant, name) => this.#pick(tenant, name),
-      describe,
-      failed: (run, sidecar, { code, detail }) =>
+      sidecar,
+      required: (tenant) => this.#tenants.get(tenant)?.sidecars ?? NO_SIDECARS,
+      bindings: ({ version }) => this.#programs.bindings(version.program),
+      failed: (run, name, reason) =>
         this.#log.warn(
-          { tenant: run.task.tenant, task: run.task.name, run: run.id, sidecar, cause: code },
-          `the sidecar ${sidecar} failed: ${detail ?? code}`,
+          { tenant: run.task.tenant, task: run.task.name, run: run.id, sidecar: name },
+          `the sidecar ${name} failed: ${reason}`,
         ),
     });
-    const attempts = { executor: this.#executor, clock: systemClock, choosing, enter };
+    const attempts = { executor: this.#executor, clock: systemClock, choosing, enter, launcher: this.#launcher };
     const guestCalls = new GuestCalls({
       ...attempts,
+      beside: this.#launcher,
       engine: this.#engine,
       live: (tenant, name) => this.#pick(tenant, name),
       exportFor: ({ version }, imported) => {
@@ -292,7 +326,10 @@ export class Runtime implements AsyncDisposable {
       logs: this.#logs,
       version: VERSION,
       dataUrl: () => this.#dataUrl,
-      endRuns: (tenant) => this.#executor.forget(tenant),
+      endRuns: (tenant) => {
+        this.#executor.forget(tenant);
+        this.#library.forget(tenant);
+      },
       report: (error) => this.#report(error),
     });
     this.#tenantPort = {
@@ -303,7 +340,6 @@ export class Runtime implements AsyncDisposable {
     };
     this.#calls = new TypedCalls({
       ...attempts,
-      launcher: this.#launcher,
       pick: (tenant, name) => this.#pick(tenant, name),
       describe,
       draining: () => this.#draining,
@@ -517,6 +553,7 @@ export class Runtime implements AsyncDisposable {
     this.#executor.cancelAll();
     // So that they end as cancelled, and not by the end of their engine.
     await this.#executor.drained(CANCELLED_MS);
+    await this.#sidecars.close(CANCELLED_MS);
     // Until here whoever asks is told that the node is not ready.
     await Promise.all(this.#adminFronts.map((front) => front.close(ADMIN_CLOSE_MS)));
     await this.#programs.rest();
@@ -558,12 +595,13 @@ export class Runtime implements AsyncDisposable {
       target.kind === "capability"
         ? target
         : { ...target, tenant: (caller.kind === "key" ? caller.key.tenant : undefined) ?? target.tenant ?? DEFAULT_TENANT };
+    const mayExplain = (caller: Caller, tenant: string): boolean => !this.#home.durable || mayDebug(caller, tenant);
     return {
       describe: async (target, { key }) => {
         const caller = whose(key);
         return this.#calls.describe(targetOf(target, caller), caller);
       },
-      call: async ({ target, key, header, ...call }) => {
+      call: async ({ target, key, header, requestHead, ...call }) => {
         const caller = whose(key);
         const more = {
           debug: header("pilotlight-debug") === "1",
@@ -572,12 +610,16 @@ export class Runtime implements AsyncDisposable {
           traceparent: header("traceparent"),
         };
         const explained = (run: Run | undefined): readonly string[] => {
-          const may =
-            run !== undefined && header("pilotlight-explain") === "1" && (!this.#home.durable || mayDebug(caller, run.task.tenant));
+          const may = run !== undefined && header("pilotlight-explain") === "1" && mayExplain(caller, run.task.tenant);
           return may ? ["Server-Timing", serverTiming(run)] : [];
         };
         try {
-          const answer = await this.#calls.call({ ...call, ...more, target: targetOf(target, caller), caller });
+          const request = {
+            head: requestHead,
+            header: (name: string, { tenant }: Task) =>
+              name === "pilotlight-debug" && !mayExplain(caller, tenant) ? undefined : header(name),
+          };
+          const answer = await this.#calls.call({ ...call, ...more, request, target: targetOf(target, caller), caller });
           const { run, callable, json } = answer;
           return { callable, json, headers: ["Pilotlight-Run", run.id, ...explained(run)] };
         } catch (error) {
@@ -632,13 +674,38 @@ export class Runtime implements AsyncDisposable {
     return asking?.kind === "key" && caller.kind === "key" && asking.key.id === caller.key.id;
   }
 
-  #guestLine(line: GuestLine, run: Run | undefined): void {
+  /** A tenant's tasks that can stand beside others, and what Pilotlight ships. */
+  #sidecarNames(tenant: string): string[] {
+    const own = this.#control.live.all(tenant).filter(({ version }) => version.manifest.sidecar !== undefined);
+    return [...own.map(({ name }) => name), ...this.#library.names.filter((name) => !own.some((task) => task.name === name))];
+  }
+
+  /** What guests write, in order: taps see it first, and may be the only ones to. */
+  #lines(lines: readonly GuestLine[], runOf: (handle: RunHandle) => Run | undefined): void {
+    for (let i = 0; i < lines.length;) {
+      const { run: handle } = lines[i] as GuestLine;
+      const first = i;
+      while (i < lines.length && lines[i]?.run === handle) i++;
+      const run = handle === undefined ? undefined : runOf(handle);
+      const masked = lines.slice(first, i).map((line) => this.#masked(line, run));
+      if (run?.beside !== undefined && this.#launcher.tap(run, masked)) continue;
+      for (const line of masked) this.#guestLine(line, run);
+    }
+  }
+
+  #masked(line: GuestLine, run: Run | undefined): GuestLine {
     const tenants = run === undefined ? this.#tenants.list().map(({ name }) => name) : [run.task.tenant];
     // Whose line it is may be unknown; then no tenant's secrets may be in it.
     const mask = (text: string): string => tenants.reduce((masked, tenant) => this.#home.secrets.mask(masked, tenant), text);
-    const masked = { ...line, text: mask(line.text), context: line.context === undefined ? undefined : mask(line.context) };
-    logGuestLine(this.#log, masked, run);
-    if (run !== undefined) this.#logs.guest(run.task, run.id, masked);
+    return { ...line, text: mask(line.text), context: line.context === undefined ? undefined : mask(line.context) };
+  }
+
+  /** What a sidecar writes for a run is told of that run too. */
+  #guestLine(line: GuestLine, run: Run | undefined): void {
+    const main = line.on === undefined ? undefined : this.#launcher.mainOf(line.on);
+    logGuestLine(this.#log, line, run, main);
+    const whose = main ?? run;
+    if (whose !== undefined) this.#logs.guest(whose.task, whose.id, line);
   }
 
   #ports(): { executor: Executor; clock: typeof systemClock } {

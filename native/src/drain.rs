@@ -15,7 +15,7 @@
 //! | 6 need-input | run, bytes |
 //! | 7 result | run, text json |
 //! | 8 ask | run, ask, text interface, text function, text arguments |
-//! | 9 log | slot, run?, origin, level?, text context?, text |
+//! | 9 log | slot, run?, on?, origin, level?, text context?, text |
 //! | 10 settled | run, began, outcome, cpu, run, start, wait, memory, request, response, dropped, calls, service, text trace? |
 //! | 11 retired | slot, generation |
 //! | 12 loaded | request, text json?, text error? |
@@ -23,6 +23,8 @@
 //! | 14 closed | |
 //! | 15 kv-written | request, revision?, text error? (code, LF, message) |
 //! | 16 measured | request, bytes?, text error? |
+//! | 17 call | run, call, bytes, text target, text function |
+//! | 18 consulted | request, run, text answer |
 //! | -1 | the end |
 //! | -2 | the memory is full: drain again |
 //!
@@ -163,6 +165,10 @@ impl Writer<'_> {
                 self.all(&[13.0, *request as f64, result.as_ref().map_or(-1.0, |program| f64::from(*program))]);
                 self.body(result.as_ref().err().map(|error| error.as_bytes()))?;
             }
+            Event::Consulted { request, run, answer } => {
+                self.all(&[18.0, *request as f64, *run as f64]);
+                self.body(Some(answer.as_bytes()))?;
+            }
             Event::Closed => self.number(14.0),
             Event::Measured { request, result } => {
                 self.all(&[16.0, *request as f64, result.as_ref().map_or(-1.0, |bytes| *bytes as f64)]);
@@ -183,7 +189,8 @@ impl Writer<'_> {
             Origin::Stderr => 1.0,
             Origin::Logging => 2.0,
         };
-        self.all(&[9.0, line.slot.into(), line.run.map_or(-1.0, |run| run as f64), origin]);
+        let number = |run: Option<u64>| run.map_or(-1.0, |run| run as f64);
+        self.all(&[9.0, line.slot.into(), number(line.run), number(line.on), origin]);
         self.body(line.level.map(str::as_bytes))?;
         self.body(line.context.as_deref().map(str::as_bytes))?;
         self.body(Some(line.text.as_bytes()))
@@ -261,6 +268,7 @@ fn inline_bytes(event: &Event) -> usize {
         Event::Chunk { bytes, .. } => small(bytes.len()),
         Event::End { trailers, .. } => optional(trailers.as_ref().map(Vec::len)),
         Event::Result { json, .. } => small(json.len()),
+        Event::Consulted { answer, .. } => small(answer.len()),
         Event::Ask { interface, function, arguments, .. } => small(interface.len()) + small(function.len()) + small(arguments.len()),
         Event::Call { target, function, .. } => small(target.len()) + small(function.len()),
         Event::Log(line) => small(line.text.len()) + optional(line.context.as_ref().map(String::len)) + 16,

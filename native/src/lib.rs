@@ -4,6 +4,7 @@
 //! shared with the owner, and `drain` gives events the same way (`drain.rs` says how). The shapes are those of
 //! `src/engine/engine.ts`; `src/engine/native.ts` is the only other side.
 
+mod consult;
 mod drain;
 mod kv;
 
@@ -91,6 +92,11 @@ impl NativeEngine {
     #[napi(catch_unwind)]
     pub fn cell(&self, cell: u32, bytes: f64, reserved: bool) {
         self.engine.set_cell(cell, bytes as u64, reserved);
+    }
+
+    #[napi(catch_unwind)]
+    pub fn is_public(&self, address: String) -> bool {
+        address.parse().is_ok_and(pilotlight_core::outbound::address_allowed)
     }
 
     #[napi(catch_unwind)]
@@ -212,6 +218,56 @@ impl NativeEngine {
     #[allow(clippy::too_many_arguments, reason = "positional arguments are what crosses cheaply")]
     pub fn run_command(&self, slot: u32, generation: u32, program: u32, cell: u32, run: f64, last: bool, head: f64, total: f64) {
         self.engine.run(place(slot, generation, program, cell), run as u64, Frame::Command, deadlines(head, total, total), last);
+    }
+
+    #[napi(catch_unwind)]
+    #[allow(clippy::too_many_arguments, reason = "positional arguments are what crosses cheaply")]
+    pub fn run_sidecar(
+        &self,
+        slot: u32,
+        generation: u32,
+        program: u32,
+        cell: u32,
+        run: f64,
+        last: bool,
+        head: f64,
+        total: f64,
+        config: String,
+    ) -> Result<()> {
+        let config = serde_json::from_str(&config).map_err(|error| Error::from_reason(error.to_string()))?;
+        self.engine.run(place(slot, generation, program, cell), run as u64, Frame::Sidecar { config }, deadlines(head, total, total), last);
+        Ok(())
+    }
+
+    /// `export` is the sidecar's own name for what the run's component imports as `import`.
+    #[napi(catch_unwind)]
+    pub fn bind(&self, run: f64, import: String, sidecar: f64, export: String, limit: f64, open: bool) {
+        self.engine.bind(run as u64, import, sidecar as u64, &export, milliseconds(limit), open);
+    }
+
+    #[napi(catch_unwind)]
+    pub fn unbind(&self, run: f64) {
+        self.engine.unbind(run as u64);
+    }
+
+    #[napi(catch_unwind)]
+    pub fn attach(&self, call: f64, sidecar: f64, export: String, limit: f64, open: bool) {
+        self.engine.attach(call as u64, sidecar as u64, &export, milliseconds(limit), open);
+    }
+
+    #[napi(catch_unwind)]
+    pub fn document(&self, sidecar: f64, url: String, text: String) {
+        self.engine.document(sidecar as u64, url, &text);
+    }
+
+    #[napi(catch_unwind)]
+    pub fn stop(&self, run: f64) {
+        self.engine.stop(run as u64);
+    }
+
+    #[napi(catch_unwind)]
+    pub fn pause(&self, run: f64, paused: bool) {
+        self.engine.pause(run as u64, paused);
     }
 
     #[napi(catch_unwind)]

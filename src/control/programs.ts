@@ -14,16 +14,17 @@ import { EngineError } from "../engine/native.js";
 import type { Outcome } from "../engine/outcome.js";
 import type { ComponentInfo } from "../engine/program.js";
 import type { CodePort, Executor } from "../invoke/executor.js";
+import type { Binding } from "../invoke/launch.js";
 import type { Code } from "../pool/types.js";
 import { effectiveCapacity } from "../tasks/capacity.js";
 import type { Manifest } from "../tasks/manifest.js";
 import { asksOf, poolProgram, programSpec, reuseDependsOnInfo, type OwnGrants } from "../tasks/spec.js";
 import { taskKey, type Task } from "../tasks/task.js";
-import { ATTACHMENTS } from "../sidecars/wire.js";
+import type { SidecarEntry } from "../sidecars/plan.js";
 import { callable } from "../wit/callable.js";
-import { isServedBy, parseInterfaceName } from "../wit/capability.js";
 import type { CapacityTerms } from "../tenants/tenant.js";
 import { storing } from "./ledger.js";
+import { SidecarCheck, exportServing, listOf, wrongIn } from "./sidecar-check.js";
 
 export interface ProgramPorts {
   readonly engine: Engine;
@@ -36,6 +37,17 @@ export interface ProgramPorts {
   isProvided(capability: string): boolean;
   /** The component of a task that the tenant's manifests may name in `uses`; undefined: there is none of that name. */
   used(tenant: string, task: string): Promise<ComponentInfo> | undefined;
+  readonly sidecars: SidecarPort;
+}
+
+/** The sidecars that a tenant's manifests may name: tasks of its own, and those that Pilotlight ships. */
+export interface SidecarPort {
+  find(tenant: string, name: string): Task | undefined;
+  /** Names of all that there are. */
+  names(tenant: string): readonly string[];
+  describe(task: Task): Promise<ComponentInfo>;
+  /** Starts one as the entry says; resolves with what its `start` has against that. */
+  try(entry: SidecarEntry, task: Task): Promise<string | undefined>;
 }
 
 export interface ProgramRequest {
@@ -51,8 +63,17 @@ export interface ProgramRequest {
 
 /** A program that the pool knows, and that nothing leads to yet. */
 export interface Prepared {
+  /** With the sidecars that were found for imports that nothing else satisfies. */
   readonly manifest: Manifest;
   readonly program: number;
+  /** Those, as a manifest has them. */
+  readonly found: readonly FoundSidecar[];
+}
+
+/** A sidecar that serves an import which the manifest does not speak of. */
+export interface FoundSidecar {
+  readonly import: string;
+  readonly use: string;
 }
 
 interface Linked {
@@ -61,6 +82,7 @@ interface Linked {
   readonly bytes: number;
   /** It may call other tasks. */
   readonly calls: boolean;
+  readonly bindings: readonly Binding[];
 }
 
 interface Known {
@@ -77,6 +99,8 @@ export interface CodeSteps {
   readonly load: number;
   readonly link: number;
 }
+
+const NO_BINDINGS: readonly Binding[] = Object.freeze([]);
 
 /** How long a deploy waits for the first instance; whatever takes longer is found by the first run. */
 const WARM_MS = 12_000;
@@ -96,6 +120,7 @@ const WEIGH_ROOM = 16;
 
 export class Programs implements CodePort {
   readonly #ports: ProgramPorts;
+  readonly #sidecars: SidecarCheck;
   readonly #known = new Map<number, Known>();
   /** Components that are being compiled or mapped: what two programs have in common is loaded once. */
   readonly #loading = new Map<Digest, Promise<ComponentInfo>>();
@@ -108,6 +133,12 @@ export class Programs implements CodePort {
 
   constructor(ports: ProgramPorts) {
     this.#ports = ports;
+    this.#sidecars = new SidecarCheck({
+      sidecars: ports.sidecars,
+      missing: (info) => this.#missing(info),
+      isProvided: (name) => ports.isProvided(name),
+      scripted: (digest) => ports.engine.scripted?.(digest) ?? [],
+    });
   }
 
   /**
@@ -118,9 +149,10 @@ export class Programs implements CodePort {
     const info = await this.#load(request);
     checkProvides(request.manifest, info, request.source);
     await this.#checkUses(request, info);
-    await this.#checkSidecars(request);
-    const linked = await this.#link(request, info, true);
-    return { manifest: request.manifest, program: this.#add(request, "linked", linked) };
+    const { found, manifest } = await this.#sidecars.settle(request, info);
+    const settled = { ...request, manifest };
+    const linked = await this.#link(settled, info, true);
+    return { manifest, program: this.#add(settled, "linked", linked), found };
   }
 
   /** Makes one instance of it, so that a component that cannot even start is refused before it gets a request. Throws `request/invalid`. */
@@ -160,6 +192,11 @@ export class Programs implements CodePort {
   /** What its component is; undefined while it is not linked, as a description may take more memory than all else of it. */
   info(program: number): ComponentInfo | undefined {
     return this.#known.get(program)?.linked?.info;
+  }
+
+  /** Which of its imports its sidecars serve; none while it is not linked. */
+  bindings(program: number): readonly Binding[] {
+    return this.#known.get(program)?.linked?.bindings ?? NO_BINDINGS;
   }
 
   /** What its component is, loaded for it if need be. Throws as `prepare` does. */
@@ -270,18 +307,31 @@ export class Programs implements CodePort {
   /** `isNew`: what nobody provides is refused. A stored version was linked before: its calls fail until somebody does. */
   async #link(request: ProgramRequest, info: ComponentInfo, isNew: boolean): Promise<Linked> {
     const { tenant, manifest, own } = request;
-    const calls = this.#callsOf(manifest, info, isNew);
+    const bindings = await this.#sidecars.bindings(tenant, manifest, this.#missing(info));
+    const calls = this.#callsOf(manifest, info, isNew, bindings);
     const spec = programSpec({ info, tenant, manifest, secrets: request.secrets(), own, calls });
     this.#links++;
     const engine = await explained(request.source, () => this.#ports.engine.link(spec));
-    return { engine, info, bytes: linkedBytes(info, this.#ports.forms.keeps), calls: calls.length > 0 || asksOf(info).length > 0 };
+    return {
+      engine,
+      info,
+      bytes: linkedBytes(info, this.#ports.forms.keeps),
+      calls: calls.length > 0 || asksOf(info).length > 0,
+      bindings,
+    };
   }
 
-  /** Imported interfaces that other tasks serve: those that the manifest says, and those that some task provides. */
-  #callsOf({ uses }: Manifest, info: ComponentInfo, isNew: boolean): string[] {
+  /** Imports that neither WASI nor the host satisfies. */
+  #missing(info: ComponentInfo): string[] {
+    return this.#ports.engine.check(info.digest, asksOf(info)).missing.map((each) => each.interface);
+  }
+
+  /** Imported interfaces that others serve: sidecars, those that the manifest says, and those that some task provides. */
+  #callsOf({ uses }: Manifest, info: ComponentInfo, isNew: boolean, bindings: readonly Binding[]): string[] {
     const { engine } = this.#ports;
-    const missing = engine.check(info.digest, asksOf(info)).missing.map((each) => each.interface);
-    const calls = missing.filter((name) => Object.hasOwn(uses, name) || this.#ports.isProvided(name));
+    const missing = this.#missing(info);
+    const isBound = (name: string): boolean => bindings.some((binding) => binding.import === name);
+    const calls = missing.filter((name) => isBound(name) || Object.hasOwn(uses, name) || this.#ports.isProvided(name));
     if (isNew || calls.length === missing.length) return calls;
     const scripted = engine.scripted?.(info.digest) ?? [];
     return missing.filter((name) => calls.includes(name) || !scripted.includes(name));
@@ -298,17 +348,6 @@ export class Programs implements CodePort {
         throw wrong(
           `the task ${task} does not export it in a version that fits; it exports ${listOf(component.exports.map((each) => each.name))}`,
         );
-    }
-  }
-
-  /** What the manifest names as sidecars is there, and can be one. */
-  async #checkSidecars({ tenant, manifest, source }: ProgramRequest): Promise<void> {
-    for (const [i, { use }] of manifest.sidecars.entries()) {
-      const wrong = wrongIn(source, `sidecars[${i}].use`, `sidecars.${i}.use`);
-      const component = await this.#used(tenant, use, wrong);
-      const exports = component.exports.map(({ name }) => name);
-      if (!exports.some((name) => ATTACHMENTS.includes(name)))
-        throw wrong(`the task ${use} is no sidecar: it exports none of ${listOf(ATTACHMENTS)}, but ${listOf(exports)}`);
     }
   }
 
@@ -376,18 +415,13 @@ export class Programs implements CodePort {
 }
 
 /** What leads to a program: a task at one of its versions. */
-export function taskOf(tenant: string, name: string, label: string, { manifest, program }: Prepared): Task {
+export function taskOf(tenant: string, name: string, label: string, { manifest, program }: Pick<Prepared, "manifest" | "program">): Task {
   return { tenant, name, key: taskKey(tenant, name), version: { label, manifest, program } };
 }
 
 /** `mapped`: its compiled form is a file, of which only what is touched is in memory. */
 export function linkedBytes({ compiledBytes }: Pick<ComponentInfo, "compiledBytes">, mapped: boolean): number {
   return LINKED_BYTES + Math.round(compiledBytes * (mapped ? MAPPED_SHARE : 1));
-}
-
-/** Makes the problem of a place in a manifest: `place` as messages name it, `field` as `errors` does. */
-function wrongIn(source: string, place: string, field: string): (message: string) => ProblemError {
-  return (message) => new ProblemError("request/invalid", `${source}: ${place}: ${message}`, { errors: [{ field, message }] });
 }
 
 /** Throws `request/invalid` unless the component exports what the manifest says it provides, and it can be called. */
@@ -402,19 +436,6 @@ function checkProvides({ provides }: Manifest, info: ComponentInfo, source: stri
       if ("refused" in known) throw wrong(`${name} cannot be called from outside: ${known.refused}`);
     }
   }
-}
-
-/** The component's export that serves an imported interface. */
-export function exportServing({ exports }: Pick<ComponentInfo, "exports">, imported: string): string | undefined {
-  const wanted = parseInterfaceName(imported);
-  if (wanted === undefined) return undefined;
-  const names = exports.map(({ name }) => name);
-  return names.find((name) => name === imported) ?? names.find((name) => isServedBy(wanted, parseInterfaceName(name)));
-}
-
-function listOf(names: readonly string[]): string {
-  const shown = names.filter((name) => name !== "");
-  return shown.length === 0 ? "no interface" : shown.join(", ");
 }
 
 async function explained<T>(source: string, work: () => Promise<T>): Promise<T> {

@@ -8,6 +8,7 @@
  * follows it. `native.ts` is the implementation over wasmtime.
  */
 import type { HeaderList } from "../base/headers.js";
+import type { ConsultCommand, Consulted } from "./sidecars.js";
 import type { KeyValue, StoreRead } from "./kv.js";
 import type { ComponentInfo, LinkReport, ProgramSpec } from "./program.js";
 import type { Outcome, Usage } from "./outcome.js";
@@ -71,7 +72,28 @@ export interface CommandFrame {
   readonly kind: "command";
 }
 
-export type Frame = HttpFrame | CallFrame | LinkedFrame | CommandFrame;
+/**
+ * Starts a sidecar (`pilotlight:sidecar`, all of it optional) and has it stand for calls: of `consult`, and of runs that it is
+ * bound to. A `result` event says that it has started with its configuration; the run goes on until `stop`, or until it
+ * fails. The deadline `head` is each call's.
+ */
+export interface SidecarFrame {
+  readonly kind: "sidecar";
+  readonly config: readonly (readonly [string, string])[];
+}
+
+export type Frame = HttpFrame | CallFrame | LinkedFrame | CommandFrame | SidecarFrame;
+
+/** Has a standing sidecar serve an interface that a run's component imports. */
+interface Serving {
+  readonly sidecar: RunHandle;
+  /** The interface as the sidecar exports it. */
+  readonly export: string;
+  /** Milliseconds that a call may wait and take. */
+  readonly limitMs: number;
+  /** Where a call of it fails the run goes on, if its type lets it. */
+  readonly open: boolean;
+}
 
 export type Command =
   /** Makes an instance of `program` in an unused slot. Answered by `ready` or `failed`. */
@@ -114,6 +136,19 @@ export type Command =
   /** Instances that wait for the next call of the run's guest (`keep` of a `linked` frame) wait no more: their runs settle. */
   | { readonly kind: "release"; readonly run: RunHandle }
   | { readonly kind: "cancel"; readonly run: RunHandle }
+  | ConsultCommand
+  /** Before the `run` command of the run: the sidecar serves all its calls of the interface. */
+  | ({ readonly kind: "bind"; readonly run: RunHandle; readonly import: string } & Serving)
+  /** What was bound for a run that is not ordered after all. */
+  | { readonly kind: "unbind"; readonly run: RunHandle }
+  /** Answers a `call`: the sidecar serves it, and those of the interface that follow in the run. */
+  | ({ readonly kind: "attach"; readonly call: number } & Serving)
+  /** What a sidecar finds at an address when it asks again (`pilotlight:sidecar/jwks`). */
+  | { readonly kind: "document"; readonly sidecar: RunHandle; readonly url: string; readonly text: string }
+  /** A sidecar does what waits for it, and its run settles. */
+  | { readonly kind: "stop"; readonly run: RunHandle }
+  /** The guest's code goes no further than the next tick, or goes on. Its deadlines go on either way. */
+  | { readonly kind: "pause"; readonly run: RunHandle; readonly paused: boolean }
   | { readonly kind: "retire"; readonly slot: number; readonly generation: number }
   /**
    * A share of the node's memory: growth of instances in it past `bytes`, all together, fails in the guest that grows.
@@ -173,6 +208,12 @@ export type EngineEvent =
       /** What the arguments come to in the engine's memory. */
       readonly bytes: number;
     }
+  | {
+      readonly kind: "consulted";
+      readonly request: number;
+      /** The one that they stand beside. */ readonly run: RunHandle;
+      readonly answer: Consulted;
+    }
   | { readonly kind: "log-batch"; readonly lines: readonly GuestLine[] }
   | {
       readonly kind: "settled";
@@ -196,6 +237,8 @@ export interface GuestLine {
   readonly slot: number;
   /** The run it belongs to; undefined while instantiating, or when several runs share the instance. */
   readonly run: RunHandle | undefined;
+  /** Of a sidecar: the run that it was called for when it wrote this. */
+  readonly on: RunHandle | undefined;
   readonly origin: "stdout" | "stderr" | "wasi:logging";
   /** Only for `wasi:logging`. */
   readonly level: "trace" | "debug" | "info" | "warn" | "error" | "critical" | undefined;
@@ -258,6 +301,8 @@ export interface Engine {
    * that are made and let go. Rejects with an `EngineError` when none can be made.
    */
   footprint(program: ProgramId): Promise<number>;
+  /** Whether an address is public: one that outbound requests may go to without its being listed. */
+  isPublic(address: string): boolean;
   /** Key-value data of tenants, the same that guests see. */
   readonly kv: KeyValue;
   /** Ends every instance and gives everything back. Runs that are still going settle as `platform`. */

@@ -8,6 +8,7 @@ import type { HeaderList } from "../base/headers.js";
 import type { EngineEvent, GuestLine } from "./engine.js";
 import { readTrace } from "./kv.js";
 import type { Outcome, Usage } from "./outcome.js";
+import type { Consulted } from "./sidecars.js";
 
 /** A header list as one latin1 string: names and values joined with LF, which neither can hold. */
 export function joinHeaders(headers: HeaderList): string {
@@ -130,6 +131,9 @@ export class EventReader {
             function: this.#text(),
           });
           break;
+        case 18:
+          events.push({ kind: "consulted", request: this.#number(), run: this.#number(), answer: JSON.parse(this.#text()) as Consulted });
+          break;
         case -1:
           return false;
         case -2:
@@ -180,6 +184,7 @@ export class EventReader {
     const line: GuestLine = {
       slot: this.#number(),
       run: this.#optionalNumber(),
+      on: this.#optionalNumber(),
       origin: ORIGINS[this.#number()] ?? "stdout",
       level: this.#optionalText() as GuestLine["level"],
       context: this.#optionalText(),

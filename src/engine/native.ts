@@ -9,6 +9,7 @@ import { addonCandidates } from "./addon.js";
 import { EventReader, FrameWriter, joinHeaders } from "./frames.js";
 import { keyValue, kvError, type KeyValueSettings, type NativeKv } from "./kv.js";
 import type { CellUsage, Command, Engine, EngineEvent, EngineStats, ProgramId } from "./engine.js";
+import { ConsultWriter } from "./sidecars.js";
 import type { ComponentInfo, LinkReport, ProgramSpec } from "./program.js";
 
 /** What `new NativeEngine` takes, as JSON. See `native/core/src/settings.rs`. */
@@ -77,6 +78,24 @@ interface NativeEngine extends NativeKv {
     head: number,
     total: number,
   ): void;
+  runSidecar(
+    slot: number,
+    generation: number,
+    program: number,
+    cell: number,
+    run: number,
+    last: boolean,
+    head: number,
+    total: number,
+    config: string,
+  ): void;
+  consult(body: Uint8Array | undefined): void;
+  bind(run: number, imported: string, sidecar: number, exported: string, limit: number, open: boolean): void;
+  unbind(run: number): void;
+  attach(call: number, sidecar: number, exported: string, limit: number, open: boolean): void;
+  document(sidecar: number, url: string, text: string): void;
+  stop(run: number): void;
+  pause(run: number, paused: boolean): void;
   chunk(run: number, bytes: Uint8Array): void;
   end(run: number, trailers: string | undefined): void;
   credit(run: number, bytes: number): void;
@@ -88,6 +107,7 @@ interface NativeEngine extends NativeKv {
   cell(cell: number, bytes: number, reserved: boolean): void;
   closeCell(cell: number): void;
   cells(): string;
+  isPublic(address: string): boolean;
   footprint(request: number, program: number): void;
   drain(): Buffer[] | undefined;
   stats(): string;
@@ -147,7 +167,7 @@ export function startEngine(settings: EngineSettings): Engine {
   const numbers = new Float64Array(NUMBERS);
   const bytes = Buffer.allocUnsafeSlow(BYTES);
   const reader = new EventReader(numbers, bytes);
-  const writer = new FrameWriter(numbers, bytes);
+  const writers = { numbers, frame: new FrameWriter(numbers, bytes), consult: new ConsultWriter(numbers, bytes) };
   const replies = {
     loaded: (request: number, json: string | undefined, error: string | undefined) =>
       settle(request, json === undefined ? undefined : JSON.parse(json), failure(error)),
@@ -185,12 +205,13 @@ export function startEngine(settings: EngineSettings): Engine {
     check: (digest, scripts, calls = []) => JSON.parse(guard(() => native.check(digest, scripts, calls))) as LinkReport,
     link: (spec: ProgramSpec) => request<ProgramId>((id) => guard(() => native.link(id, JSON.stringify(spec)))),
     unlink: (program) => native.unlink(program),
-    send: (command) => send(native, command, numbers, writer),
+    send: (command) => send(native, command, writers),
     listen: (next) => {
       listener = next;
     },
     kv: keyValue(native, request),
     stats: () => JSON.parse(native.stats()) as EngineStats,
+    isPublic: (address) => native.isPublic(address),
     cells: () => JSON.parse(native.cells()) as CellUsage[],
     footprint: (program) => request<number>((id) => native.footprint(id, program)),
     close: () =>
@@ -217,10 +238,16 @@ const NO_CELL = 0;
 /** What crosses for one that counts what its memories have. */
 const NO_CHARGE = -1;
 
-function send(native: NativeEngine, command: Command, numbers: Float64Array, writer: FrameWriter): void {
+interface Writers {
+  readonly numbers: Float64Array;
+  readonly frame: FrameWriter;
+  readonly consult: ConsultWriter;
+}
+
+function send(native: NativeEngine, command: Command, { numbers, frame, consult }: Writers): void {
   switch (command.kind) {
     case "run":
-      return sendRun(native, command, numbers, writer);
+      return sendRun(native, command, numbers, frame);
     case "prepare":
       return native.prepare(command.slot, command.generation, command.program, command.cell ?? NO_CELL, command.charge ?? NO_CHARGE);
     case "chunk":
@@ -237,6 +264,20 @@ function send(native: NativeEngine, command: Command, numbers: Float64Array, wri
       return native.refuseCall(command.call, command.message);
     case "cancel":
       return native.cancel(command.run);
+    case "consult":
+      return native.consult(consult.write(command));
+    case "bind":
+      return native.bind(command.run, command.import, command.sidecar, command.export, command.limitMs, command.open);
+    case "unbind":
+      return native.unbind(command.run);
+    case "attach":
+      return native.attach(command.call, command.sidecar, command.export, command.limitMs, command.open);
+    case "document":
+      return native.document(command.sidecar, command.url, command.text);
+    case "stop":
+      return native.stop(command.run);
+    case "pause":
+      return native.pause(command.run, command.paused);
     case "retire":
       return native.retire(command.slot, command.generation);
     case "cell":
@@ -294,6 +335,8 @@ function sendRun(native: NativeEngine, command: Command & { kind: "run" }, numbe
         frame.function,
         frame.keep,
       );
+    case "sidecar":
+      return native.runSidecar(slot, generation, program, cell, run, last, deadlines.head, deadlines.total, JSON.stringify(frame.config));
     case "command":
       return native.runCommand(slot, generation, program, cell, run, last, deadlines.head, deadlines.total);
   }

@@ -7,7 +7,7 @@ export type Outcome =
    */
   | {
       readonly kind: "guest-error";
-      readonly code: "error-code" | "no-answer" | "bad-answer" | "call-failed";
+      readonly code: "error-code" | "no-answer" | "bad-answer" | "call-failed" | "rejected-config";
       readonly message: string;
     }
   | { readonly kind: "trap"; readonly message: string }

@@ -11,7 +11,7 @@ import { ProblemError, type Problem } from "../base/problem.js";
 import type { HeaderList } from "../base/headers.js";
 import type { Waiter } from "../invoke/waiter.js";
 import { notCallable } from "../invoke/typed-calls.js";
-import type { Head } from "../sidecars/wire.js";
+import type { RequestHead } from "../engine/sidecars.js";
 import type { Callable, Uncallable } from "../wit/callable.js";
 import { argumentsFromMsgpack, resultToMsgpack } from "../wit/binary.js";
 import { isServedBy, parseInterfaceName } from "../wit/capability.js";
@@ -40,7 +40,7 @@ export interface CallRequest extends Asking {
   readonly bytes: number;
   readonly waiter: Waiter;
   /** The request as sidecars see it. */
-  readonly head: () => Head;
+  readonly requestHead: () => RequestHead;
 }
 
 export interface CallAnswer {
@@ -213,7 +213,7 @@ async function call(c: Context<PlaneEnv>, port: CallsPort, named: Named, asking:
     ...asking,
     bytes: body.length,
     waiter: waiterOf(c),
-    head: () => headOf(c),
+    requestHead: () => headOf(c),
     arguments: (callable) => {
       if (body.length === 0) return "[]";
       return type === MSGPACK ? argumentsFromMsgpack(body, callable) : jsonText(body);

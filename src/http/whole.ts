@@ -9,7 +9,7 @@ import type { Context } from "hono";
 import type { HeaderList } from "../base/headers.js";
 import { stripHopByHop } from "../base/hop-by-hop.js";
 import { withoutOurs } from "../invoke/stages/head.js";
-import type { Head } from "../sidecars/wire.js";
+import type { RequestHead } from "../engine/sidecars.js";
 import { ProblemError } from "../base/problem.js";
 import type { Waiter } from "../invoke/waiter.js";
 import type { PlaneEnv } from "./planes.js";
@@ -80,7 +80,7 @@ function readFrom(incoming: IncomingMessage, take: (piece: Uint8Array) => void, 
 }
 
 /** The request without its body, and without what of it is ours. */
-export function headOf(c: Context<PlaneEnv>): Head {
+export function headOf(c: Context<PlaneEnv>): RequestHead {
   const incoming = c.env?.incoming;
   const url = new URL(c.req.url);
   const fields = incoming?.rawHeaders ?? [...c.req.raw.headers].flat();

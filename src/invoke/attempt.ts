@@ -14,20 +14,20 @@ import type { Caller } from "../tenants/tenant.js";
 import { problemOf } from "./blame.js";
 import type { Executor } from "./executor.js";
 import type { Launcher } from "./launch.js";
-import type { Head } from "../sidecars/wire.js";
-import { Run, type Descent, type Origin, type RunEvent } from "./run.js";
+import type { BesideRequest } from "./beside.js";
+import { Run, type Descent, type Origin, type RunEvent, type Stands } from "./run.js";
 
 /** A version that can take the call. */
 export interface Candidate {
   readonly task: Task;
   /** Asked when it has its place, and so its code. */
-  readonly frame: () => Frame;
+  readonly frame: (run: Run) => Frame;
 }
 
 export interface AttemptPorts {
   readonly executor: Pick<Executor, "newHandle" | "submit" | "cancel">;
   /** Has runs that a client's request starts pass their sidecars; left out, they are submitted as they are. */
-  readonly launcher?: Pick<Launcher, "launch" | "cancel">;
+  readonly launcher?: Pick<Launcher, "launch" | "launchCalled" | "cancel">;
   readonly clock: Clock;
   /** Takes a run of this size in, or says why not. */
   enter(tenant: string, memoryBytes: number, now: number): TenantGate | Refused;
@@ -49,7 +49,9 @@ export interface AttemptPlan {
   readonly caller: Caller;
   readonly descent?: Descent;
   /** The request as sidecars see it. */
-  readonly head?: () => Head;
+  readonly request?: BesideRequest;
+  /** Each run of it is a sidecar. */
+  readonly stands?: Stands;
   readonly listener: AttemptListener;
 }
 
@@ -94,7 +96,7 @@ export class Attempt {
         executor.newHandle(),
         task,
         origin,
-        frame,
+        (run) => frame(run),
         {
           event: (event) => listener.event(this.#run as Run, event),
           settled: (run) => {
@@ -106,9 +108,11 @@ export class Attempt {
         caller,
         descent,
       );
-      const { head } = this.#plan;
-      if (this.#ports.launcher === undefined || head === undefined) return executor.submit(this.#run);
-      return this.#ports.launcher.launch(this.#run, head);
+      const { request, stands } = this.#plan;
+      this.#run.stands = stands;
+      const { launcher } = this.#ports;
+      if (launcher === undefined) return executor.submit(this.#run);
+      return request === undefined ? launcher.launchCalled(this.#run) : launcher.launch(this.#run, request);
     }
     listener.refused(problem ?? { code: "call/no-provider", detail: undefined }, newRunId());
   }

@@ -70,6 +70,8 @@ export interface ExecutorPorts {
   called(call: GuestCall, caller: Run | undefined): void;
   /** Answers what guests ask of Pilotlight itself. */
   asked(ask: GuestAsk, caller: Run | undefined): void;
+  /** What sidecars have said. */
+  consulted(consulted: Extract<EngineEvent, { readonly kind: "consulted" }>): void;
   /** Takes a tenant's secrets out of a text that a guest may have written. */
   mask(text: string, tenant: string): string;
 }
@@ -84,10 +86,14 @@ const CPU_EVERY_MS = 20;
 const LONGEST_WAIT_MS = 10_000;
 /** The engine ends a run by itself when its time is up, and is given so long to do it. */
 const LEASE_GRACE_MS = 5000;
+/** A sidecar stands until it is told to stop. */
+const FOR_EVER_MS = 1e12;
 
 export class Executor {
   readonly #ports: ExecutorPorts;
   readonly #runs = new Map<RunHandle, Run>();
+  /** Of the runs: sidecars. */
+  #standing = 0;
   #nextHandle = 1;
   #timer: NodeJS.Timeout | undefined;
   /** When the timer is due. */
@@ -142,13 +148,14 @@ export class Executor {
     const { timeout, duration } = manifest.limits;
     const { parent, until = Number.POSITIVE_INFINITY } = run.descent;
     this.#runs.set(run.handle, run);
+    if (run.stands !== undefined) this.#standing++;
     run.state = "waiting";
     const demand = {
       kind: "demand",
       run: run.handle,
       program,
       deadline: Math.min(until, run.admittedAt + Math.min(timeout, LONGEST_WAIT_MS)),
-      lease: duration + LEASE_GRACE_MS,
+      lease: run.stands === undefined ? duration + LEASE_GRACE_MS : FOR_EVER_MS,
       priority: run.priority,
     } as const;
     this.#step(parent === undefined ? demand : { ...demand, parent: parent.handle });
@@ -168,8 +175,9 @@ export class Executor {
     }
   }
 
+  /** Runs that go on; sidecars, which stand beside them, are none. */
   get liveCount(): number {
-    return this.#runs.size;
+    return this.#runs.size - this.#standing;
   }
 
   /** The live run of that public id. Looks at all of them: few are alive at once, and this is for people. */
@@ -192,7 +200,7 @@ export class Executor {
 
   /** Resolves when no run is left, or after `limitMs`. */
   async drained(limitMs: number): Promise<void> {
-    if (this.#runs.size === 0) return;
+    if (this.liveCount === 0) return;
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, limitMs);
       this.#whenEmpty.push(() => {
@@ -241,6 +249,9 @@ export class Executor {
         case "call":
           this.#ports.called(event, this.#runs.get(event.run));
           break;
+        case "consulted":
+          this.#ports.consulted(event);
+          break;
         case "ask":
           // The embedder's functions answer below the port (src/imports).
           this.#ports.asked(event, this.#runs.get(event.run));
@@ -272,11 +283,11 @@ export class Executor {
     run.outcome = "message" in ended ? { ...ended, message: this.#ports.mask(ended.message, run.task.tenant) } : ended;
     run.usage = usage;
     run.settledAt = this.#ports.clock.now();
-    this.#runs.delete(run.handle);
+    if (this.#runs.delete(run.handle) && run.stands !== undefined) this.#standing--;
     this.#ports.ended.add(run);
     run.listener.settled(run);
     this.#ports.observer.settled(run);
-    if (this.#runs.size === 0) for (const resolve of this.#whenEmpty.splice(0)) resolve();
+    if (this.liveCount === 0) for (const resolve of this.#whenEmpty.splice(0)) resolve();
   }
 
   /** The instance ended between the grant and the command; nothing of the run has begun, so it may ask again. */
@@ -350,7 +361,8 @@ export class Executor {
     const run = this.#runs.get(grant.run);
     const now = this.#ports.clock.now();
     const limits = run?.task.version.manifest.limits;
-    const lease = new Lease(grant, now + (limits?.duration ?? 0) + LEASE_GRACE_MS, this.#giveBack);
+    const until = run?.stands === undefined ? (limits?.duration ?? 0) + LEASE_GRACE_MS : FOR_EVER_MS;
+    const lease = new Lease(grant, now + until, this.#giveBack);
     // Cancelled while the grant was on its way.
     if (run === undefined || limits === undefined) return this.#giveBackUnused(grant, lease);
     run.state = "running";
@@ -373,8 +385,11 @@ export class Executor {
         program,
         cell: grant.cell,
         run: run.handle,
-        frame: run.frame(),
-        deadlines: { head: left(limits.timeout), idle: limits.idle, total: left(limits.duration) },
+        frame: run.frame(run),
+        deadlines:
+          run.stands === undefined
+            ? { head: left(limits.timeout), idle: limits.idle, total: left(limits.duration) }
+            : { head: run.stands.callMs, idle: FOR_EVER_MS, total: FOR_EVER_MS },
         last: grant.last,
       });
     } catch (error) {
@@ -451,7 +466,7 @@ export class Executor {
   /** Sets the timer, or moves it where something earlier has come up. */
   #arm(): void {
     const now = this.#ports.clock.now();
-    const lives = this.#runs.size > 0;
+    const lives = this.liveCount > 0;
     const isSet = this.#timer !== undefined;
     // Asked after every step, so the usual case costs nothing: it is set, and soon.
     if (this.#stopped || (lives && isSet && this.#due <= now + LONGEST_SLEEP_MS)) return;
@@ -469,7 +484,7 @@ export class Executor {
     const { pool, clock } = this.#ports;
     const now = clock.now();
     this.#timer = undefined;
-    if (this.#runs.size > 0) this.#report(pool, now);
+    if (this.liveCount > 0) this.#report(pool, now);
     this.#step({ kind: "tick" });
   }
 

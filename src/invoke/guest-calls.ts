@@ -14,6 +14,7 @@ import { problemOf } from "./blame.js";
 import { functionKey, type Choices, type Choosing, type Wanted } from "./choosing.js";
 import { chainOf, chainText, endOfCalled, fromChain, textOf, tooDeep } from "./chain.js";
 import type { GuestCall } from "./executor.js";
+import type { Launcher } from "./launch.js";
 import type { Run } from "./run.js";
 
 /**
@@ -26,6 +27,8 @@ export interface GuestCallPorts extends AttemptPorts {
   readonly engine: Pick<Engine, "send">;
   readonly clock: Clock;
   readonly choosing: Choosing;
+  /** Has a sidecar of the caller's take the call, if one serves what it imports. */
+  readonly beside: Pick<Launcher, "called">;
   /** The version of a task of the tenant that requests get now. */
   live(tenant: string, task: string): Task | undefined;
   /** The export of a task's component by which it serves an imported interface; the import's own name when it is not known. */
@@ -54,6 +57,8 @@ export class GuestCalls {
 
   /** Takes a call up, or has it fail with the problem. */
   called(call: GuestCall, caller: Run | undefined): void {
+    // What a sidecar of the caller's serves is no other task's.
+    if (caller !== undefined && this.#ports.beside.called(call, caller)) return;
     this.#call(call, caller, true);
   }
 

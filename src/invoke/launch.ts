@@ -1,211 +1,458 @@
 /**
- * From an admitted run to the executor, past its sidecars: guards say whether it starts, and observers are told how it ended.
+ * From an admitted run to the executor, past its sidecars, and after its end.
  *
- * A sidecar's call is a run of its own, with an instance of its own, that the main's run is the parent of: it has room at once,
- * the reserve, or fails. What that means is the manifest's to say: `closed`, and the main does not run; `open`, and it does.
- * Runs that guests start have none: whoever began the chain was let in.
+ * Sidecars stand before the run's first call; guards and transforms decide on its request before it takes any capacity;
+ * those that respond see the head of its answer, taps its lines, observers its end; then its own sidecars stop. What it means
+ * that one fails is the manifest's to say: `closed`, and the run does not go on; `open`, and it does. Runs that guests start
+ * have none but those that serve their imports: whoever began the chain was let in.
  */
 import type { Clock } from "../base/clock.js";
-import { headerValue } from "../base/headers.js";
-import { messageOf } from "../base/errors.js";
-import type { Problem } from "../base/problem.js";
-import type { CallFrame } from "../engine/engine.js";
-import type { OutcomeKind } from "../engine/outcome.js";
-import type { ComponentInfo } from "../engine/program.js";
-import { sidecarsOf, type Sidecar } from "../sidecars/plan.js";
-import {
-  GUARD,
-  guardArguments,
-  OBSERVER,
-  observerArguments,
-  RESPOND,
-  respondArguments,
-  respondedOf,
-  verdictOf,
-  type AnswerHead,
-  type Call,
-  type Head,
-} from "../sidecars/wire.js";
+import type { Engine, GuestLine, RunHandle } from "../engine/engine.js";
+import type { Outcome } from "../engine/outcome.js";
+import type { Consulted } from "../engine/sidecars.js";
+import { UseHistory } from "../sidecars/history.js";
+import { planOf, type SidecarEntry } from "../sidecars/plan.js";
+import { GUARD, OBSERVER, RESPOND, TAP, TRANSFORM, refusalOf, requestHeadersOf, respondedOf, type AnswerHead } from "../sidecars/wire.js";
 import type { Task } from "../tasks/task.js";
-import { Attempt, type AttemptPorts } from "./attempt.js";
-import { problemOf } from "./blame.js";
-import { endOfCalled, textOf } from "./chain.js";
-import type { Executor } from "./executor.js";
+import { Beside, isUp, type BesideOne, type BesideRequest, type Move } from "./beside.js";
+import type { Executor, GuestCall } from "./executor.js";
+import { SidecarRuns } from "./sidecar-runs.js";
 import type { Refusal, Run } from "./run.js";
 
-/** A guard that takes longer has failed. */
-const GUARD_MS = 5000;
-/** So long an answer waits for one that may change its head. */
-const RESPOND_MS = 5000;
-/** An observer is told for so long at most. */
-const OBSERVER_MS = 5000;
+/** The most of a body that transforms get to see. */
+const TRANSFORM_BYTES = 1024 * 1024;
+/** Runs that lines of sidecars are still told of. */
+const MOST_MAINS = 4096;
+/** Moves of a run that its record keeps. */
+const MOST_MOVES = 200;
+
+/** An import of a task that a sidecar serves. */
+export interface Binding {
+  readonly import: string;
+  readonly use: string;
+  /** As the sidecar exports it. */
+  readonly export: string;
+}
 
 export interface LaunchPorts {
   readonly executor: Pick<Executor, "newHandle" | "submit" | "cancel" | "endUnstarted">;
-  readonly enter: AttemptPorts["enter"];
+  readonly engine: Pick<Engine, "send">;
+  readonly runs: SidecarRuns;
   readonly clock: Clock;
-  /** The version of a task of the tenant that requests get now. */
-  live(tenant: string, task: string): Task | undefined;
-  describe(task: Task): Promise<ComponentInfo>;
+  /** The version of a sidecar that runs of the tenant get now: a task of its own, or one that Pilotlight ships. */
+  sidecar(tenant: string, name: string): Task | undefined;
+  /** Those that every run of the tenant's tasks has. */
+  required(tenant: string): readonly SidecarEntry[];
+  /** What of a version's imports its sidecars serve. */
+  bindings(task: Task): readonly Binding[];
   /** Told of sidecars that failed where the main goes on. */
-  failed(run: Run, sidecar: string, problem: Problem): void;
+  failed(run: Run, sidecar: string, reason: string): void;
 }
 
-/** A run whose guards have not all spoken. */
-interface Guarded {
-  cancelled: boolean;
-  attempt: Attempt | undefined;
-}
+const FAILED: Refusal = { code: "sidecar/failed", detail: undefined, retryAfter: 1 };
 
-/** What came of a sidecar's call: its JSON, or why there is none. */
-type Answer = { readonly json: string; readonly milliseconds: number } | { readonly problem: Problem };
+const NOBODY: Pick<BesideRequest, "header"> = { header: () => undefined };
 
 export class Launcher {
   readonly #ports: LaunchPorts;
-  readonly #guarded = new Map<Run, Guarded>();
+  readonly #history = new UseHistory();
+  /** By their number: what sidecars write is about one of these. */
+  readonly #mains = new Map<RunHandle, Run>();
 
   constructor(ports: LaunchPorts) {
     this.#ports = ports;
   }
 
-  /** Has the run start, when its guards allow; its listener hears of everything. */
-  launch(run: Run, head: () => Head): void {
-    const { manifest } = run.task.version;
-    if (manifest.sidecars.length === 0 || run.descent.parent !== undefined) return this.#ports.executor.submit(run);
-    const shown = head();
-    run.sidecars = sidecarsOf(manifest, (name) => headerValue(shown.headers, name.toLowerCase()));
-    const guarded: Guarded = { cancelled: false, attempt: undefined };
-    this.#guarded.set(run, guarded);
-    void this.#guard(run, shown, guarded).finally(() => this.#guarded.delete(run));
+  /** Has the run start, when its sidecars allow; its listener hears of everything. */
+  launch(run: Run, request: BesideRequest): void {
+    const entries = this.#planOf(run, request);
+    if (entries.length === 0) return this.#ports.executor.submit(run);
+    const beside = this.#beside(run, entries);
+    if (!this.#attach(run, beside)) return;
+    this.#whenStarted(run, beside, () => this.#guard(run, beside, request));
   }
 
-  /** Ends a run, whether its guards still decide or it goes on. */
+  /** A run that a guest has called: of its sidecars it has those that serve its imports. */
+  launchCalled(run: Run): void {
+    const bindings = this.#ports.bindings(run.task);
+    if (bindings.length === 0) return this.#ports.executor.submit(run);
+    const entries = this.#planOf(run, NOBODY).filter(({ use }) => bindings.some((binding) => binding.use === use));
+    const beside = this.#beside(run, entries);
+    if (!this.#attach(run, beside)) return;
+    this.#whenStarted(run, beside, () => this.#submit(run, beside));
+  }
+
+  /** Ends a run, whether its sidecars still decide or it goes on. */
   cancel(run: Run): void {
-    const guarded = this.#guarded.get(run);
-    if (guarded === undefined) return this.#ports.executor.cancel(run);
-    guarded.cancelled = true;
-    guarded.attempt?.cancel();
+    const { beside } = run;
+    if (beside === undefined || !beside.isDeciding) return this.#ports.executor.cancel(run);
+    if (beside.cancelled) return;
+    beside.cancelled = true;
+    this.#end(run, beside, { kind: "cancelled" });
   }
 
-  /** What goes out in place of the head of an answer; a problem where a sidecar that has to see it failed. */
-  async respond(run: Run, head: AnswerHead): Promise<AnswerHead | Refusal> {
-    let current = head;
-    for (const sidecar of run.sidecars) {
-      const answer = await this.#ask(run, sidecar, RESPOND, "head", respondArguments(callOf(run), current), RESPOND_MS);
-      if (answer === undefined) continue;
-      if (!("problem" in answer)) {
-        current = respondedOf(answer.json, current);
-        continue;
+  /** Whether some sidecar has to see the heads of the run's answers. */
+  responds({ beside }: Run): boolean {
+    return beside !== undefined && beside.has(RESPOND);
+  }
+
+  /** Gives what goes out in place of the head of an answer; a problem where a sidecar that has to see it failed. */
+  respond(run: Run, head: AnswerHead, told: (head: AnswerHead | Refusal) => void): void {
+    const beside = run.beside as Beside;
+    this.#having(run, beside, RESPOND, (ones, missing) => {
+      const isShort = missing.some(({ entry }) => entry.onFailure === "closed");
+      if (isShort || ones.length === 0) {
+        told(isShort ? FAILED : head);
+        return this.#settle(run, beside);
       }
-      this.#ports.failed(run, sidecar.use, answer.problem);
-      if (sidecar.onFailure === "closed") return { code: "sidecar/failed", detail: undefined, retryAfter: 1 };
-    }
-    return current;
+      this.#ports.runs.consult(run, beside, ones, { kind: "head", ...head }, (answer) => {
+        this.#report(run, ones, answer);
+        told(answer.stopped === undefined ? respondedOf(answer.head ?? {}, head) : FAILED);
+        this.#settle(run, beside);
+      });
+    });
   }
 
-  /** The run has ended, however: those that observe it are told. */
+  /** Shows lines of the run's guest to its taps; true where nobody else is to see them. */
+  tap(run: Run, lines: readonly GuestLine[]): boolean {
+    const { beside } = run;
+    if (beside === undefined) return false;
+    const taps = beside.having(TAP);
+    const hidden = taps.some(hides);
+    const ones = taps.filter(isUp);
+    if (ones.length === 0) return hidden;
+    const shown = lines.map(({ origin, level, text }) => ({ origin, level: level ?? null, text }));
+    this.#ports.runs.consult(run, beside, ones, { kind: "lines", lines: shown }, (answer) => {
+      this.#report(run, ones, answer);
+      this.#settle(run, beside);
+    });
+    return hidden;
+  }
+
+  /** The run has ended, however: those that observe it are told, and its own sidecars stop. */
   ended(run: Run): void {
-    const { outcome } = run;
-    if (run.sidecars.length === 0 || outcome === undefined) return;
-    const milliseconds = (run.settledAt ?? run.admittedAt) - run.admittedAt;
-    for (const sidecar of run.sidecars) void this.#tell(run, sidecar, outcome.kind, milliseconds);
+    const { beside, outcome } = run;
+    if (beside === undefined || outcome === undefined) return;
+    this.#noteUse(run, beside);
+    beside.isOver = true;
+    this.#settle(run, beside);
   }
 
-  async #tell(run: Run, sidecar: Sidecar, ending: OutcomeKind, milliseconds: number): Promise<void> {
-    const json = observerArguments(callOf(run), ending, run.status, milliseconds);
-    const answer = await this.#ask(run, sidecar, OBSERVER, "ended", json, OBSERVER_MS);
-    if (answer !== undefined && "problem" in answer) this.#ports.failed(run, sidecar.use, answer.problem);
-  }
-
-  async #guard(run: Run, head: Head, guarded: Guarded): Promise<void> {
-    const { executor } = this.#ports;
-    for (const sidecar of run.sidecars) {
-      if (guarded.cancelled) break;
-      const answer = await this.#ask(run, sidecar, GUARD, "check", guardArguments(callOf(run), head), GUARD_MS, guarded);
-      if (answer === undefined || guarded.cancelled) continue;
-      if ("problem" in answer) {
-        if (sidecar.onFailure === "open") {
-          this.#ports.failed(run, sidecar.use, answer.problem);
-          continue;
-        }
-        // Which one, and why, is for the log.
-        run.refusal = { code: "sidecar/failed", detail: undefined, retryAfter: 1 };
-        return executor.endUnstarted(run, {
-          kind: "refused",
-          code: "sidecar",
-          message: `the sidecar ${sidecar.use} failed: ${textOf(answer.problem)}`,
-        });
-      }
-      run.sidecarTimes = [...run.sidecarTimes, [sidecar.use, answer.milliseconds]];
-      const verdict = verdictOf(answer.json);
-      if (verdict.refusal !== undefined) {
-        const { status, headers, reason } = verdict.refusal;
-        run.refusal = { code: "sidecar/refused", detail: reason === "" ? undefined : reason, status, headers };
-        return executor.endUnstarted(run, {
-          kind: "refused",
-          code: "sidecar",
-          message: `the sidecar ${sidecar.use} refused it: ${reason}`,
-        });
-      }
-      run.identity ??= verdict.identity;
+  /** A sidecar is to serve what the run's guest calls, started for it if need be; false: none is to. */
+  called(call: GuestCall, run: Run): boolean {
+    const binding = this.#ports.bindings(run.task).find((each) => each.import === call.target);
+    if (binding === undefined) return false;
+    const beside = run.beside ?? this.#beside(run, []);
+    let one = beside.ones.find(({ entry }) => entry.use === binding.use);
+    if (one === undefined) {
+      const entry = run.task.version.manifest.sidecars.find(({ use }) => use === binding.use);
+      if (entry === undefined) return false;
+      beside.ones.push((one = { entry, unit: undefined, used: false }));
     }
-    if (guarded.cancelled) return executor.endUnstarted(run, { kind: "cancelled" });
-    this.#guarded.delete(run);
+    const found = one;
+    if (found.unit === undefined || found.unit.state === "gone") {
+      const failure = this.#attachOne(run, found);
+      if (failure !== undefined) {
+        this.#refuseCall(run, call, found, failure);
+        return true;
+      }
+    }
+    found.used = true;
+    const { unit } = found;
+    const attach = (): void => {
+      if (run.state === "settled") return;
+      if (unit?.isUp !== true) return this.#refuseCall(run, call, found, unit?.reason ?? "it has stopped");
+      const { task, run: standing } = unit.want.of;
+      const { engine } = this.#ports;
+      const serving = {
+        sidecar: (standing as Run).handle,
+        export: binding.export,
+        limitMs: SidecarRuns.callMs(task),
+        open: found.entry.onFailure === "open",
+      };
+      engine.send({ kind: "attach", call: call.call, ...serving });
+    };
+    unit?.whenStarted(attach);
+    return true;
+  }
+
+  /** The run's guest goes no further, and its sidecars with it; false: there is no such run that could. */
+  pause(run: Run): boolean {
+    if (run.state !== "running" || run.paused) return false;
+    run.paused = true;
+    const done = this.#moves(run, "main", "pause");
+    this.#ports.engine.send({ kind: "pause", run: run.handle, paused: true });
+    done();
+    for (const unit of this.#ports.runs.keeper.pause(run.handle)) this.#moves(run, unit.want.of.task.name, "pause")();
+    return true;
+  }
+
+  resume(run: Run): boolean {
+    if (run.state !== "running" || !run.paused) return false;
+    run.paused = false;
+    for (const unit of this.#ports.runs.keeper.resume(run.handle)) this.#moves(run, unit.want.of.task.name, "resume")();
+    const done = this.#moves(run, "main", "resume");
+    this.#ports.engine.send({ kind: "pause", run: run.handle, paused: false });
+    done();
+    return true;
+  }
+
+  /** A run that sidecars stand beside, or stood not long ago. */
+  mainOf(handle: RunHandle): Run | undefined {
+    return this.#mains.get(handle);
+  }
+
+  #beside(run: Run, entries: readonly SidecarEntry[]): Beside {
+    if (this.#mains.size >= MOST_MAINS) this.#mains.delete(this.#mains.keys().next().value as RunHandle);
+    this.#mains.set(run.handle, run);
+    return (run.beside = new Beside(entries));
+  }
+
+  #planOf(run: Run, request: Pick<BesideRequest, "header">): readonly SidecarEntry[] {
+    const { manifest } = run.task.version;
+    const { task } = run;
+    const planned = planOf({ manifest, required: this.#ports.required(task.tenant), header: (name) => request.header(name, task) });
+    if (planned.length === 0) return planned;
+    return planned.filter((entry) => entry.when !== "used" || this.#history.isExpected(useName(run, entry)));
+  }
+
+  /** Has the run have each of them; false when that has ended it. */
+  #attach(run: Run, beside: Beside): boolean {
+    for (const one of beside.ones) {
+      const failure = this.#attachOne(run, one);
+      if (failure !== undefined && !this.#passOver(run, one, failure)) return false;
+    }
+    return true;
+  }
+
+  /** What is wrong, where the run cannot have it. */
+  #attachOne(run: Run, one: BesideOne): string | undefined {
+    const { use } = one.entry;
+    const task = this.#ports.sidecar(run.task.tenant, use);
+    if (task === undefined) return `there is no task ${use}`;
+    const unit = this.#ports.runs.attach(run, one.entry, task);
+    if ("unavailable" in unit) return unit.unavailable;
+    one.unit = unit;
+    if (unit.state === "starting") {
+      const done = this.#moves(run, use, "start");
+      unit.whenStarted(() => done(unit.isUp ? undefined : (unit.reason ?? "it has stopped")));
+    }
+    return undefined;
+  }
+
+  #whenStarted(run: Run, beside: Beside, then: () => void): void {
+    let left = 1;
+    const started = (): void => {
+      if (--left > 0 || beside.cancelled) return;
+      for (const one of beside.ones) {
+        const { unit } = one;
+        if (unit === undefined || unit.isUp) continue;
+        if (!this.#passOver(run, one, unit.reason ?? "it has stopped")) return;
+      }
+      then();
+    };
+    for (const { unit } of beside.ones) {
+      if (unit?.state !== "starting") continue;
+      left++;
+      unit.whenStarted(started);
+    }
+    started();
+  }
+
+  #guard(run: Run, beside: Beside, request: BesideRequest): void {
+    const ones = beside.having(GUARD).filter(isUp);
+    if (ones.length === 0) return this.#transform(run, beside, request);
+    this.#ports.runs.consult(run, beside, ones, { kind: "check", head: request.head() }, (answer) => {
+      if (this.#decided(run, beside, ones, answer)) this.#transform(run, beside, request);
+    });
+  }
+
+  #transform(run: Run, beside: Beside, request: BesideRequest): void {
+    const ones = beside.having(TRANSFORM).filter(isUp);
+    if (ones.length === 0) return this.#submit(run, beside);
+    request.body(TRANSFORM_BYTES, ones.some(hides), (body) => {
+      if (beside.cancelled) return;
+      if (body === "too-long") {
+        run.refusal = {
+          code: "request/body-too-large",
+          detail: `A sidecar works on the body of each request to ${run.task.name} first, which may come to ${TRANSFORM_BYTES} bytes.`,
+        };
+        return this.#end(run, beside, { kind: "refused", code: "sidecar", message: "the body is too long for a transform" });
+      }
+      const bytes = body === "long" ? new Uint8Array() : body;
+      this.#ports.runs.consult(run, beside, ones, { kind: "request", head: request.head(), body: bytes }, (answer) => {
+        if (!this.#decided(run, beside, ones, answer)) return;
+        const { head } = answer;
+        if (head !== undefined) {
+          const { body: text, headers, ...rest } = head as Required<typeof head>;
+          beside.transformed = {
+            head: { ...rest, headers: requestHeadersOf(headers) },
+            body: body === "long" ? undefined : Buffer.from(text, "base64"),
+          };
+        } else if (body !== "long") beside.transformed = { head: request.head(), body };
+        this.#submit(run, beside);
+      });
+    });
+  }
+
+  /** Whether the run goes on, by what guards or transforms have said. */
+  #decided(run: Run, beside: Beside, ones: readonly BesideOne[], answer: Consulted): boolean {
+    if (beside.cancelled) {
+      this.#settle(run, beside);
+      return false;
+    }
+    const times = answer.times.map((nanoseconds, i): [string, number] => [(ones[i] as BesideOne).entry.use, nanoseconds / 1e6]);
+    run.sidecarTimes = run.sidecarTimes.length === 0 ? times : [...run.sidecarTimes, ...times];
+    run.identity ??= answer.identity;
+    const { failed = [], refusal, stopped } = answer;
+    for (const [i, reason] of failed) {
+      const one = ones[i] as BesideOne;
+      if (!this.#passOver(run, one, reason)) return false;
+    }
+    if (refusal === undefined) return true;
+    const { status, headers, reason } = refusalOf(refusal);
+    const { use } = (ones[stopped ?? 0] as BesideOne).entry;
+    run.refusal = { code: "sidecar/refused", detail: reason === "" ? undefined : reason, status, headers };
+    this.#end(run, beside, { kind: "refused", code: "sidecar", message: `the sidecar ${use} refused it: ${reason}` });
+    return false;
+  }
+
+  #submit(run: Run, beside: Beside): void {
+    const { engine, executor } = this.#ports;
+    beside.isDeciding = false;
+    for (const binding of this.#ports.bindings(run.task)) {
+      const one = beside.ones.find(({ entry }) => entry.use === binding.use);
+      if (one?.unit?.isUp !== true) continue;
+      const { task, run: standing } = one.unit.want.of;
+      const serving = {
+        sidecar: (standing as Run).handle,
+        export: binding.export,
+        limitMs: SidecarRuns.callMs(task),
+        open: one.entry.onFailure === "open",
+      };
+      engine.send({ kind: "bind", run: run.handle, import: binding.import, ...serving });
+    }
     executor.submit(run);
   }
 
-  /** Calls the sidecar, if it has that; undefined: it has not. */
-  async #ask(
-    run: Run,
-    { use }: Sidecar,
-    iface: string,
-    func: string,
-    json: string,
-    limitMs: number,
-    guarded?: Guarded,
-  ): Promise<Answer | undefined> {
-    const { clock } = this.#ports;
-    const task = this.#ports.live(run.task.tenant, use);
-    if (task === undefined) return { problem: { code: "call/no-provider", detail: `There is no task ${use}.` } };
-    let info: ComponentInfo;
-    try {
-      info = await this.#ports.describe(task);
-    } catch (error) {
-      return { problem: { code: "platform/internal", detail: messageOf(error) } };
+  /** One has failed: the run goes on without it, or ends. True: it goes on. */
+  #passOver(run: Run, one: BesideOne, reason: string): boolean {
+    const { entry } = one;
+    // What it was to hide is not shown because it fails.
+    if (entry.onFailure === "open" && !hides(one)) {
+      this.#ports.failed(run, entry.use, reason);
+      return true;
     }
-    if (!info.exports.some(({ name }) => name === iface)) return undefined;
-    const frame: CallFrame = { kind: "call", interface: iface, function: func, arguments: json };
-    const began = clock.now();
-    return new Promise((resolve) => {
-      let result = "null";
-      const attempt = new Attempt(this.#ports, {
-        candidates: [{ task, frame: () => frame }],
-        origin: {
-          kind: "guest",
-          method: undefined,
-          path: `${iface}#${func}`,
-          requestId: undefined,
-          traceparent: run.origin.traceparent,
-        },
-        caller: run.caller,
-        descent: { parent: run, until: Math.min(began + limitMs, iface === GUARD ? endOfCalled(run) : Number.POSITIVE_INFINITY) },
-        listener: {
-          event: (_run, event) => {
-            if (event.kind === "result") result = event.json;
-          },
-          settled: ({ outcome }) => {
-            if (outcome?.kind === "ok") resolve({ json: result, milliseconds: clock.now() - began });
-            else resolve({ problem: outcome === undefined ? { code: "platform/internal", detail: undefined } : problemOf(outcome, true) });
-          },
-          refused: (problem) => resolve({ problem }),
-        },
+    // Which one, and why, is for the log.
+    run.refusal = FAILED;
+    this.#end(run, run.beside as Beside, { kind: "refused", code: "sidecar", message: `the sidecar ${entry.use} failed: ${reason}` });
+    return false;
+  }
+
+  /** It ends before it was ordered. */
+  #end(run: Run, beside: Beside, outcome: Outcome): void {
+    beside.isDeciding = false;
+    beside.cancelled = true;
+    this.#ports.executor.endUnstarted(run, outcome);
+  }
+
+  #report(run: Run, ones: readonly BesideOne[], { failed = [] }: Consulted): void {
+    for (const [i, reason] of failed) this.#ports.failed(run, (ones[i] as BesideOne).entry.use, reason);
+  }
+
+  /** Once the run is over and nothing is being asked, observers are told, and it lets its sidecars go. */
+  #settle(run: Run, beside: Beside): void {
+    if (!beside.isOver || beside.asking > 0 || beside.isReleased) return;
+    beside.isReleased = true;
+    if (!beside.has(OBSERVER)) return this.#release(run, beside);
+    this.#having(run, beside, OBSERVER, (ones) => {
+      if (ones.length === 0) return this.#release(run, beside);
+      const { outcome, status } = run;
+      const nanoseconds = Math.round(((run.settledAt ?? run.admittedAt) - run.admittedAt) * 1e6);
+      const question = { kind: "ended", ending: (outcome as Outcome).kind, status, nanoseconds } as const;
+      // Shared ones go on: nothing of them is lost when nobody waits.
+      const [first] = ones;
+      if (ones.length === 1 && first?.unit?.want.scope !== "request" && first?.unit?.outdated === false) {
+        this.#ports.runs.consult(run, beside, ones, question, undefined);
+        return this.#release(run, beside);
+      }
+      this.#ports.runs.consult(run, beside, ones, question, (answer) => {
+        this.#report(run, ones, answer);
+        this.#release(run, beside);
       });
-      if (guarded !== undefined) guarded.attempt = attempt;
-      attempt.begin();
     });
+  }
+
+  /** Those that export the interface and stand; one that has ended meanwhile is started once more. `missing`: those that are not. */
+  #having(run: Run, beside: Beside, iface: string, then: (ones: readonly BesideOne[], missing: readonly BesideOne[]) => void): void {
+    const all = beside.having(iface);
+    let left = 1;
+    const started = (): void => {
+      if (--left > 0) return;
+      beside.asking--;
+      const missing = all.filter((one) => !isUp(one));
+      for (const { entry, unit } of missing) this.#ports.failed(run, entry.use, unit?.reason ?? "it has stopped");
+      then(missing.length === 0 ? all : all.filter(isUp), missing);
+    };
+    beside.asking++;
+    for (const one of all) {
+      if (isUp(one)) continue;
+      if (this.#attachOne(run, one) !== undefined) continue;
+      left++;
+      one.unit?.whenStarted(started);
+    }
+    started();
+  }
+
+  #release(run: Run, beside: Beside): void {
+    for (const { entry, unit } of beside.ones.toReversed()) {
+      if (unit === undefined || unit.want.scope !== "request" || !unit.isUp) continue;
+      const done = this.#moves(run, entry.use, "stop");
+      unit.whenGone((reason) => done(reason));
+    }
+    this.#ports.runs.release(run);
+  }
+
+  /** How often what is started on its first call was used of late decides whether it is ready beforehand. */
+  #noteUse(run: Run, beside: Beside): void {
+    for (const entry of run.task.version.manifest.sidecars) {
+      if (entry.when !== "used") continue;
+      this.#history.note(
+        useName(run, entry),
+        beside.ones.some((one) => one.entry.use === entry.use && one.used),
+      );
+    }
+  }
+
+  #refuseCall(run: Run, call: GuestCall, { entry }: BesideOne, reason: string): void {
+    this.#ports.failed(run, entry.use, reason);
+    run.callProblem = FAILED;
+    this.#ports.engine.send({ kind: "refuse-call", call: call.call, message: `the sidecar ${entry.use} failed: ${reason}` });
+  }
+
+  /** Notes a move; what it gives back says that it is done. */
+  #moves(run: Run, of: string, move: Move["move"]): (failed?: string) => void {
+    const began = this.#ports.clock.now();
+    const noted: Move = {
+      of,
+      move,
+      at: new Date(run.startedAtWall + (began - run.admittedAt)).toISOString(),
+      ms: undefined,
+      failed: undefined,
+    };
+    if (run.moves.length < MOST_MOVES) run.moves.push(noted);
+    return (failed) => {
+      noted.ms = this.#ports.clock.now() - began;
+      noted.failed = failed;
+    };
   }
 }
 
-function callOf({ id, task }: Run): Call {
-  return { run: id, tenant: task.tenant, task: task.name, version: task.version.label };
+/** The main is not to see what it is given, or pino what it was. */
+function hides({ entry, unit }: BesideOne): boolean {
+  return entry.hideRaw ?? unit?.want.of.task.version.manifest.sidecar?.hideRaw ?? false;
+}
+
+function useName({ task }: Run, { use }: SidecarEntry): string {
+  return `${task.key} ${task.version.label} ${use}`;
 }

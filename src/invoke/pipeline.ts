@@ -16,7 +16,8 @@ import type { Caller } from "../tenants/tenant.js";
 import { failureOf } from "./blame.js";
 import type { Executor } from "./executor.js";
 import type { Exchange, Incoming, Invoke, Reply } from "./invocation.js";
-import type { Head } from "../sidecars/wire.js";
+import type { RequestHead } from "../engine/sidecars.js";
+import type { BesideRequest } from "./beside.js";
 import type { Launcher } from "./launch.js";
 import { Run, type Refusal, type RunEvent, type RunListener } from "./run.js";
 import { admit } from "./stages/admit.js";
@@ -29,7 +30,7 @@ export interface PipelinePorts {
   /** Whose keys they are, what tenants may use at once, and who sees the insides of runs. */
   readonly tenants: TenantPort;
   readonly executor: Pick<Executor, "newHandle">;
-  readonly launcher: Pick<Launcher, "launch" | "cancel" | "respond">;
+  readonly launcher: Pick<Launcher, "launch" | "cancel" | "responds" | "respond">;
   readonly engine: Engine;
   readonly clock: Clock;
   /** Numbers from [0, 1), for weighted choices. */
@@ -89,7 +90,7 @@ const RETRIABLE: ReadonlySet<Problem["code"]> = new Set([
 ]);
 
 /** One HTTP request that runs: the front's exchange on one side, the run's events on the other. */
-class HttpRun implements Exchange, RunListener {
+class HttpRun implements Exchange, RunListener, BesideRequest {
   readonly run: string;
   readonly #ports: PipelinePorts;
   readonly #incoming: Incoming;
@@ -104,6 +105,10 @@ class HttpRun implements Exchange, RunListener {
   #held: (() => void)[] | undefined;
   /** A problem went out in place of the answer. */
   #replaced = false;
+  /** The body, while it is read for transforms. */
+  #collecting: Collecting | undefined;
+  /** It has been read for them: what still comes is nobody's. */
+  #collected = false;
 
   constructor(ports: PipelinePorts, task: Task, caller: Caller, gate: TenantGate, incoming: Incoming, reply: Reply) {
     this.#ports = ports;
@@ -118,19 +123,25 @@ class HttpRun implements Exchange, RunListener {
       requestId: headerValue(incoming.headers, "x-request-id"),
       traceparent: headerValue(incoming.headers, "traceparent"),
     };
-    this.#run = new Run(this.run, ports.executor.newHandle(), task, origin, () => this.#frame(), this, ports.clock.now(), caller);
+    this.#run = new Run(this.run, ports.executor.newHandle(), task, origin, (run) => this.#frame(run), this, ports.clock.now(), caller);
   }
 
   begin(): this {
-    this.#ports.launcher.launch(this.#run, () => this.#head());
+    this.#ports.launcher.launch(this.#run, this);
     return this;
   }
 
   input(bytes: Uint8Array): void {
+    if (this.#collecting !== undefined) return this.#collect(this.#collecting, bytes);
+    if (this.#collected) return;
     if (!this.#settled) this.#ports.engine.send({ kind: "chunk", run: this.#run.handle, bytes });
   }
 
   inputEnd(trailers: HeaderList | undefined): void {
+    const collecting = this.#collecting;
+    this.#collecting = undefined;
+    if (collecting !== undefined) return collecting.told(Buffer.concat(collecting.pieces));
+    if (this.#collected) return;
     if (!this.#settled) this.#ports.engine.send({ kind: "end", run: this.#run.handle, trailers: stripTrailers(trailers) });
   }
 
@@ -151,7 +162,7 @@ class HttpRun implements Exchange, RunListener {
   event(event: RunEvent): void {
     if (event.kind === "head") this.#note(event);
     if (this.#held !== undefined && event.kind !== "need-input") this.#held.push(() => this.#tell(event));
-    else if (event.kind === "head" && this.#run.sidecars.length > 0) void this.#respond(event);
+    else if (event.kind === "head" && this.#ports.launcher.responds(this.#run)) this.#respond(event);
     else this.#tell(event);
   }
 
@@ -163,17 +174,18 @@ class HttpRun implements Exchange, RunListener {
   }
 
   /** The head goes out as sidecars leave it, and what follows after it. */
-  async #respond(event: Extract<RunEvent, { kind: "head" }>): Promise<void> {
+  #respond(event: Extract<RunEvent, { kind: "head" }>): void {
     const held: (() => void)[] = (this.#held = []);
-    const head = await this.#ports.launcher.respond(this.#run, event);
-    this.#held = undefined;
-    if ("code" in head) {
-      this.#replaced = true;
-      this.#ended = true;
-      this.#reply.problem(head, ourHeaders(this.run, head));
-      this.#ports.launcher.cancel(this.#run);
-    } else this.#tell({ ...event, ...head });
-    for (const told of held) told();
+    this.#ports.launcher.respond(this.#run, event, (head) => {
+      this.#held = undefined;
+      if ("code" in head) {
+        this.#replaced = true;
+        this.#ended = true;
+        this.#reply.problem(head, ourHeaders(this.run, head));
+        this.#ports.launcher.cancel(this.#run);
+      } else this.#tell({ ...event, ...head });
+      for (const told of held) told();
+    });
   }
 
   #tell(event: RunEvent): void {
@@ -219,16 +231,17 @@ class HttpRun implements Exchange, RunListener {
     const debug = this.#asksFor("pilotlight-debug");
     const problem: Refusal = failureOf(run, debug) ?? { code: "platform/internal", detail: undefined };
     const [name, id, ...others] = [...ourHeaders(this.run, problem), ...(problem.headers ?? [])] as [string, string, ...string[]];
-    if (run.sidecars.length === 0) this.#reply.problem(problem, [name, id, ...others]);
-    else void this.#respondProblem(problem, others);
+    if (this.#ports.launcher.responds(run)) this.#respondProblem(problem, others);
+    else this.#reply.problem(problem, [name, id, ...others]);
   }
 
   /** `headers`: without the run's id. */
-  async #respondProblem(problem: Refusal, headers: HeaderList): Promise<void> {
+  #respondProblem(problem: Refusal, headers: HeaderList): void {
     const status = problem.status ?? PROBLEMS[problem.code].status;
-    const head = await this.#ports.launcher.respond(this.#run, { status, headers });
-    if ("code" in head) this.#reply.problem(problem, ["Pilotlight-Run", this.run, ...headers]);
-    else this.#reply.problem({ ...problem, status: head.status }, ["Pilotlight-Run", this.run, ...head.headers]);
+    this.#ports.launcher.respond(this.#run, { status, headers }, (head) => {
+      if ("code" in head) this.#reply.problem(problem, ["Pilotlight-Run", this.run, ...headers]);
+      else this.#reply.problem({ ...problem, status: head.status }, ["Pilotlight-Run", this.run, ...head.headers]);
+    });
   }
 
   #asksFor(name: string): boolean {
@@ -237,13 +250,53 @@ class HttpRun implements Exchange, RunListener {
   }
 
   /** The request as its sidecars see it. */
-  #head(): Head {
+  head(): RequestHead {
     const { method, scheme, authority, target, headers, peer } = this.#incoming;
     return { method, scheme, authority, pathWithQuery: target, headers: withoutOurs(stripHopByHop(headers)), peer };
   }
 
-  #frame(): Frame {
+  header(name: string): string | undefined {
+    if (FOR_DEBUG.has(name) && !this.#asksFor(name)) return undefined;
+    return headerValue(this.#incoming.headers, name);
+  }
+
+  body(most: number, must: boolean, told: (body: Uint8Array | "long" | "too-long") => void): void {
+    const { body = NO_BYTES, streaming, contentLength } = this.#incoming;
+    const isLong = streaming && (contentLength === undefined ? !must : contentLength > most);
+    if (isLong) return told(must ? "too-long" : "long");
+    if (!streaming) return told(body);
+    this.#collected = true;
+    this.#collecting = { pieces: [body], bytes: body.byteLength, most, told };
+    this.#reply.wantInput(most + 1);
+  }
+
+  #collect(collecting: Collecting, bytes: Uint8Array): void {
+    collecting.pieces.push(bytes);
+    collecting.bytes += bytes.byteLength;
+    if (collecting.bytes <= collecting.most) return;
+    this.#collecting = undefined;
+    collecting.told("too-long");
+  }
+
+  #frame(run: Run): Frame {
     const { method, scheme, authority, target, headers, body, streaming } = this.#incoming;
-    return { kind: "http", method, scheme, authority, target, headers: withoutOurs(stripHopByHop(headers)), body, more: streaming };
+    const transformed = run.beside?.transformed;
+    if (transformed === undefined)
+      return { kind: "http", method, scheme, authority, target, headers: withoutOurs(stripHopByHop(headers)), body, more: streaming };
+    const { head } = transformed;
+    const whole = transformed.body === undefined ? { body, more: streaming } : { body: transformed.body, more: false };
+    const { pathWithQuery } = head;
+    return { kind: "http", method: head.method, scheme, authority: head.authority, target: pathWithQuery, headers: head.headers, ...whole };
   }
 }
+
+interface Collecting {
+  readonly pieces: Uint8Array[];
+  bytes: number;
+  readonly most: number;
+  readonly told: (body: Uint8Array | "too-long") => void;
+}
+
+const NO_BYTES = new Uint8Array();
+/** Fields that work for those who hold `debug`, and are ignored from others. */
+const FOR_DEBUG: ReadonlySet<string> = new Set(["pilotlight-debug", "pilotlight-explain"]);

@@ -5,8 +5,8 @@ import type { Decision } from "../dispatch/select.js";
 import type { EngineEvent, Frame, RunHandle } from "../engine/engine.js";
 import { NO_USAGE, type Outcome, type Usage } from "../engine/outcome.js";
 import type { Priority, Rung, SubPool, Term } from "../pool/types.js";
-import type { Sidecar } from "../sidecars/plan.js";
-import type { Identity } from "../sidecars/wire.js";
+import type { Identity } from "../engine/sidecars.js";
+import type { Beside, Move } from "./beside.js";
 import type { Task } from "../tasks/task.js";
 import type { Caller } from "../tenants/tenant.js";
 import type { Lease } from "./lease.js";
@@ -24,8 +24,8 @@ export type RunEvent = Extract<EngineEvent, { run: RunHandle }> & { kind: "head"
 
 /** What started it; part of the log line and of the run's record. */
 export interface Origin {
-  /** `guest`: a run of another task called it. */
-  readonly kind: "http" | "call" | "command" | "guest";
+  /** `guest`: a run of another task called it. `sidecar`: it stands beside another. */
+  readonly kind: "http" | "call" | "command" | "guest" | "sidecar";
   readonly method: string | undefined;
   readonly path: string | undefined;
   readonly requestId: string | undefined;
@@ -44,6 +44,14 @@ export interface Descent {
 
 /** A run that a request, an embedder or an operator started. */
 const ROOT: Descent = Object.freeze({});
+
+/** What makes a run a sidecar. */
+export interface Stands {
+  /** How long each call may take. */
+  readonly callMs: number;
+  /** What its `start` is given. */
+  readonly config: readonly (readonly [string, string])[];
+}
 
 /** The usual case: nothing nearer was passed over. */
 export const NO_REASONS: readonly string[] = Object.freeze([]);
@@ -78,9 +86,14 @@ export class Run {
   /** What its guest's last call came to that failed. */
   callProblem: Problem | undefined;
   /** What stands beside it, how long each took to decide on it, and whom they found to be calling. */
-  sidecars: readonly Sidecar[] = NO_SIDECARS;
+  beside: Beside | undefined;
   sidecarTimes: readonly (readonly [string, number])[] = NO_SIDECARS;
   identity: Identity | undefined;
+  /** It is a sidecar, whose calls may take so long each. */
+  stands: Stands | undefined;
+  paused = false;
+  /** What it and its sidecars have done together; nothing where nothing was started or stopped for it alone. */
+  moves: Move[] = [];
   /** What the client is told, where a sidecar kept the run from starting. */
   refusal: Refusal | undefined;
   /** What its arguments come to, where it is a call. */
@@ -99,7 +112,7 @@ export class Run {
     readonly handle: RunHandle,
     readonly task: Task,
     readonly origin: Origin,
-    readonly frame: () => Frame,
+    readonly frame: (run: Run) => Frame,
     readonly listener: RunListener,
     now: number,
     readonly caller: Caller,

@@ -7,13 +7,13 @@
 import { ProblemError, type Problem } from "../base/problem.js";
 import type { CallFrame } from "../engine/engine.js";
 import type { ComponentInfo, InterfaceInfo } from "../engine/program.js";
-import type { Head } from "../sidecars/wire.js";
 import type { Task } from "../tasks/task.js";
 import { mayInvoke } from "../tenants/access.js";
 import type { Caller } from "../tenants/tenant.js";
 import { callable, type Callable, type Uncallable } from "../wit/callable.js";
 import { isServedBy, parseInterfaceName } from "../wit/capability.js";
 import { Attempt, type AttemptPorts, type Candidate } from "./attempt.js";
+import type { BesideRequest } from "./beside.js";
 import { failureOf } from "./blame.js";
 import { endOfCalled, fromChain } from "./chain.js";
 import { functionKey, type Choices, type Choosing } from "./choosing.js";
@@ -41,7 +41,7 @@ export interface TypedCall {
   readonly traceparent: string | undefined;
   readonly waiter: Waiter;
   /** The request as sidecars see it; undefined: there is none. */
-  readonly head?: (() => Head) | undefined;
+  readonly request?: Pick<BesideRequest, "head" | "header"> | undefined;
   /** The run whose guest calls, where one does: its rights and its time hold. */
   readonly from?: Run;
 }
@@ -112,10 +112,16 @@ export class TypedCalls {
       throw new ProblemError("request/body-too-large", `limits.requestBody allows ${limit} bytes; the request has ${call.bytes}.`);
     const json = call.arguments(named);
     const frames = await Promise.all(candidates.map(({ task }) => this.#frame(task, call, named, json)));
-    return this.#run(call, frames, pick, named);
+    return this.#run(call, frames, pick, named, json);
   }
 
-  #run(call: TypedCall, candidates: readonly Candidate[], pick: Choices["pick"] | undefined, named: Callable): Promise<TypedAnswer> {
+  #run(
+    call: TypedCall,
+    candidates: readonly Candidate[],
+    pick: Choices["pick"] | undefined,
+    named: Callable,
+    args: string,
+  ): Promise<TypedAnswer> {
     return new Promise((resolve, reject) => {
       let json: string | undefined;
       const attempt = new Attempt(this.#ports, {
@@ -128,7 +134,7 @@ export class TypedCalls {
           traceparent: call.traceparent,
         },
         caller: call.caller,
-        ...(call.head !== undefined && { head: call.head }),
+        ...(call.request !== undefined && { request: asBeside(call.request, args) }),
         descent: call.from === undefined ? { pick } : { pick, parent: call.from, until: endOfCalled(call.from) },
         listener: {
           event: (_run, event) => {
@@ -167,7 +173,7 @@ export class TypedCalls {
       function: call.function,
       arguments: json,
     };
-    return { task, frame: () => frame };
+    return { task, frame: ({ beside }) => withArguments(frame, beside?.transformed?.body) };
   }
 
   #candidates(
@@ -195,6 +201,23 @@ export class TypedCalls {
     const { code, detail, ...more } = found;
     throw new ProblemError(code, detail, more);
   }
+}
+
+/** The arguments, as JSON, are the body that transforms work on. */
+function asBeside(request: Pick<BesideRequest, "head" | "header">, args: string): BesideRequest {
+  return {
+    head: () => request.head(),
+    header: (name, task) => request.header(name, task),
+    body: (most, must, told) => {
+      const bytes = Buffer.from(args);
+      if (bytes.byteLength <= most) told(bytes);
+      else told(must ? "too-long" : "long");
+    },
+  };
+}
+
+function withArguments(frame: CallFrame, bytes: Uint8Array | undefined): CallFrame {
+  return bytes === undefined ? frame : { ...frame, arguments: Buffer.from(bytes).toString("utf8") };
 }
 
 interface Found {

@@ -157,15 +157,19 @@ export function logRefusal(log: Logger, incoming: Incoming, run: string, problem
 /** `critical` is told by `guestLevel` alone: pino writes a `fatal` line through at once, and a guest must not have that at will. */
 const GUEST_LEVELS = { trace: "trace", debug: "debug", info: "info", warn: "warn", error: "error", critical: "error" } as const;
 
-/** A guest's line. Its text is data: it is never used as a format, and pino escapes what could end the line. */
-export function logGuestLine(log: Logger, line: GuestLine, run: Run | undefined): void {
+/**
+ * A guest's line. Its text is data: it is never used as a format, and pino escapes what could end the line. `main`: the run that
+ * a sidecar wrote it for.
+ */
+export function logGuestLine(log: Logger, line: GuestLine, run: Run | undefined, main?: Run): void {
   const level = line.level === undefined ? "info" : GUEST_LEVELS[line.level];
   if (!log.isLevelEnabled(level)) return;
   log[level](
     {
-      run: run?.id,
+      run: (main ?? run)?.id,
       tenant: run?.task.tenant,
-      task: run?.task.name,
+      task: (main ?? run)?.task.name,
+      sidecar: main === undefined ? undefined : run?.task.name,
       origin: line.origin,
       guestLevel: line.level,
       context: line.context,

@@ -138,22 +138,55 @@ const taskName = z
   .string()
   .regex(/^[a-z][a-z0-9-]{0,62}$/, "expected a name of lower-case letters, digits and dashes that begins with a letter, at most 63 long");
 
-/** Of a field's values those that this version has; the others are refused as such. */
-function only<const T extends string>(now: T, later_: readonly string[]): z.ZodDefault<z.ZodType<T>> {
-  const all = z.enum([now, ...later_]);
-  const isNow = (value: string): value is T => value === now;
-  return (all.refine(isNow, `not supported by this version of Pilotlight; expected "${now}"`) as unknown as z.ZodType<T>).default(
-    now as never,
-  );
-}
+/** Who shares one instance of a sidecar: nobody but the run, all runs of the task, all of the tenant's that use it. */
+const SCOPES = ["request", "task", "tenant"] as const;
+const scope = z.enum(SCOPES, { error: 'expected "request", "task" or "tenant"' });
 
-const sidecar = z.strictObject({
-  use: taskName,
-  scope: only("request", ["task", "tenant"]),
-  when: z.union([only("always", ["used"]), z.strictObject({ header: z.string().min(1) })]).default("always"),
-  onFailure: z.enum(["open", "closed"]).default("closed"),
-  hideRaw: later(z.boolean()),
-  config: later(z.record(z.string(), z.string())),
+/** What a sidecar's `start` is given; what is no string becomes JSON. */
+const sidecarConfig = z
+  .record(z.string(), z.json())
+  .refine((config) => JSON.stringify(config).length <= 64 * 1024, "at most 64 KiB of JSON")
+  .default({});
+
+const sidecar = z
+  .strictObject({
+    use: taskName,
+    scope: scope.optional(),
+    when: z
+      .union([z.enum(["always", "used"]), z.strictObject({ header: z.string().min(1) })], {
+        error: 'expected "always", "used" or { "header": NAME }',
+      })
+      .default("always"),
+    onFailure: z.enum(["open", "closed"], { error: 'expected "open" or "closed"' }).default("closed"),
+    hideRaw: z.boolean().optional(),
+    config: sidecarConfig,
+  })
+  .refine(({ hideRaw, onFailure }) => hideRaw !== true || onFailure === "closed", {
+    path: ["hideRaw"],
+    error: 'what is to stay hidden cannot be shown when the sidecar fails; take out "onFailure": "open"',
+  });
+
+/** More would make a request a procession. */
+const MOST_SIDECARS = 16;
+
+const sidecars = z
+  .array(sidecar)
+  .max(MOST_SIDECARS, `at most ${MOST_SIDECARS} sidecars`)
+  .superRefine((entries, ctx) => {
+    for (const [i, { use }] of entries.entries()) {
+      const first = entries.findIndex((other) => other.use === use);
+      if (first !== i) ctx.addIssue({ code: "custom", path: [i, "use"], message: `${use} is there twice; keep one of them` });
+    }
+  })
+  .default([]);
+
+/** Of a task that others use as their sidecar. */
+const asSidecar = z.strictObject({
+  scope: scope.default("request"),
+  /** Of one scope, where one has more to do than it can. */
+  instances: z.number().int().min(1).max(64).default(1),
+  idle: duration.default(30_000),
+  hideRaw: z.boolean().default(false),
 });
 
 const access = z.union([z.enum(["public", "key"]), z.strictObject({ tenants: z.array(taskName).min(1, "expected at least one tenant") })], {
@@ -195,12 +228,16 @@ const document = z.strictObject({
     .refine((text) => parsePreference(text) !== undefined, `expected ${PREFER_HELP}`)
     .optional(),
   uses: z.record(interfaceName, z.strictObject({ task: taskName })).default({}),
-  sidecars: z.array(sidecar).default([]),
+  sidecars,
+  sidecar: asSidecar.optional(),
   idempotent: later(idempotent),
   triggers: later(z.array(trigger)),
 });
 
-export const manifestSchema = document.superRefine(({ name, config, secrets, uses }, ctx) => {
+export const manifestSchema = document.superRefine(({ name, config, secrets, uses, sidecars: beside }, ctx) => {
+  for (const [i, { use }] of beside.entries())
+    if (use === name)
+      ctx.addIssue({ code: "custom", path: ["sidecars", i, "use"], message: "a task cannot stand beside itself; name another" });
   for (const [used, { task }] of Object.entries(uses))
     if (task === name) ctx.addIssue({ code: "custom", path: ["uses", used, "task"], message: "a task cannot call itself; name another" });
   for (const [i, name] of secrets.entries()) {

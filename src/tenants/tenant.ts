@@ -1,5 +1,6 @@
 /** Who owns tasks, keys, stores and quotas; and what a key may do. */
 
+import type { SidecarEntry } from "../sidecars/plan.js";
 import type { TenantTerms, WhenFull } from "../pool/types.js";
 
 /** `default` exists from the start; it alone has the paths of the shared host that do not begin with `/~`. */
@@ -37,6 +38,8 @@ export interface Tenant {
   readonly capacity: CapacityTerms;
   /** What counts when a provider is chosen for its calls, where neither they nor the calling task say; undefined: time. */
   readonly prefer?: string;
+  /** Sidecars that every run of its tasks has. */
+  readonly sidecars?: readonly SidecarEntry[];
   /** ISO 8601. */
   readonly createdAt: string;
   /** Goes up with each change; the ETag. */

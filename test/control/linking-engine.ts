@@ -1,4 +1,5 @@
 /** An engine that compiles into a folder, and links what was compiled; 4 MiB are what it compiles everything to. */
+import type { SidecarPort } from "../../src/control/programs.js";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { digestOf } from "../../src/artefacts/components.js";
@@ -9,6 +10,14 @@ import { FakeEngine } from "../invoke/fake-engine.js";
 import { fakeInfo } from "../tasks/fake-task.js";
 
 const COMPILED = 4 * 2 ** 20;
+
+/** A tenant without any. */
+export const NO_SIDECARS: SidecarPort = {
+  find: () => undefined,
+  names: () => [],
+  describe: () => Promise.reject(new Error("there are none")),
+  try: () => Promise.resolve(undefined),
+};
 
 export class LinkingEngine extends FakeEngine {
   readonly linked: ProgramSpec[] = [];

@@ -13,7 +13,7 @@ import { Router } from "../../src/tasks/router.js";
 import { Secrets } from "../../src/tenants/secrets.js";
 import { USUAL_TERMS } from "../../src/tenants/tenant.js";
 import { Tenants } from "../../src/tenants/tenants.js";
-import { LinkingEngine } from "./linking-engine.js";
+import { LinkingEngine, NO_SIDECARS } from "./linking-engine.js";
 
 /** The task `a` of the default tenant, as after a start. It names the secret TOKEN, which is `old`. */
 async function restarted() {
@@ -41,6 +41,7 @@ async function restarted() {
     terms: () => USUAL_TERMS,
     isProvided: () => false,
     used: () => undefined,
+    sidecars: NO_SIDECARS,
   });
   const live = new Live({ ledger: {} as Ledger, tenants, secrets, catalog, programs, router: new Router(), registry: new Registry() });
   live.restore((_task, error) => expect.fail(String(error)));

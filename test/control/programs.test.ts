@@ -10,7 +10,7 @@ import { readManifest, type ManifestInput } from "../../src/tasks/manifest.js";
 import { NO_GRANTS } from "../../src/tasks/spec.js";
 import { USUAL_TERMS, type CapacityTerms } from "../../src/tenants/tenant.js";
 import { tempDir } from "../support/files.js";
-import { LinkingEngine } from "./linking-engine.js";
+import { LinkingEngine, NO_SIDECARS } from "./linking-engine.js";
 
 const BYTES = Buffer.from("a component");
 const DIGEST = digestOf(BYTES);
@@ -32,6 +32,7 @@ async function bench(folder: string | null = tempDir()) {
     terms: () => terms.now,
     isProvided: () => false,
     used: () => undefined,
+    sidecars: NO_SIDECARS,
   });
   return { engine, told, programs, tried, terms, forms };
 }

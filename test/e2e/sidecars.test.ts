@@ -145,7 +145,7 @@ describe("a guard", () => {
     const causes = node.log.lines.filter(({ msg, task: of }) => msg === "run" && of === "shut").map((line) => line["cause"]);
     expect(causes).toEqual([
       expect.stringMatching(/^the sidecar guard failed: /),
-      expect.stringMatching(/^the sidecar guard failed: limits\.cpu/),
+      expect.stringMatching(/^the sidecar guard failed: cpu: /),
     ]);
     expect(node.log.lines.filter(({ msg }) => String(msg).startsWith("the sidecar guard failed: "))).toHaveLength(2);
     await node.idle();
@@ -327,10 +327,10 @@ describe("a deploy", () => {
   it("is refused where a sidecar is not there, or is none", async () => {
     const node = await guarded(task("calc", "calc"));
     await expect(node.runtime.deploy(task("a", "hello-p3", { sidecars: [{ use: "nobody" }] }))).rejects.toThrow(
-      "sidecars.0.use: there is no task nobody; deploy it first",
+      "sidecars.0.use: there is no task nobody, and none of the sidecars that Pilotlight ships has that name; deploy it first",
     );
     await expect(node.runtime.deploy(task("a", "hello-p3", { sidecars: [{ use: "calc" }] }))).rejects.toThrow(
-      "sidecars.0.use: the task calc is no sidecar: it exports none of pilotlight:sidecar/guard@0.1.0, pilotlight:sidecar/respond@0.1.0, pilotlight:sidecar/observer@0.1.0, but demo:math/calc",
+      /sidecars\.0\.use: the task calc is no sidecar of this one: it exports none of pilotlight:sidecar\/guard@0\.1\.0, .*, but demo:math\/calc$/m,
     );
   });
 

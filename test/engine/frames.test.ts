@@ -92,13 +92,15 @@ class Wire {
           .outcome(event.outcome)
           .put(...Object.values(event.usage))
           .text(undefined);
+      case "consulted":
+        return this.put(18, event.request, event.run).text(JSON.stringify(event.answer));
       case "retired":
         return this.put(11, event.slot, event.generation);
     }
   }
 
-  #line({ slot, run, origin, level, context, text }: GuestLine): void {
-    this.put(9, slot, run ?? -1, ["stdout", "stderr", "wasi:logging"].indexOf(origin))
+  #line({ slot, run, on, origin, level, context, text }: GuestLine): void {
+    this.put(9, slot, run ?? -1, on ?? -1, ["stdout", "stderr", "wasi:logging"].indexOf(origin))
       .text(level)
       .text(context)
       .text(text);
@@ -152,12 +154,14 @@ const absent = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> => f
 const line: fc.Arbitrary<GuestLine> = fc.record({
   slot: id,
   run: absent(id),
+  on: absent(id),
   origin: fc.constantFrom("stdout" as const, "stderr" as const, "wasi:logging" as const),
   level: absent(fc.constantFrom("info" as const, "critical" as const)),
   context: absent(text),
   text,
 });
 const event: fc.Arbitrary<EngineEvent> = fc.oneof(
+  fc.record({ kind: fc.constant("consulted" as const), request: id, run: id, answer: fc.record({ times: fc.array(id), stopped: id }) }),
   fc.record({ kind: fc.constant("call" as const), run: id, call: id, bytes: id, target: text, function: text }),
   fc.record({ kind: fc.constant("ready" as const), slot: id, generation: id, nanoseconds: id }),
   fc.record({ kind: fc.constant("failed" as const), slot: id, generation: id, outcome }),

@@ -255,12 +255,12 @@ describe("lines of guests", () => {
   it("are given to observers with the run they belong to, if that can be told", () => {
     const bench = new Workbench();
     const run = bench.submit(bench.deploy(fakeTask("a")));
-    const line = { slot: 0, origin: "stdout", level: undefined, context: undefined } as const;
+    const line = { slot: 0, on: undefined, origin: "stdout", level: undefined, context: undefined } as const;
     bench.engine.emit({
       kind: "log-batch",
       lines: [
         { ...line, run: run.handle, text: "mine" },
-        { ...line, run: undefined, text: "nobody's" },
+        { ...line, run: undefined, on: undefined, text: "nobody's" },
       ],
     });
     expect(bench.lines.map(({ line: { text }, run: id }) => [text, id])).toEqual([

@@ -32,6 +32,10 @@ export class FakeEngine implements Engine {
     this.#listener = listener;
   }
 
+  isPublic(): boolean {
+    return true;
+  }
+
   unlink(program: number): void {
     this.unlinked.push(program);
   }

@@ -86,7 +86,8 @@ class Pipe {
       launcher: {
         launch: (run) => executor.submit(run),
         cancel: (run) => executor.cancel(run),
-        respond: (_run, head) => Promise.resolve(head),
+        responds: () => false,
+        respond: (_run, head, told) => told(head),
       },
       engine,
       clock,

@@ -106,6 +106,7 @@ export class Workbench {
       ended: this.ended,
       called: () => {},
       asked: () => {},
+      consulted: () => {},
       mask: (text) => text.replaceAll("hunter2", "***"),
       observer: {
         settled: (run) => void this.seen.push(`settled ${run.id.slice(-2)} ${run.outcome?.kind}`),

@@ -167,6 +167,7 @@ describe("a line of a guest", () => {
   const guestLine = (parts: Partial<GuestLine>): GuestLine => ({
     slot: 0,
     run: 1,
+    on: undefined,
     origin: "stdout",
     level: undefined,
     context: undefined,

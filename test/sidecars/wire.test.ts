@@ -1,36 +1,12 @@
-/** What sidecars are told and what is made of their answers. */
+/** What is made of the words of sidecars, and which of them a run has. */
 import { describe, expect, it } from "vitest";
-import { readManifest } from "../../src/tasks/manifest.js";
-import { sidecarsOf } from "../../src/sidecars/plan.js";
-import { guardArguments, observerArguments, respondArguments, respondedOf, verdictOf } from "../../src/sidecars/wire.js";
+import { planOf } from "../../src/sidecars/plan.js";
+import { refusalOf, requestHeadersOf, respondedOf } from "../../src/sidecars/wire.js";
+import { readManifest, type ManifestInput } from "../../src/tasks/manifest.js";
 
-const CALL = { run: "r", tenant: "t", task: "a", version: "v1" };
-const base64 = (text: string): string => Buffer.from(text, "latin1").toString("base64");
-const refusal = (status: number, headers: readonly (readonly [string, string])[], reason = "no"): string =>
-  JSON.stringify({ tag: "err", val: { status, headers: headers.map(([name, value]) => [name, base64(value)]), reason } });
+const flat = (headers: readonly (readonly [string, string])[]): string[] => headers.flatMap((pair) => [...pair]);
 
-describe("a guard's arguments", () => {
-  it("are the run and the head, values of fields as bytes", () => {
-    const head = { method: "GET", scheme: "http", authority: "a", pathWithQuery: "/x?y", headers: ["A", "é"], peer: "127.0.0.1" };
-    expect(JSON.parse(guardArguments(CALL, head))).toEqual([CALL, { ...head, headers: [["A", base64("é")]] }]);
-  });
-});
-
-describe("an observer's arguments", () => {
-  it("have whole nanoseconds, and no status where there was none", () => {
-    expect(JSON.parse(observerArguments(CALL, "trap", undefined, 1.5))).toEqual([CALL, "trap", null, 1_500_000]);
-    expect(JSON.parse(observerArguments(CALL, "ok", 204, 0))).toEqual([CALL, "ok", 204, 0]);
-  });
-});
-
-describe("a verdict", () => {
-  it("lets pass, with or without a name", () => {
-    expect(verdictOf('{"tag":"ok","val":null}')).toEqual({ identity: undefined });
-    expect(verdictOf('{"tag":"ok"}')).toEqual({ identity: undefined });
-    const identity = { subject: "ada", claims: [["role", "admin"]] };
-    expect(verdictOf(JSON.stringify({ tag: "ok", val: identity }))).toEqual({ identity });
-  });
-
+describe("a refusal", () => {
   it.each([
     [401, 401],
     [599, 599],
@@ -39,11 +15,11 @@ describe("a verdict", () => {
     [600, 403],
     [0, 403],
   ])("of status %d answers %d", (status, answered) => {
-    expect(verdictOf(refusal(status, []))).toEqual({ refusal: { status: answered, headers: [], reason: "no" } });
+    expect(refusalOf({ status, headers: [], reason: "no" })).toEqual({ status: answered, headers: [], reason: "no" });
   });
 
   it("keeps headers that an answer can have, and no others", () => {
-    const headers = [
+    const headers = flat([
       ["WWW-Authenticate", 'Bearer realm="a"'],
       ["X Y", "a"],
       ["", "a"],
@@ -55,21 +31,13 @@ describe("a verdict", () => {
       ["Transfer-Encoding", "chunked"],
       ["Connection", "close"],
       ["X-Latin", "é"],
-    ] as const;
-    expect(verdictOf(refusal(401, headers))).toMatchObject({
-      refusal: { headers: ["WWW-Authenticate", 'Bearer realm="a"', "X-Latin", "é"] },
-    });
+    ]);
+    expect(refusalOf({ status: 401, headers, reason: "" }).headers).toEqual(["WWW-Authenticate", 'Bearer realm="a"', "X-Latin", "é"]);
   });
 });
 
 describe("the head of an answer", () => {
   const before = { status: 200, headers: ["A", "b"] };
-  const said = (status: number, headers: readonly (readonly [string, string])[]): string =>
-    JSON.stringify([status, headers.map(([name, value]) => [name, base64(value)])]);
-
-  it("is told as it is", () => {
-    expect(JSON.parse(respondArguments(CALL, before))).toEqual([CALL, 200, [["A", base64("b")]]]);
-  });
 
   it.each([
     [204, 204],
@@ -77,29 +45,54 @@ describe("the head of an answer", () => {
     [100, 200],
     [600, 200],
   ])("that is to have the status %d has %d", (status, answered) => {
-    expect(respondedOf(said(status, []), before)).toEqual({ status: answered, headers: [] });
+    expect(respondedOf({ status, headers: [] }, before)).toEqual({ status: answered, headers: [] });
+  });
+
+  it("stays where nobody has said anything", () => {
+    expect(respondedOf({}, before)).toBe(before);
   });
 
   it("has what is said, the length of its body too, but no run id of its own and nothing that splits it", () => {
-    const headers = [
+    const headers = flat([
       ["Content-Length", "5"],
       ["Pilotlight-Run", "lie"],
       ["X", "a\r\nb"],
       ["Connection", "close"],
       ["Y", "z"],
-    ] as const;
-    expect(respondedOf(said(200, headers), before).headers).toEqual(["Content-Length", "5", "Y", "z"]);
+    ]);
+    expect(respondedOf({ status: 200, headers }, before).headers).toEqual(["Content-Length", "5", "Y", "z"]);
   });
 });
 
-it("a run has the sidecars that its manifest names, and those of a header only with it, in their order", () => {
-  const manifest = readManifest(
-    { name: "a", component: "a.wasm", sidecars: [{ use: "one" }, { use: "two", when: { header: "x-two" } }, { use: "three" }] },
-    "a",
-  );
-  const names = (fields: Readonly<Record<string, string>>): string[] => sidecarsOf(manifest, (name) => fields[name]).map(({ use }) => use);
-  expect(names({})).toEqual(["one", "three"]);
-  expect(names({ "x-two": "" })).toEqual(["one", "two", "three"]);
-  const none = readManifest({ name: "a", component: "a.wasm" }, "a");
-  expect(sidecarsOf(none, () => "x")).toEqual([]);
+it("the head of a transformed request has the length of its new body, whatever is said", () => {
+  expect(requestHeadersOf(["content-length", "9", "x-a", "b", "x b", "c"])).toEqual(["x-a", "b"]);
+});
+
+describe("the sidecars of a run", () => {
+  const manifest = (sidecars: ManifestInput["sidecars"]) => readManifest({ name: "a", component: "a.wasm", sidecars }, "a");
+  const named = (
+    of: ReturnType<typeof manifest>,
+    fields: Readonly<Record<string, string>> = {},
+    required: typeof of.sidecars = [],
+  ): string[] => planOf({ manifest: of, required, header: (name) => fields[name] }).map(({ use }) => use);
+
+  it("are those that its manifest names, and those of a header only with it, in their order", () => {
+    const of = manifest([{ use: "one" }, { use: "two", when: { header: "X-Two" } }, { use: "three" }]);
+    expect(named(of)).toEqual(["one", "three"]);
+    expect(named(of, { "x-two": "" })).toEqual(["one", "two", "three"]);
+    expect(named(manifest([]), { "x-two": "" })).toEqual([]);
+  });
+
+  it("are those that its tenant's operator requires first, whenever its manifest would have them", () => {
+    const of = manifest([{ use: "one" }, { use: "two", when: { header: "x-two" } }]);
+    const { sidecars } = manifest([{ use: "two" }, { use: "watch" }]);
+    expect(named(of, {}, sidecars)).toEqual(["watch", "one", "two"]);
+    expect(named(manifest([]), {}, sidecars)).toEqual(["two", "watch"]);
+  });
+
+  it("have debug among them where the request may ask for it and does, once", () => {
+    expect(named(manifest([{ use: "one" }]), { "pilotlight-debug": "1" })).toEqual(["one", "debug"]);
+    expect(named(manifest([]), { "pilotlight-debug": "0" })).toEqual([]);
+    expect(named(manifest([{ use: "debug" }]), { "pilotlight-debug": "1" })).toEqual(["debug"]);
+  });
 });

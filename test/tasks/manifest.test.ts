@@ -94,14 +94,17 @@ describe("a manifest", () => {
       uses: { "acme:codec/png@1.0.0": { task: "png" } },
       prefer: "time=0.7",
       sidecars: [
-        { use: "auth", scope: "request", when: "always", onFailure: "closed" },
-        { use: "trace", scope: "request", when: { header: "x-trace" }, onFailure: "open" },
+        { use: "auth", scope: "task", when: "always", onFailure: "closed", hideRaw: true, config: { issuer: "a", leeway: 60 } },
+        { use: "trace", scope: "request", when: { header: "x-trace" }, onFailure: "open", config: {} },
+        { use: "math", when: "used", onFailure: "open", config: {} },
       ],
+      sidecar: { scope: "tenant", instances: 2, idle: "10s", hideRaw: true },
     } as const;
     expect(read(whole)).toEqual({
       ...NEEDED,
       ...whole,
       build: { source: "index.ts", world: "http", engine: "quickjs" },
+      sidecar: { ...whole.sidecar, idle: 10_000 },
       limits: {
         memory: 64 * MiB,
         timeout: 10_000,
@@ -307,6 +310,33 @@ describe("the published JSON Schema", () => {
   });
 });
 
+describe("what a manifest says of sidecars", () => {
+  it.each([
+    [[{ use: "a", scope: "node" }], 'sidecars[0].scope: expected "request", "task" or "tenant"'],
+    [[{ use: "a", when: "sometimes" }], 'sidecars[0].when: expected "always", "used" or { "header": NAME }'],
+    [[{ use: "a", onFailure: "maybe" }], 'sidecars[0].onFailure: expected "open" or "closed"'],
+    [[{ use: "A b" }], /^sidecars\[0\]\.use: expected a name of lower-case letters/],
+    [
+      [{ use: "a", hideRaw: true, onFailure: "open" }],
+      'sidecars[0].hideRaw: what is to stay hidden cannot be shown when the sidecar fails; take out "onFailure": "open"',
+    ],
+    [[{ use: "a" }, { use: "a" }], "sidecars[1].use: a is there twice; keep one of them"],
+    [[{ use: "thumbs" }], "sidecars[0].use: a task cannot stand beside itself; name another"],
+    [[{ use: "a", config: { a: "x".repeat(70_000) } }], "sidecars[0].config: at most 64 KiB of JSON"],
+    [Array.from({ length: 17 }, (_, i) => ({ use: `a${i}` })), "sidecars: at most 16 sidecars"],
+  ])("%j is refused", (sidecars, message) => {
+    expect(refused({ sidecars })).toEqual([typeof message === "string" ? message : expect.stringMatching(message)]);
+  });
+
+  it.each([
+    [{ instances: 0 }, /^sidecar\.instances: /],
+    [{ idle: "soon" }, /^sidecar\.idle: expected /],
+    [{ scope: "all" }, 'sidecar.scope: expected "request", "task" or "tenant"'],
+  ])("of a task that stands beside others, %j is refused", (sidecar, message) => {
+    expect(refused({ sidecar })).toEqual([typeof message === "string" ? message : expect.stringMatching(message)]);
+  });
+});
+
 describe("a field whose mechanism has not landed", () => {
   it.each([
     ["idempotent", { ttl: "1h" }],
@@ -314,17 +344,6 @@ describe("a field whose mechanism has not landed", () => {
     ["triggers", null],
   ])("is refused as such, never ignored: %s = %j", (field, value) => {
     expect(refused({ [field]: value })).toEqual([`${field}: not supported by this version of Pilotlight; remove the field`]);
-  });
-
-  it.each([
-    [{ use: "a", scope: "task" }, 'sidecars[0].scope: not supported by this version of Pilotlight; expected "request"'],
-    [{ use: "a", scope: "node" }, /^sidecars\[0\]\.scope: /],
-    [{ use: "a", hideRaw: true }, "sidecars[0].hideRaw: not supported by this version of Pilotlight; remove the field"],
-    [{ use: "a", config: { a: "b" } }, "sidecars[0].config: not supported by this version of Pilotlight; remove the field"],
-    [{ use: "a", when: "used" }, /^sidecars\[0\]\.when: /],
-    [{ use: "A b" }, /^sidecars\[0\]\.use: expected a name of lower-case letters/],
-  ])("of a sidecar is refused as such: %j", (sidecar, message) => {
-    expect(refused({ sidecars: [sidecar] })).toEqual([typeof message === "string" ? message : expect.stringMatching(message)]);
   });
 
   it("is every field of the contract that is not supported", () => {
@@ -347,6 +366,7 @@ describe("a field whose mechanism has not landed", () => {
       "provides",
       "uses",
       "sidecars",
+      "sidecar",
       "idempotent",
       "triggers",
     ];

@@ -167,7 +167,7 @@ impl Active {
     pub fn next_deadline(&self) -> Instant {
         let total = self.received + self.deadlines.total;
         if let Some(resting) = self.resting {
-            total.min(resting + LONGEST_REST)
+            if self.state.standing.load(Ordering::Acquire) { total } else { total.min(resting + LONGEST_REST) }
         } else if !self.answer.has_begun() {
             total.min(self.turn_at + self.deadlines.head)
         } else if self.answer.is_done() {
@@ -187,7 +187,7 @@ impl Active {
             used: now.duration_since(since).as_millis() as u64,
             allowed: allowed.as_millis() as u64,
         };
-        if self.resting.is_some() {
+        if self.resting.is_some() && !self.state.standing.load(Ordering::Acquire) {
             // Nothing of it is left undone: the next call goes to another.
             return Some(Outcome::Ok { exit: 0 });
         }
@@ -236,6 +236,11 @@ impl Active {
         self.usage.calls = self.state.turns.load(Ordering::Relaxed);
         self.usage.service = self.state.service.load(Ordering::Relaxed);
         self.shared.runs().remove(&self.run.handle);
+        if let Some(sidecar) = self.run.sidecar() {
+            self.shared.sidecars().remove(&self.run.handle);
+            self.shared.documents().retain(|(run, _), _| *run != self.run.handle);
+            sidecar.set_outcome(outcome.clone());
+        }
         let trace = self.trace.as_ref().map(|trace| trace.report());
         let began = self.run.has_begun();
         let owed = self.run.owed().map(|reply| (reply, outcome.reason()));

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use tokio::sync::oneshot;
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
@@ -15,10 +16,18 @@ use crate::engine::Shared;
 use crate::events::Event;
 use crate::host::Host;
 use crate::sessions::Sessions;
+use crate::sidecars::{Asked, Bound, What};
 use crate::values;
 
 /// What came of a call: its results, or why there are none.
-pub(crate) type Reply = std::result::Result<Vec<Val>, String>;
+pub(crate) type Results = std::result::Result<Vec<Val>, String>;
+pub(crate) type Reply = std::result::Result<Served, String>;
+
+pub(crate) enum Served {
+    Values(Vec<Val>),
+    /// A sidecar is to take it, and those of the interface that follow.
+    By(Bound),
+}
 
 /// What is called, as the caller imports it.
 pub(crate) struct Target {
@@ -57,6 +66,14 @@ impl Target {
 pub(crate) struct CallFailed {
     interface: String,
     function: String,
+    message: String,
+}
+
+/// A sidecar that serves an import has failed, and the run is not to go on without it.
+#[derive(Debug, thiserror::Error)]
+#[error("the sidecar that serves {interface} failed: {message}")]
+pub(crate) struct SidecarFailed {
+    interface: String,
     message: String,
 }
 
@@ -102,11 +119,15 @@ fn add_call(target: &mut LinkerInstance<'_, Host>, interface: &str, function: &s
         target.func_new_concurrent(function, move |accessor: &Accessor<Host>, _, parameters, results| {
             let called = called.clone();
             Box::pin(async move {
-                let (bytes, session) = accessor.with(|mut store| -> Result<_> {
+                let (bytes, bound) = accessor.with(|mut store| -> Result<_> {
                     let host = store.get();
-                    let bytes = values::measure(parameters, host.value_limits())?;
-                    Ok((bytes, in_session(host, &called, parameters, bytes)))
+                    Ok((values::measure(parameters, host.value_limits())?, bound(host, &called)))
                 })?;
+                let run = accessor.with(|mut store| store.get().run);
+                if let Some(bound) = bound {
+                    return by_sidecar(&bound, run, &called, parameters, results).await;
+                }
+                let session = accessor.with(|mut store| in_session(store.get(), &called, parameters, bytes));
                 let reply = match session {
                     Some(session) => session.await.ok(),
                     None => None,
@@ -115,7 +136,14 @@ fn add_call(target: &mut LinkerInstance<'_, Host>, interface: &str, function: &s
                     Some(reply) => reply,
                     None => accessor.with(|mut store| asked(store.get(), &called, parameters, bytes)).await,
                 };
-                take(&called, reply, results)
+                match reply {
+                    Ok(Served::By(bound)) => {
+                        accessor.with(|mut store| store.get().bound.push(bound.clone()));
+                        by_sidecar(&bound, run, &called, parameters, results).await
+                    }
+                    Ok(Served::Values(values)) => take(&called, Ok(values), results),
+                    Err(message) => take(&called, Err(message), results),
+                }
             })
         })
     } else {
@@ -123,6 +151,10 @@ fn add_call(target: &mut LinkerInstance<'_, Host>, interface: &str, function: &s
             let called = called.clone();
             Box::new(async move {
                 let bytes = values::measure(parameters, store.data().value_limits())?;
+                let run = store.data().run;
+                if let Some(bound) = bound(store.data(), &called) {
+                    return by_sidecar(&bound, run, &called, parameters, results).await;
+                }
                 let reply = match in_session(store.data_mut(), &called, parameters, bytes) {
                     Some(session) => session.await.ok(),
                     None => None,
@@ -131,9 +163,36 @@ fn add_call(target: &mut LinkerInstance<'_, Host>, interface: &str, function: &s
                     Some(reply) => reply,
                     None => asked(store.data_mut(), &called, parameters, bytes).await,
                 };
-                take(&called, reply, results)
+                match reply {
+                    Ok(Served::By(bound)) => {
+                        store.data_mut().bound.push(bound.clone());
+                        by_sidecar(&bound, run, &called, parameters, results).await
+                    }
+                    Ok(Served::Values(values)) => take(&called, Ok(values), results),
+                    Err(message) => take(&called, Err(message), results),
+                }
             })
         })
+    }
+}
+
+/// The sidecar that serves the interface for this run.
+fn bound(host: &Host, target: &Target) -> Option<Bound> {
+    host.bound.iter().find(|bound| bound.import == target.interface).cloned()
+}
+
+/// Has a sidecar take the call. Where it fails and may, a function that gives nothing has done nothing, and one whose type can
+/// say that it failed does.
+async fn by_sidecar(bound: &Bound, on: Option<u64>, target: &Arc<Target>, parameters: &[Val], results: &mut [Val]) -> Result<()> {
+    let (owed, answer) = bound.sidecar.owed();
+    let what = What::Import { export: bound.export.clone(), target: target.clone(), arguments: parameters.to_vec() };
+    // One that takes no more drops it: then the answer is how it has ended.
+    drop(bound.sidecar.ask(Asked { what, owed, on, until: Instant::now() + bound.limit }));
+    let said = answer.await.unwrap_or_else(|_| Err("it has stopped".into()));
+    match said {
+        Err(message) if !bound.open => Err(SidecarFailed { interface: target.interface.clone(), message }.into()),
+        Err(_) if results.is_empty() => Ok(()),
+        said => take(target, said, results),
     }
 }
 
@@ -189,7 +248,7 @@ impl Drop for Waiting {
     }
 }
 
-fn take(target: &Target, reply: Reply, results: &mut [Val]) -> Result<()> {
+fn take(target: &Target, reply: Results, results: &mut [Val]) -> Result<()> {
     match reply {
         Ok(values) => {
             for (slot, value) in results.iter_mut().zip(values) {

@@ -68,6 +68,7 @@ pub fn add_to_linker(linker: &mut Linker<Host>) -> Result<()> {
         },
     )?;
     crate::keyvalue::add_to_linker(linker)?;
+    crate::sidecars::jwks::add_to_linker(linker)?;
     for name in CONFIG_DRAFTS {
         let mut store = linker.instance(name)?;
         store.func_wrap("get", |store: StoreContextMut<'_, Host>, (key,): (String,)| {

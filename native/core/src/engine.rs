@@ -14,7 +14,7 @@ use tokio::sync::{Semaphore, oneshot};
 use wasmtime::component::{Component, Linker};
 
 use crate::artefacts::{ArtefactError, Artefacts};
-use crate::calls::{self, Parked};
+use crate::calls::{self, Parked, Served};
 use crate::capabilities;
 use crate::cells::{CellUsage, Cells, Share};
 use crate::component_check::{Missing, missing_imports};
@@ -30,6 +30,7 @@ use crate::outcome::{Outcome, Usage};
 use crate::program::{Program, ProgramSpec};
 use crate::run::Run;
 use crate::settings::{self, Allocator, Settings, TICK};
+use crate::sidecars::{Bound, Chain, Consultation, Sidecar};
 use crate::threads::Threads;
 
 /// What the owner says to an ask: the JSON array of results, or an error message.
@@ -73,6 +74,12 @@ pub struct Shared {
     calls: Mutex<HashMap<u64, Parked>>,
     slots: Mutex<HashMap<u32, Slot>>,
     runs: Mutex<HashMap<u64, Arc<Run>>>,
+    /// By their own run.
+    sidecars: Mutex<HashMap<u64, Arc<Sidecar>>>,
+    /// What was fetched for sidecars, by their own run and its address.
+    documents: Mutex<HashMap<(u64, String), Arc<str>>>,
+    /// What serves imports of runs that have not begun, by run.
+    bound: Mutex<HashMap<u64, Vec<Bound>>>,
     closing: AtomicBool,
 }
 
@@ -150,6 +157,9 @@ impl Engine {
             calls: Mutex::default(),
             slots: Mutex::default(),
             runs: Mutex::default(),
+            sidecars: Mutex::default(),
+            documents: Mutex::default(),
+            bound: Mutex::default(),
             closing: AtomicBool::new(false),
             engine,
         });
@@ -287,6 +297,57 @@ impl Engine {
     pub fn cancel(&self, run: u64) {
         if let Some(run) = self.find(run) {
             run.cancel();
+        }
+    }
+
+    /// Asks the sidecars of a run, and answers with [`Event::Consulted`].
+    pub fn consult(&self, consultation: Consultation) {
+        Chain::begin(self.shared.clone(), consultation);
+    }
+
+    /// A sidecar is to serve an interface that the run's component imports; before the run is ordered. One that is gone
+    /// already serves nothing: its calls come to the owner, as those of any other task do.
+    pub fn bind(&self, run: u64, import: String, sidecar: u64, export: &str, limit: Duration, open: bool) {
+        let Some(sidecar) = self.shared.sidecars().get(&sidecar).cloned() else { return };
+        self.shared.bound().entry(run).or_default().push(Bound { import, export: export.into(), sidecar, limit, open });
+    }
+
+    /// Takes back what was bound for a run that is not ordered after all.
+    pub fn unbind(&self, run: u64) {
+        self.shared.bound().remove(&run);
+    }
+
+    /// A call of a guest, and those of the interface that follow in its run, go to a sidecar.
+    pub fn attach(&self, call: u64, sidecar: u64, export: &str, limit: Duration, open: bool) {
+        let Some(parked) = self.shared.calls().remove(&call) else { return };
+        let sidecar = self.shared.sidecars().get(&sidecar).cloned();
+        let answer = match sidecar {
+            Some(sidecar) => {
+                let import = parked.target.interface.clone();
+                Ok(Served::By(Bound { import, export: export.into(), sidecar, limit, open }))
+            }
+            None => Err("the sidecar has stopped".into()),
+        };
+        let _ = parked.reply.send(answer);
+    }
+
+    /// What a sidecar that stands finds at an address from here on, without asking; one that is gone finds nothing.
+    pub fn document(&self, sidecar: u64, url: String, text: &str) {
+        if self.find(sidecar).is_some() {
+            self.shared.documents().insert((sidecar, url), text.into());
+        }
+    }
+
+    /// A sidecar does what waits for it, and stops.
+    pub fn stop(&self, run: u64) {
+        if let Some(run) = self.find(run) {
+            run.stop();
+        }
+    }
+
+    pub fn pause(&self, run: u64, paused: bool) {
+        if let Some(run) = self.find(run) {
+            run.pause(paused);
         }
     }
 
@@ -481,6 +542,18 @@ impl Shared {
 
     pub(crate) fn runs(&self) -> MutexGuard<'_, HashMap<u64, Arc<Run>>> {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn sidecars(&self) -> MutexGuard<'_, HashMap<u64, Arc<Sidecar>>> {
+        self.sidecars.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn documents(&self) -> MutexGuard<'_, HashMap<(u64, String), Arc<str>>> {
+        self.documents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn bound(&self) -> MutexGuard<'_, HashMap<u64, Vec<Bound>>> {
+        self.bound.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn slots(&self) -> MutexGuard<'_, HashMap<u32, Slot>> {

@@ -107,6 +107,13 @@ pub enum Event {
         request: u64,
         result: Result<u64, KvError>,
     },
+    /// A consultation is over, as JSON ([`crate::sidecars::Question`]). Of one that nobody waits for (0), what has failed.
+    Consulted {
+        request: u64,
+        /// The run that it was about.
+        run: u64,
+        answer: String,
+    },
     Closed,
 }
 
@@ -115,6 +122,8 @@ pub enum Event {
 pub struct GuestLine {
     pub slot: u32,
     pub run: Option<u64>,
+    /// Of a sidecar: the run that it was called for.
+    pub on: Option<u64>,
     pub origin: Origin,
     pub level: Option<&'static str>,
     pub context: Option<String>,

@@ -22,6 +22,10 @@ pub enum Frame {
     Linked(LinkedFrame),
     /// `wasi:cli/run`.
     Command,
+    /// The life of a sidecar ([`crate::sidecars`]), with what its `start` is given.
+    Sidecar {
+        config: Vec<(String, String)>,
+    },
 }
 
 #[derive(Debug)]

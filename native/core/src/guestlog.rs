@@ -61,6 +61,7 @@ pub struct GuestLog {
 #[derive(Default)]
 struct State {
     run: Option<u64>,
+    on: Option<u64>,
     left: u64,
     stdout: Vec<u8>,
     stderr: Vec<u8>,
@@ -74,9 +75,15 @@ impl GuestLog {
 
     /// The run that lines belong to from here on, with a budget of its own; `None` when nobody can tell.
     pub(crate) fn begin(&self, run: Option<u64>) {
+        self.begin_on(run, None);
+    }
+
+    /// The same for a sidecar, that is called for the run `on`.
+    pub(crate) fn begin_on(&self, run: Option<u64>, on: Option<u64>) {
         let mut state = self.lock();
         self.flush(&mut state);
         state.run = run;
+        state.on = on;
         state.left = self.budget;
         self.dropped.store(0, Ordering::Relaxed);
     }
@@ -137,7 +144,7 @@ impl GuestLog {
             return;
         }
         state.left -= cost;
-        self.shared.events.push(Event::Log(GuestLine { slot: self.slot, run: state.run, origin, level, context, text }));
+        self.shared.events.push(Event::Log(GuestLine { slot: self.slot, run: state.run, on: state.on, origin, level, context, text }));
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

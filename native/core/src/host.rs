@@ -16,6 +16,7 @@ use crate::outbound::{Hooks, address_allowed};
 use crate::outcome::Evidence;
 use crate::program::{Program, Stdio};
 use crate::sessions::Waiting;
+use crate::sidecars::Bound;
 
 pub struct Host {
     table: ResourceTable,
@@ -30,6 +31,8 @@ pub struct Host {
     pub(crate) run: Option<u64>,
     /// Of the tasks that the run has called.
     pub(crate) sessions: Arc<Waiting>,
+    /// Sidecars that serve its imports, for the run that it has.
+    pub(crate) bound: Vec<Bound>,
     /// What it reads of key-value data; only where it was granted a store.
     pub(crate) trace: Option<Arc<Trace>>,
 }
@@ -70,6 +73,7 @@ impl Host {
             shared: shared.clone(),
             run: None,
             sessions: Arc::default(),
+            bound: Vec::new(),
             trace: (!spec.stores.is_empty()).then(Arc::default),
         })
     }

@@ -342,7 +342,8 @@ impl Task {
             let mut inner = Context::from_waker(&waker);
             let mut rounds = 0;
             loop {
-                let polled = future.as_mut().poll(&mut inner);
+                // Paused, nothing of the store moves; what ends a run does so all the same.
+                let polled = if self.is_paused() { Poll::Pending } else { future.as_mut().poll(&mut inner) };
                 if let Poll::Ready(output) = polled {
                     signal.leave();
                     return Poll::Ready(Ok(output));
@@ -382,6 +383,11 @@ impl Task {
             }
         })
         .await
+    }
+
+    /// The one run that has the instance is to go no further for now.
+    fn is_paused(&self) -> bool {
+        matches!(self.actives.as_slice(), [active] if active.run.is_paused())
     }
 
     /// Adds what this thread has worked for the instance so far.

@@ -16,7 +16,7 @@ use wasmtime_wasi_http::p2::bindings::http::types as p2_types;
 use wasmtime_wasi_http::{WasiBody, WasiHttpView, p3};
 
 use crate::answer::AnswerSlot;
-use crate::calls::Parked;
+use crate::calls::{Parked, Served};
 use crate::events::Event;
 use crate::frame::{Frame, HttpFrame, LinkedFrame};
 use crate::host::Host;
@@ -24,6 +24,7 @@ use crate::outcome::{Limit, Outcome};
 use crate::program::{CommandEntry, HttpEntry};
 use crate::run::{InputBody, Run};
 use crate::sessions::ForCalls;
+use crate::sidecars;
 use crate::values::{self, ValueError};
 
 /// How far a job is; written by the guest's side, read by the instance's task.
@@ -41,6 +42,8 @@ pub(crate) struct JobState {
     pub service: AtomicU64,
     /// A session whose caller has nothing for it to do.
     pub resting: AtomicBool,
+    /// A sidecar, which rests for as long as nobody calls it.
+    pub standing: AtomicBool,
     outcome: Mutex<Option<Outcome>>,
     task: Mutex<Option<GuestTaskId>>,
 }
@@ -57,7 +60,7 @@ impl JobState {
     }
 
     /// One call of another guest begins; it is over when what this returns is dropped.
-    fn turn(&self) -> Turn<'_> {
+    pub(crate) fn turn(&self) -> Turn<'_> {
         self.turns.fetch_add(1, Ordering::Relaxed);
         self.resting.store(false, Ordering::Release);
         Turn { state: self, began: Instant::now() }
@@ -72,7 +75,7 @@ impl JobState {
     }
 }
 
-struct Turn<'a> {
+pub(crate) struct Turn<'a> {
     state: &'a JobState,
     began: Instant,
 }
@@ -101,9 +104,12 @@ impl Job {
         accessor.with(|mut store| {
             let host = store.get();
             host.run = run;
-            if run.is_some() && !host.program.spec.calls.is_empty() {
+            if let Some(handle) = run
+                && !host.program.spec.calls.is_empty()
+            {
                 host.sessions.begin(run);
                 self.run.may_call(&host.sessions);
+                host.bound = host.shared.bound().remove(&handle).unwrap_or_default();
             }
             host.memory.forgive();
             host.log.begin(run);
@@ -123,6 +129,10 @@ impl Job {
             Frame::Command => {
                 self.run.set_began();
                 command(accessor, instance, &state).await?
+            }
+            Frame::Sidecar { config } => {
+                state.standing.store(true, Ordering::Release);
+                sidecars::stand(accessor, instance, &self.run, &state, config).await?
             }
         }
         state.finished.store(true, Ordering::Release);
@@ -379,7 +389,7 @@ async fn linked(
         // Before the caller hears: its next call may come at once.
         let next = kept.as_ref().and_then(|(sessions, for_calls)| sessions.wait(for_calls));
         if let Some(reply) = run.owed() {
-            let _ = reply.send(Ok(values));
+            let _ = reply.send(Ok(Served::Values(values)));
         }
         let Some(next) = next else { return Ok(()) };
         let Ok(call) = next.await else { return Ok(()) };
@@ -409,7 +419,7 @@ async fn linked(
     }
 }
 
-fn find_function(
+pub(crate) fn find_function(
     mut store: StoreContextMut<'_, Host>,
     instance: Instance,
     interface: &str,

@@ -29,6 +29,7 @@ pub mod program;
 pub mod run;
 mod sessions;
 pub mod settings;
+pub mod sidecars;
 mod signal;
 mod threads;
 pub mod values;

@@ -3,7 +3,7 @@
 use wasmtime::component::ResourceTableError;
 use wasmtime_wasi_http::FieldMapError;
 
-use crate::calls::CallFailed;
+use crate::calls::{CallFailed, SidecarFailed};
 use crate::meter::Denied;
 use crate::values::ValueError;
 
@@ -138,6 +138,9 @@ pub fn blame(error: &wasmtime::Error, evidence: Evidence) -> Outcome {
     if error.root_cause().to_string().starts_with(FUEL_EXHAUSTED) {
         let allowed = evidence.value_limit;
         return Outcome::Limit { limit: Limit::Values, used: allowed + 1, allowed };
+    }
+    if let Some(failed) = error.downcast_ref::<SidecarFailed>() {
+        return Outcome::Refused { code: "sidecar", message: failed.to_string() };
     }
     if let Some(failed) = error.downcast_ref::<CallFailed>() {
         return Outcome::GuestError { code: "call-failed", message: failed.to_string() };

@@ -19,6 +19,7 @@ use crate::engine::Shared;
 use crate::events::Event;
 use crate::outcome::{Limit, Outcome};
 use crate::sessions::Waiting;
+use crate::sidecars::Sidecar;
 use crate::signal::Signal;
 
 /// Bytes on their way in one direction before the receiver has asked for more.
@@ -41,6 +42,9 @@ pub struct Run {
     began: AtomicBool,
     /// Who waits for the results, when another guest does.
     reply: Mutex<Option<oneshot::Sender<Reply>>>,
+    /// What it is, where it is a sidecar that has started.
+    sidecar: OnceLock<Arc<Sidecar>>,
+    paused: AtomicBool,
     /// Of the tasks that its guest has called, once it has an instance of its own.
     sessions: OnceLock<Arc<Waiting>>,
 }
@@ -72,6 +76,8 @@ impl Run {
             shared,
             began: AtomicBool::new(false),
             reply: Mutex::default(),
+            sidecar: OnceLock::new(),
+            paused: AtomicBool::new(false),
             sessions: OnceLock::new(),
         }
     }
@@ -87,6 +93,32 @@ impl Run {
     /// Its guest may call other tasks from here on.
     pub(crate) fn may_call(&self, sessions: &Arc<Waiting>) {
         let _ = self.sessions.set(sessions.clone());
+    }
+
+    pub(crate) fn stands(&self, sidecar: &Arc<Sidecar>) {
+        let _ = self.sidecar.set(sidecar.clone());
+    }
+
+    /// A sidecar takes no more calls, and ends when those that wait are done.
+    pub fn stop(&self) {
+        if let Some(sidecar) = self.sidecar.get() {
+            sidecar.stop();
+        }
+    }
+
+    /// Its guest's code goes no further than the next tick, or goes on.
+    pub fn pause(&self, paused: bool) {
+        self.paused.store(paused, Ordering::Release);
+        self.signal.wake();
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::Acquire)
+    }
+
+    /// For those that still wait for it as a sidecar.
+    pub(crate) fn sidecar(&self) -> Option<&Arc<Sidecar>> {
+        self.sidecar.get()
     }
 
     /// Ends the sessions that wait for its next call.

@@ -1106,7 +1106,7 @@ fn value_name(value: &Val) -> &'static str {
 }
 
 /// Base64 of RFC 4648, section 4: the standard alphabet, padded when written.
-mod base64 {
+pub(crate) mod base64 {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
     pub fn encode(bytes: &[u8]) -> String {
