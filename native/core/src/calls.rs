@@ -123,9 +123,9 @@ fn add_call(target: &mut LinkerInstance<'_, Host>, interface: &str, function: &s
                     let host = store.get();
                     Ok((values::measure(parameters, host.value_limits())?, bound(host, &called)))
                 })?;
-                let run = accessor.with(|mut store| store.get().run);
                 if let Some(bound) = bound {
-                    return by_sidecar(&bound, run, &called, parameters, results).await;
+                    let said = accessor.with(|mut store| to_sidecar(store.get(), &bound, &called, parameters));
+                    return take_said(&bound, &called, said.await, results);
                 }
                 let session = accessor.with(|mut store| in_session(store.get(), &called, parameters, bytes));
                 let reply = match session {
@@ -138,8 +138,11 @@ fn add_call(target: &mut LinkerInstance<'_, Host>, interface: &str, function: &s
                 };
                 match reply {
                     Ok(Served::By(bound)) => {
-                        accessor.with(|mut store| store.get().bound.push(bound.clone()));
-                        by_sidecar(&bound, run, &called, parameters, results).await
+                        let said = accessor.with(|mut store| {
+                            store.get().bound.push(bound.clone());
+                            to_sidecar(store.get(), &bound, &called, parameters)
+                        });
+                        take_said(&bound, &called, said.await, results)
                     }
                     Ok(Served::Values(values)) => take(&called, Ok(values), results),
                     Err(message) => take(&called, Err(message), results),
@@ -151,9 +154,9 @@ fn add_call(target: &mut LinkerInstance<'_, Host>, interface: &str, function: &s
             let called = called.clone();
             Box::new(async move {
                 let bytes = values::measure(parameters, store.data().value_limits())?;
-                let run = store.data().run;
                 if let Some(bound) = bound(store.data(), &called) {
-                    return by_sidecar(&bound, run, &called, parameters, results).await;
+                    let said = to_sidecar(store.data(), &bound, &called, parameters);
+                    return take_said(&bound, &called, said.await, results);
                 }
                 let reply = match in_session(store.data_mut(), &called, parameters, bytes) {
                     Some(session) => session.await.ok(),
@@ -166,7 +169,8 @@ fn add_call(target: &mut LinkerInstance<'_, Host>, interface: &str, function: &s
                 match reply {
                     Ok(Served::By(bound)) => {
                         store.data_mut().bound.push(bound.clone());
-                        by_sidecar(&bound, run, &called, parameters, results).await
+                        let said = to_sidecar(store.data(), &bound, &called, parameters);
+                        take_said(&bound, &called, said.await, results)
                     }
                     Ok(Served::Values(values)) => take(&called, Ok(values), results),
                     Err(message) => take(&called, Err(message), results),
@@ -181,14 +185,18 @@ fn bound(host: &Host, target: &Target) -> Option<Bound> {
     host.bound.iter().find(|bound| bound.import == target.interface).cloned()
 }
 
-/// Has a sidecar take the call. Where it fails and may, a function that gives nothing has done nothing, and one whose type can
-/// say that it failed does.
-async fn by_sidecar(bound: &Bound, on: Option<u64>, target: &Arc<Target>, parameters: &[Val], results: &mut [Val]) -> Result<()> {
+/// Puts the call in the sidecar's line; what comes of it follows.
+fn to_sidecar(host: &Host, bound: &Bound, target: &Arc<Target>, parameters: &[Val]) -> impl Future<Output = Results> + use<> {
     let (owed, answer) = bound.sidecar.owed();
     let what = What::Import { export: bound.export.clone(), target: target.clone(), arguments: parameters.to_vec() };
+    host.take(&bound.sidecar.desk);
     // One that takes no more drops it: then the answer is how it has ended.
-    drop(bound.sidecar.ask(Asked { what, owed, on, until: Instant::now() + bound.limit }));
-    let said = answer.await.unwrap_or_else(|_| Err("it has stopped".into()));
+    drop(bound.sidecar.ask(Asked { what, owed, on: host.run, until: Instant::now() + bound.limit }));
+    async { answer.await.unwrap_or_else(|_| Err("it has stopped".into())) }
+}
+
+/// Where a sidecar fails and may, a function that gives nothing has done nothing, and one whose type can say that it failed does.
+fn take_said(bound: &Bound, target: &Target, said: Results, results: &mut [Val]) -> Result<()> {
     match said {
         Err(message) if !bound.open => Err(SidecarFailed { interface: target.interface.clone(), message }.into()),
         Err(_) if results.is_empty() => Ok(()),
@@ -202,6 +210,7 @@ fn in_session(host: &mut Host, target: &Arc<Target>, parameters: &[Val], bytes: 
     let run = host.run?;
     let session = host.sessions.take(target, bytes)?;
     let (parked, reply) = parked(target, parameters, Some(host.sessions.of(run)));
+    host.take(&session.desk);
     session.send(parked).is_ok().then_some(reply)
 }
 

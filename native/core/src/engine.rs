@@ -19,6 +19,7 @@ use crate::capabilities;
 use crate::cells::{CellUsage, Cells, Share};
 use crate::component_check::{Missing, missing_imports};
 use crate::describe;
+use crate::desk::Desk;
 use crate::events::{Event, EventQueue, Wake};
 use crate::footprint;
 use crate::frame::{Deadlines, Frame};
@@ -508,7 +509,8 @@ impl Engine {
     fn spawn(&self, id: InstanceId, held: Held, cell: Option<Share>) {
         let reserved = cell.as_ref().is_some_and(Share::is_reserved);
         if let Some(threads) = if reserved { self.threads.reserved() } else { self.threads.common() } {
-            threads.spawn(instance::live(self.shared.clone(), held.program, id, held.mailbox, cell));
+            let (shared, signal) = (self.shared.clone(), held.mailbox.signal.clone());
+            Desk::spawn(threads, signal, |desk| instance::live(shared, held.program, id, held.mailbox, cell, desk));
         }
     }
 

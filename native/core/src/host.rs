@@ -1,12 +1,13 @@
 //! The data of one store: what WASI and the host capabilities know about the instance in it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::cells::Share;
+use crate::desk::{Desk, Taken};
 use crate::engine::Shared;
 use crate::events::Origin;
 use crate::guestlog::{GuestLog, LogStream};
@@ -31,6 +32,9 @@ pub struct Host {
     pub(crate) run: Option<u64>,
     /// Of the tasks that the run has called.
     pub(crate) sessions: Arc<Waiting>,
+    /// Its own task's, and tasks of others that it has taken to poll when it is at rest.
+    pub(crate) desk: Weak<Desk>,
+    pub(crate) taken: Arc<Mutex<Vec<Taken>>>,
     /// Sidecars that serve its imports, for the run that it has.
     pub(crate) bound: Vec<Bound>,
     /// What it reads of key-value data; only where it was granted a store.
@@ -73,6 +77,8 @@ impl Host {
             shared: shared.clone(),
             run: None,
             sessions: Arc::default(),
+            desk: Weak::new(),
+            taken: Arc::default(),
             bound: Vec::new(),
             trace: (!spec.stores.is_empty()).then(Arc::default),
         })
@@ -89,6 +95,13 @@ impl Host {
 
     pub(crate) fn value_limits(&self) -> crate::values::Limits {
         crate::values::Limits::of_bytes(self.program.spec.limits.value_bytes as usize)
+    }
+
+    /// Takes the task of an instance that is about to be called, to be polled as soon as this one waits for it.
+    pub(crate) fn take(&self, desk: &Weak<Desk>) {
+        if let Some(taken) = desk.upgrade().and_then(|desk| desk.take()) {
+            self.taken.lock().unwrap_or_else(PoisonError::into_inner).push(taken);
+        }
     }
 
     pub(crate) fn evidence(&self) -> Evidence {

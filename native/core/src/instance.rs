@@ -11,8 +11,8 @@ use std::future::{pending, poll_fn};
 use std::io::Write;
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
@@ -26,6 +26,7 @@ use wasmtime::{AsContextMut, Store, UpdateDeadline};
 
 use crate::active::Active;
 use crate::cells::Share;
+use crate::desk::{Desk, Taken};
 use crate::engine::{InstanceId, Shared};
 use crate::events::Event;
 use crate::frame::Frame;
@@ -44,10 +45,18 @@ const ROUNDS: u32 = 128;
 const PREPARE_TIME: Duration = Duration::from_secs(60);
 
 /// The life of the instance, from the command that named it until its slot is free again.
-pub(crate) async fn live(shared: Arc<Shared>, program: Arc<Program>, id: InstanceId, mailbox: Arc<Mailbox>, cell: Option<Share>) {
+pub(crate) async fn live(
+    shared: Arc<Shared>,
+    program: Arc<Program>,
+    id: InstanceId,
+    mailbox: Arc<Mailbox>,
+    cell: Option<Share>,
+    desk: Weak<Desk>,
+) {
     let _slot = Claim { shared: shared.clone(), mailbox: mailbox.clone(), id };
     let mut task = Task::new(shared, program, id, mailbox);
     task.cell = cell;
+    task.desk = desk;
     // A panic drops the task inside, which settles its runs; the slot is freed either way.
     let _ = AssertUnwindSafe(task.run()).catch_unwind().await;
 }
@@ -100,6 +109,9 @@ struct Task {
     log: Option<Arc<GuestLog>>,
     trace: Option<Arc<Trace>>,
     sessions: Option<Arc<Waiting>>,
+    desk: Weak<Desk>,
+    /// Tasks of other instances that the guest waits for.
+    taken: Arc<Mutex<Vec<Taken>>>,
     timer: Option<Pin<Box<Sleep>>>,
     start_nanoseconds: u64,
     /// No order is taken any more: a run was the last one, or one had to be given up.
@@ -168,6 +180,8 @@ impl Task {
             log: None,
             trace: None,
             sessions: None,
+            desk: Weak::new(),
+            taken: Arc::default(),
             timer: None,
             start_nanoseconds: 0,
             closing: false,
@@ -244,6 +258,8 @@ impl Task {
         self.log = Some(host.log.clone());
         self.trace = host.trace.clone();
         self.sessions = Some(host.sessions.clone());
+        host.desk = self.desk.clone();
+        host.taken = self.taken.clone();
         host.run = None;
         let count = Counted::new(&self.shared);
         let mut store = store(host, self.yielded.clone());
@@ -352,6 +368,10 @@ impl Task {
                 if yielded {
                     self.count_cpu();
                 }
+                if self.poll_taken() && rounds < ROUNDS && signal.take() {
+                    rounds += 1;
+                    continue;
+                }
                 if let Some(ending) = self.look(&mut inner) {
                     signal.leave();
                     return Poll::Ready(Err(ending));
@@ -383,6 +403,18 @@ impl Task {
             }
         })
         .await
+    }
+
+    /// Polls what the guest waits for, outside of its store: the time is theirs. True if there was any.
+    fn poll_taken(&mut self) -> bool {
+        let taken = std::mem::take(&mut *self.taken.lock().unwrap_or_else(PoisonError::into_inner));
+        if taken.is_empty() {
+            return false;
+        }
+        self.pause();
+        taken.into_iter().for_each(Taken::poll);
+        self.working = Some(thread_time());
+        true
     }
 
     /// The one run that has the instance is to go no further for now.

@@ -352,9 +352,9 @@ async fn linked(
             return Err(Outcome::Refused { code: "invalid-argument", message });
         }
         let parked = calls.remove(&call).expect("it has just been looked at");
-        Ok((served, parked, host.value_limits()))
+        Ok((served, parked, host.value_limits(), host.desk.clone()))
     });
-    let ((mut func, ty), mut parked, limits) = match prepared {
+    let ((mut func, ty), mut parked, limits, desk) = match prepared {
         Ok(prepared) => prepared,
         Err(outcome) => {
             state.fail(outcome);
@@ -387,7 +387,7 @@ async fn linked(
             }
         }
         // Before the caller hears: its next call may come at once.
-        let next = kept.as_ref().and_then(|(sessions, for_calls)| sessions.wait(for_calls));
+        let next = kept.as_ref().and_then(|(sessions, for_calls)| sessions.wait(for_calls, desk.clone()));
         if let Some(reply) = run.owed() {
             let _ = reply.send(Ok(Served::Values(values)));
         }

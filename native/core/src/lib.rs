@@ -11,6 +11,7 @@ mod capabilities;
 pub mod cells;
 pub mod component_check;
 pub mod describe;
+mod desk;
 pub mod engine;
 pub mod events;
 mod footprint;

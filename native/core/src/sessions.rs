@@ -4,12 +4,13 @@
 //! time; then the calls that follow go from store to store, and nobody is asked. An instance that waits is one that has
 //! nothing to do: several calls at once find it gone from here, and the owner is asked for another.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
 use crate::calls::{Parked, Target};
+use crate::desk::Desk;
 
 /// For which calls a session is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +41,7 @@ struct OfRun {
 struct Idle {
     for_calls: ForCalls,
     next: oneshot::Sender<Parked>,
+    desk: Weak<Desk>,
 }
 
 /// The calls that a session may take.
@@ -63,12 +65,16 @@ pub(crate) struct Sessions {
 }
 
 /// An instance that is to take the next call.
-pub(crate) struct Session(oneshot::Sender<Parked>);
+pub(crate) struct Session {
+    next: oneshot::Sender<Parked>,
+    /// Its instance's.
+    pub desk: Weak<Desk>,
+}
 
 impl Session {
     /// Gives the call back when the instance is gone.
     pub fn send(self, call: Parked) -> Result<(), Parked> {
-        self.0.send(call)
+        self.next.send(call)
     }
 }
 
@@ -112,7 +118,7 @@ impl Waiting {
             }
         }
         drop(of_run);
-        found.map(|idle| Session(idle.next))
+        found.map(|Idle { next, desk, .. }| Session { next, desk })
     }
 
     fn lock(&self) -> MutexGuard<'_, OfRun> {
@@ -122,13 +128,13 @@ impl Waiting {
 
 impl Sessions {
     /// The instance waits for the next call like these; `None` when there will be none, or enough wait already.
-    pub fn wait(&self, for_calls: &ForCalls) -> Option<oneshot::Receiver<Parked>> {
+    pub fn wait(&self, for_calls: &ForCalls, desk: Weak<Desk>) -> Option<oneshot::Receiver<Parked>> {
         let mut of_run = self.waiting.lock();
         if of_run.run != Some(self.run) || of_run.idle.len() >= MOST || for_calls.is_over(Instant::now()) {
             return None;
         }
         let (next, receiver) = oneshot::channel();
-        of_run.idle.push(Idle { for_calls: for_calls.clone(), next });
+        of_run.idle.push(Idle { for_calls: for_calls.clone(), next, desk });
         Some(receiver)
     }
 }

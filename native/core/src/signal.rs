@@ -33,6 +33,11 @@ impl Signal {
         self.flag.store(false, Ordering::SeqCst);
     }
 
+    /// From here on wakes only set the flag, until somebody has polled or leaves.
+    pub fn hold(&self) {
+        self.polling.store(true, Ordering::SeqCst);
+    }
+
     /// Begins another round; true if something happened since the last one began.
     pub fn take(&self) -> bool {
         self.flag.swap(false, Ordering::SeqCst)

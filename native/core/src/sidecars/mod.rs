@@ -9,7 +9,7 @@ mod exports;
 pub(crate) mod jwks;
 pub mod wire;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
@@ -23,6 +23,7 @@ pub use consult::{Consultation, Question};
 use self::exports::Exports;
 use self::wire::{Done, Work};
 use crate::calls::{Results, Target};
+use crate::desk::Desk;
 use crate::events::Event;
 use crate::host::Host;
 use crate::job::{JobState, find_function};
@@ -33,6 +34,8 @@ use crate::values::{self, ValueError};
 /// How the owner's and the guests' calls reach one.
 pub(crate) struct Sidecar {
     line: Mutex<Line>,
+    /// Its instance's.
+    pub desk: Weak<Desk>,
 }
 
 #[derive(Default)]
@@ -93,9 +96,9 @@ pub(crate) struct Owed {
 }
 
 impl Sidecar {
-    fn new() -> (Arc<Self>, mpsc::UnboundedReceiver<Asked>) {
+    fn new(desk: Weak<Desk>) -> (Arc<Self>, mpsc::UnboundedReceiver<Asked>) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        (Arc::new(Self { line: Mutex::new(Line { open: Some(sender), ..Line::default() }) }), receiver)
+        (Arc::new(Self { line: Mutex::new(Line { open: Some(sender), ..Line::default() }), desk }), receiver)
     }
 
     pub fn owed_to(self: &Arc<Self>, chain: Box<Chain>) -> Owed {
@@ -206,8 +209,8 @@ pub(crate) async fn stand(
         state.fail(Outcome::GuestError { code: "rejected-config", message });
         return Ok(());
     }
-    let (sidecar, mut line) = Sidecar::new();
-    let shared = accessor.with(|mut store| store.get().shared.clone());
+    let (shared, desk) = accessor.with(|mut store| (store.get().shared.clone(), store.get().desk.clone()));
+    let (sidecar, mut line) = Sidecar::new(desk);
     run.stands(&sidecar);
     shared.sidecars().insert(run.handle, sidecar);
     shared.events.push(Event::Result { run: run.handle, json: "null".into() });
