@@ -269,7 +269,14 @@ export class Runtime implements AsyncDisposable {
     const enter = (tenant: string, memoryBytes: number, now: number): ReturnType<TenantGates["enter"]> =>
       gates.enter(tenant, memoryBytes, now);
     const describe = ({ version }: Task): Promise<ComponentInfo> => this.#programs.describe(version.program);
-    this.#sidecars = new SidecarRuns({ executor: this.#executor, clock: systemClock, enter, engine: this.#engine, describe });
+    this.#sidecars = new SidecarRuns({
+      executor: this.#executor,
+      clock: systemClock,
+      enter,
+      engine: this.#engine,
+      describe,
+      isCurrent: (task) => this.#isCurrent(task),
+    });
     this.#documents = new Documents({
       engine: this.#engine,
       fetch: (url) => fetchDocument(url, (address) => this.#engine.isPublic(address)),
@@ -303,6 +310,11 @@ export class Runtime implements AsyncDisposable {
     this.#keys = new Keys(home.state, home.clock);
     this.#control = new ControlPlane({
       registry,
+      library: this.#library,
+      sidecars: { find: sidecar, names: (tenant) => this.#sidecarNames(tenant) },
+      standing: (tenant, name) => this.#sidecars.standing(`${tenant}/${name}`),
+      run: (id) => this.#executor.live(id),
+      launcher: this.#launcher,
       choosing,
       ledger: new Ledger(home.state, audit),
       audit,
@@ -672,6 +684,13 @@ export class Runtime implements AsyncDisposable {
     if (task.version.manifest.access === "public") return true;
     const asking = key === undefined ? undefined : this.#control.identify(key);
     return asking?.kind === "key" && caller.kind === "key" && asking.key.id === caller.key.id;
+  }
+
+  /** Whether requests get this version of a task now. */
+  #isCurrent({ tenant, name, version }: Task): boolean {
+    const live = this.#router.live(tenant, name);
+    if (live === undefined) return this.#library.task(tenant, name)?.version.program === version.program;
+    return live.choices.some(({ task }) => task.version.program === version.program);
   }
 
   /** A tenant's tasks that can stand beside others, and what Pilotlight ships. */

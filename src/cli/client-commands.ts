@@ -14,6 +14,7 @@ import { logsCommand } from "./commands/logs.js";
 import { newFunctionCommand } from "./commands/new.js";
 import { runsCommand } from "./commands/runs.js";
 import { secretsCommand } from "./commands/secrets.js";
+import { sidecarsCommand } from "./commands/sidecars.js";
 import { storesCommand } from "./commands/stores.js";
 import { tasksCommand } from "./commands/tasks.js";
 import { tenantsCommand } from "./commands/tenants.js";
@@ -30,6 +31,7 @@ export function clientCommands(terminal: Terminal): Command[] {
     tasksCommand,
     callCommand,
     capabilitiesCommand,
+    sidecarsCommand,
     runsCommand,
     logsCommand,
     aliasCommand,

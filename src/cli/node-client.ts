@@ -21,6 +21,7 @@ import type {
   LogEntry,
   LogQuery,
   SecretView,
+  SidecarView,
   StoreView,
   TaskView,
   TenantView,
@@ -117,6 +118,9 @@ export function createNodeClient(node: NodeAddress, signal?: AbortSignal) {
     /** `owner` undefined: of the key's tenant; for a key of the node, of all. */
     usage: (owner: Owner, query: UsageQuery) =>
       list<UsageView>(wire, owner === undefined ? "v1/usage" : `${tenant(owner)}/usage`, { ...query }),
+    sidecars: (t: string) => list<SidecarView>(wire, `${tenant(t)}/sidecars`),
+    pauseRun: (t: string, id: string) => nothing(wire, "POST", `${tenant(t)}/${path("runs", id, "pause")}`),
+    resumeRun: (t: string, id: string) => nothing(wire, "POST", `${tenant(t)}/${path("runs", id, "resume")}`),
     /** What tasks provide; `owner` undefined: to the key's tenant, or with a key of the node, on all of it. */
     capabilities: (owner: Owner) => list<CapabilityView>(wire, owner === undefined ? "v1/capabilities" : `${tenant(owner)}/capabilities`),
     advice: async (t: string, query: Omit<UsageQuery, "by">) =>

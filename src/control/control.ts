@@ -83,6 +83,8 @@ export interface Deployed {
   readonly alias: string | undefined;
   readonly urls: readonly string[];
   readonly access: TaskView["access"];
+  /** Sidecars that were found for imports which the manifest does not speak of; left out: none. */
+  readonly found?: readonly { readonly import: string; readonly use: string }[];
 }
 
 export interface DeployInput {
@@ -156,6 +158,20 @@ export interface UsageQuery {
   readonly to?: string | undefined;
   /** `hour` unless told. */
   readonly by?: UsageBy | undefined;
+}
+
+/** A sidecar as people see it. */
+export interface SidecarView {
+  readonly name: string;
+  readonly version: string;
+  readonly from: "pilotlight" | "tenant";
+  readonly about: string | undefined;
+  /** Of what Pilotlight ships. */
+  readonly digest: string | undefined;
+  readonly bytes: number | undefined;
+  readonly scope: "request" | "task" | "tenant";
+  readonly standing: number;
+  readonly usedBy: readonly string[];
 }
 
 /** What the runs of a time came to that had task, sub-pool, term and price in common. Seconds and bytes. */
@@ -344,6 +360,12 @@ export interface Control {
   /** Takes no more runs until it is resumed or the node starts again; those that go on finish. `tenant` undefined: the node. */
   drain(caller: Caller, tenant: string | undefined): Promise<void>;
   resume(caller: Caller, tenant: string | undefined): Promise<void>;
+
+  /** What the tenant's manifests may name as sidecars. */
+  sidecars(caller: Caller, tenant: string, page: Page): Paged<SidecarView>;
+  /** Its guest's code goes no further, and its sidecars with it; its time goes on. Refused for what shares its instance. */
+  pauseRun(caller: Caller, tenant: string, run: string): void;
+  resumeRun(caller: Caller, tenant: string, run: string): void;
 
   /** What tasks provide that the tenant may call; `tenant` undefined: of the key's tenant; for a key of the node, all. */
   capabilities(caller: Caller, tenant: string | undefined, page: Page): Paged<CapabilityView>;

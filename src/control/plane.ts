@@ -10,6 +10,7 @@ import type { AliasSettings, Control, DeployInput, KeyInput, LogEntry, LogQuery,
 import { Live } from "./live.js";
 import type { CapacityChange } from "./node-capacity.js";
 import { SecretDesk } from "./secrets.js";
+import { SidecarDesk, type SidecarPorts } from "./sidecars.js";
 import { StoreDesk, type StorePorts } from "./stores.js";
 import { TaskDesk, type TaskPorts } from "./tasks.js";
 import { KeyDesk, TenantDesk, type KeyPorts, type TenantPorts } from "./tenants.js";
@@ -23,6 +24,7 @@ export interface ControlPorts
     KeyPorts,
     StorePorts,
     CapabilityPorts,
+    SidecarPorts,
     CapacityPorts {
   readonly audit: Audit;
   readonly logs: LogBook;
@@ -48,6 +50,7 @@ export class ControlPlane implements Control {
   readonly #capacity: CapacityDesk;
   readonly #usage: UsageDesk;
   readonly #capabilities: CapabilityDesk;
+  readonly #sidecars: SidecarDesk;
 
   constructor(ports: ControlPorts) {
     this.#ports = ports;
@@ -68,6 +71,7 @@ export class ControlPlane implements Control {
     this.#stores = new StoreDesk(ports);
     this.#usage = new UsageDesk({ ...ports, live: this.live });
     this.#capabilities = new CapabilityDesk(ports);
+    this.#sidecars = new SidecarDesk({ ...ports, live: this.live });
   }
 
   /** Brings the stores' quotas to where the state is, after a start. */
@@ -146,6 +150,10 @@ export class ControlPlane implements Control {
   resume = (caller: Caller, tenant: string | undefined) => this.#capacity.resume(caller, tenant);
 
   capabilities = (caller: Caller, tenant: string | undefined, page: Page) => this.#capabilities.list(caller, tenant, page);
+
+  sidecars = (caller: Caller, tenant: string, page: Page) => this.#sidecars.list(caller, tenant, page);
+  pauseRun = (caller: Caller, tenant: string, run: string) => this.#sidecars.pause(caller, tenant, run);
+  resumeRun = (caller: Caller, tenant: string, run: string) => this.#sidecars.resume(caller, tenant, run);
 
   usage = (caller: Caller, tenant: string | undefined, query: UsageQuery, page: Page) => this.#usage.list(caller, tenant, query, page);
   advice = (caller: Caller, tenant: string, query: Omit<UsageQuery, "by">) => this.#usage.advice(caller, tenant, query);

@@ -44,7 +44,7 @@ import type { AliasSettings, AliasView, DeployInput, Deployed, Page, Paged, Task
 import { storing, type Deed, type Ledger } from "./ledger.js";
 import { versionKeyOf, type Live } from "./live.js";
 import { paged } from "./paging.js";
-import { taskOf, type Prepared, type Programs } from "./programs.js";
+import { taskOf, type FoundSidecar, type Prepared, type Programs } from "./programs.js";
 import { aliasTargets, aliasView, aliasesTo, deployedView, taskView, versionView } from "./views.js";
 
 export interface TaskPorts {
@@ -153,6 +153,9 @@ export class TaskDesk {
       programs.prepare({ tenant, manifest, digest: record.digest, secrets: () => live.secretsFor(tenant, manifest), own, source });
     const at = live.secretsAt(tenant, manifest);
     let prepared = await prepare();
+    const { found } = prepared;
+    // What was found is part of the version: it is looked for once.
+    if (found.length > 0) record = { ...record, manifest: withFound(record.manifest, found) };
     let taken = false;
     try {
       await programs.try(prepared, source);
@@ -185,7 +188,8 @@ export class TaskDesk {
         // Where it is live already it goes on as it is, unless the process grants something else.
         if (alias === LIVE) taken = true;
         const after = await this.#change(caller, tenant, name, edit, deed, alias === LIVE ? new Map([[key, task]]) : new Map());
-        return deployedView(after, needVersion(after, label), existing === undefined, alias, this.#ports.dataUrl());
+        const view = deployedView(after, needVersion(after, label), existing === undefined, alias, this.#ports.dataUrl());
+        return found.length === 0 ? view : { ...view, found };
       });
     } catch (error) {
       taken = false;
@@ -412,4 +416,10 @@ export class TaskDesk {
     const known = catalog.list(name).some(({ versions }) => [...versions.values()].some((version) => version.digest === digest));
     if (!known) requireRoom(quotas, "storedBytes", catalog.componentBytes(name) + this.#ports.storedBytes(name), componentBytes);
   }
+}
+
+/** A manifest that names the sidecars which were found for imports that it does not speak of. */
+function withFound(manifest: ManifestInput, found: readonly FoundSidecar[]): ManifestInput {
+  const uses = [...new Set(found.map(({ use }) => use))];
+  return { ...manifest, sidecars: [...(manifest.sidecars ?? []), ...uses.map((use) => ({ use, when: "used" as const }))] };
 }

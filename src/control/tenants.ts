@@ -136,8 +136,9 @@ export class TenantDesk {
   }
 }
 
-function termsOf({ hosts, folders, quotas, capacity, prefer }: Tenant): TenantSettings {
-  return { hosts, folders, quotas, capacity, prefer };
+function termsOf({ hosts, folders, quotas, capacity, prefer, sidecars }: Tenant): TenantSettings {
+  // What a sidecar is given may be a secret, and is nobody's to read in the audit log.
+  return { hosts, folders, quotas, capacity, prefer, ...(sidecars && { sidecars: sidecars.map(({ use }) => use) }) };
 }
 
 export interface KeyPorts {

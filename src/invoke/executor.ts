@@ -158,7 +158,8 @@ export class Executor {
       lease: run.stands === undefined ? duration + LEASE_GRACE_MS : FOR_EVER_MS,
       priority: run.priority,
     } as const;
-    this.#step(parent === undefined ? demand : { ...demand, parent: parent.handle });
+    const stands = run.stands === undefined ? undefined : { stands: true };
+    this.#step(parent === undefined && stands === undefined ? demand : { ...demand, ...stands, ...(parent && { parent: parent.handle }) });
   }
 
   /** Ends an admitted run that was never submitted: its sidecars kept it from starting, or its client left. */

@@ -134,6 +134,7 @@ export class Launcher {
     const { beside, outcome } = run;
     if (beside === undefined || outcome === undefined) return;
     this.#noteUse(run, beside);
+    this.#noteMain(run);
     beside.isOver = true;
     this.#settle(run, beside);
   }
@@ -205,6 +206,7 @@ export class Launcher {
   #beside(run: Run, entries: readonly SidecarEntry[]): Beside {
     if (this.#mains.size >= MOST_MAINS) this.#mains.delete(this.#mains.keys().next().value as RunHandle);
     this.#mains.set(run.handle, run);
+    run.moves = [];
     return (run.beside = new Beside(entries));
   }
 
@@ -413,6 +415,18 @@ export class Launcher {
     this.#ports.runs.release(run);
   }
 
+  /** When it ran itself, among the moves of its sidecars. */
+  #noteMain({ moves = [], grantedAt, settledAt, outcome, admittedAt, startedAtWall }: Run): void {
+    const at = (time: number): string => wallTime(startedAtWall + (time - admittedAt));
+    if (grantedAt === undefined || settledAt === undefined) return;
+    const started: Move = { of: "main", move: "start", at: at(grantedAt), ms: 0, failed: undefined };
+    // After the sidecars that it waited for, and before what it did while it ran.
+    const place = moves.findIndex((move) => move.at > started.at);
+    moves.splice(place < 0 ? moves.length : place, 0, started);
+    const failed = outcome === undefined || outcome.kind === "ok" ? undefined : outcome.kind;
+    moves.push({ of: "main", move: "stop", at: at(settledAt), ms: 0, failed });
+  }
+
   /** How often what is started on its first call was used of late decides whether it is ready beforehand. */
   #noteUse(run: Run, beside: Beside): void {
     for (const entry of run.task.version.manifest.sidecars) {
@@ -436,16 +450,23 @@ export class Launcher {
     const noted: Move = {
       of,
       move,
-      at: new Date(run.startedAtWall + (began - run.admittedAt)).toISOString(),
+      at: wallTime(run.startedAtWall + (began - run.admittedAt)),
       ms: undefined,
       failed: undefined,
     };
-    if (run.moves.length < MOST_MOVES) run.moves.push(noted);
+    const moves = (run.moves ??= []);
+    if (moves.length < MOST_MOVES) moves.push(noted);
     return (failed) => {
       noted.ms = this.#ports.clock.now() - began;
       noted.failed = failed;
     };
   }
+}
+
+/** ISO 8601, with microseconds: moves are closer than milliseconds. */
+function wallTime(milliseconds: number): string {
+  const micros = Math.floor((milliseconds - Math.floor(milliseconds)) * 1000);
+  return new Date(Math.floor(milliseconds)).toISOString().replace("Z", `${String(micros).padStart(3, "0")}Z`);
 }
 
 /** The main is not to see what it is given, or pino what it was. */

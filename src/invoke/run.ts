@@ -93,7 +93,7 @@ export class Run {
   stands: Stands | undefined;
   paused = false;
   /** What it and its sidecars have done together; nothing where nothing was started or stopped for it alone. */
-  moves: Move[] = [];
+  moves: Move[] | undefined;
   /** What the client is told, where a sidecar kept the run from starting. */
   refusal: Refusal | undefined;
   /** What its arguments come to, where it is a call. */
@@ -154,6 +154,8 @@ export interface RunRecord {
   readonly pick: Decision | undefined;
   /** How many calls of that run it took, once it has ended. */
   readonly calls: number | undefined;
+  /** What it and its sidecars did together, in order; undefined where it has none. */
+  readonly lifecycle: readonly Move[] | undefined;
   readonly queueMs: number | undefined;
   readonly runMs: number | undefined;
   readonly cpuMs: number | undefined;
@@ -179,6 +181,7 @@ export function liveRecord(run: Run): RunRecord {
     parent: run.descent.parent?.id,
     pick: run.descent.pick,
     calls: undefined,
+    lifecycle: run.moves,
     queueMs: run.grantedAt === undefined ? undefined : run.grantedAt - run.admittedAt,
     runMs: undefined,
     cpuMs: undefined,

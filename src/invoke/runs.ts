@@ -52,8 +52,8 @@ export class EndedRuns {
   }
 }
 
-/** Of a run that another called. The parent by its id: the runs themselves are not kept. */
-type Descended = Pick<RunRecord, "parent" | "pick" | "calls">;
+/** Of a run that another called, or that had sidecars. The parent by its id: the runs themselves are not kept. */
+type Descended = Pick<RunRecord, "parent" | "pick" | "calls" | "lifecycle">;
 
 class Ring {
   readonly size: number;
@@ -137,7 +137,9 @@ class Ring {
     this.#callers[at] = run.caller;
     const { parent, pick } = run.descent;
     this.#descents[at] =
-      parent === undefined && pick === undefined ? undefined : { parent: parent?.id, pick, calls: run.usage.calls || undefined };
+      parent === undefined && pick === undefined && run.moves === undefined
+        ? undefined
+        : { parent: parent?.id, pick, calls: run.usage.calls || undefined, lifecycle: run.moves };
   }
 
   get(id: string): KnownRun | undefined {
@@ -172,6 +174,8 @@ class Ring {
       parent: this.#descents[at]?.parent,
       pick: this.#descents[at]?.pick,
       calls: this.#descents[at]?.calls,
+      // Its sidecars stop after it.
+      lifecycle: this.#descents[at]?.lifecycle,
       queueMs,
       runMs: granted === 1 ? runMs : undefined,
       cpuMs: cpu / 1e6,

@@ -43,6 +43,8 @@ export interface SidecarRunPorts extends Pick<AttemptPorts, "executor" | "enter"
   readonly engine: Pick<Engine, "send">;
   readonly clock: Clock;
   describe(task: Task): Promise<ComponentInfo>;
+  /** Whether runs that begin now would get this version. */
+  isCurrent(task: Task): boolean;
 }
 
 /** Pilotlight itself has it started. */
@@ -64,6 +66,7 @@ export class SidecarRuns {
       kill: (unit) => unit.want.of.attempt?.cancel(),
       pause: (unit) => this.#tell(unit, "pause"),
       resume: (unit) => this.#tell(unit, "resume"),
+      isCurrent: ({ of }) => ports.isCurrent(of.task),
     });
   }
 
@@ -90,6 +93,13 @@ export class SidecarRuns {
   /** Has a run have one. */
   attach(run: Run, entry: SidecarEntry, task: Task): ReturnType<Keeper<Standing>["attach"]> {
     return this.keeper.attach(this.#ports.clock.now(), run.handle, SidecarRuns.want(run, entry, task));
+  }
+
+  /** Instances of a sidecar that stand, by the key of its task. */
+  standing(key: string): number {
+    let count = 0;
+    for (const { isUp, want } of this.keeper.units()) if (isUp && want.of.task.key === key) count++;
+    return count;
   }
 
   release(run: Run): void {
@@ -254,7 +264,7 @@ export class SidecarRuns {
 }
 
 function whatOf({ task, config }: Standing): string {
-  return `${task.key} ${task.version.label} ${JSON.stringify(config)}`;
+  return `${task.key} ${task.version.program} ${JSON.stringify(config)}`;
 }
 
 /** Names and values as `start` takes them. */

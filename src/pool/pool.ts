@@ -61,6 +61,7 @@ export interface PoolCounts {
 interface Waiting extends Waiter {
   readonly state: ProgramState;
   readonly leaseMs: number;
+  readonly stands: boolean;
   readonly parent: number | undefined;
   readonly code: Code;
   /** Where it was to take place while its code was not there yet. */
@@ -79,6 +80,7 @@ interface Demanded {
   readonly priority: Priority;
   /** The run that has called it. */
   readonly parent?: number | undefined;
+  readonly stands?: boolean | undefined;
 }
 
 /** A lease that has outlived its deadline is given this long: the engine ends runs itself. Milliseconds. */
@@ -104,6 +106,8 @@ export class Pool {
   readonly #programs = new Map<number, ProgramState>();
   readonly #tenants = new Map<string, TenantState>();
   readonly #leases = new Map<number, Lease>();
+  /** Of those, of sidecars. */
+  #standing = 0;
   readonly #leaving = new Set<ProgramState>();
   readonly #cells: Cells;
   readonly #changes: Changes = { count: 0, steps: 0, isPutOff: false };
@@ -280,7 +284,7 @@ export class Pool {
   /** What starting a run of a program takes now; undefined for one that is gone. Changes nothing. */
   outlook(program: number): Outlook | undefined {
     const state = this.#programs.get(program);
-    return state && outlookOf(state, this.#queue.size, this.#overload.completionRate, this.#leases.size, this.#options.parallelism);
+    return state && outlookOf(state, this.#queue.size, this.#overload.completionRate, this.#working, this.#options.parallelism);
   }
 
   /** Leases that runs of a program ever had; undefined for one that is gone. */
@@ -475,7 +479,15 @@ export class Pool {
       const place = state.leased < state.concurrency ? this.#ladder.findForCall(now, state, out) : undefined;
       // Its code may have had to go again, for want of room.
       if (place === undefined || state.code !== "linked") this.#refuseAsked(now, state, run, fullness(state), out);
-      else this.#grant(now, state, { run, lease: waiter.leaseMs, priority: waiter.priority, parent: waiter.parent }, place, waiter, out);
+      else
+        this.#grant(
+          now,
+          state,
+          { run, lease: waiter.leaseMs, priority: waiter.priority, parent: waiter.parent, stands: waiter.stands },
+          place,
+          waiter,
+          out,
+        );
     }
   }
 
@@ -483,10 +495,10 @@ export class Pool {
   #again(now: number, run: number, deadline: number, out: PoolCommand[]): void {
     const lease = this.#leases.get(run);
     if (lease === undefined) return;
-    const { priority, milliseconds, parent } = lease;
+    const { priority, milliseconds, parent, stands } = lease;
     const { owner } = lease.instance;
     this.#giveBack(now, lease, false, 0, out);
-    const demand = { run, deadline, lease: milliseconds, priority, parent };
+    const demand = { run, deadline, lease: milliseconds, priority, parent, stands };
     if (parent !== undefined) this.#enterChild(now, owner, demand, out);
     else this.#enter(now, owner, demand, out);
   }
@@ -507,13 +519,18 @@ export class Pool {
     this.#wait(now, state, demand, isRaised ? "no-code" : fullness(state), place, out);
   }
 
+  /** Runs that want a processor, as far as can be told: all that go on, but those that stand and wait to be called. */
+  get #working(): number {
+    return this.#leases.size - this.#standing;
+  }
+
   /** Whether the processors take one more run. A reserve is there for its tenant whatever others do. */
   #mayStart({ pool, leased }: ProgramState): boolean {
-    if (pool === "dedicated" || this.#overload.admits(this.#leases.size)) return true;
+    if (pool === "dedicated" || this.#overload.admits(this.#working)) return true;
     // What others' long guests hold of the limit is not at the cost of a program that has less than its share of it.
     const { limit } = this.#overload;
     const share = Math.max(1, limit / (this.#running + (leased === 0 ? 1 : 0)));
-    return leased < share && this.#leases.size < limit + SHARES * this.#options.parallelism;
+    return leased < share && this.#working < limit + SHARES * this.#options.parallelism;
   }
 
   /** Links the program for runs that will take place in the cell. */
@@ -555,6 +572,7 @@ export class Pool {
       cost: runCharge(state, this.#cells.settings.overcommit),
       since: now,
       leaseMs: demand.lease,
+      stands: demand.stands ?? false,
       code: state.code,
       place,
       why: place?.why ?? WAITED_FOR[reason],
@@ -605,7 +623,7 @@ export class Pool {
     };
     this.#note(grant);
     out.push(grant);
-    this.#overload.started(now, this.#leases.size);
+    this.#overload.started(now, this.#working);
     if (!fresh) this.#upkeep.noteShort(state);
     if (state.waiting === 0) this.#cells.letGo(state);
   }
@@ -626,8 +644,9 @@ export class Pool {
   }
 
   #hold(now: number, state: ProgramState, instance: Instance, demand: Omit<Demanded, "deadline">, heldBytes: number): void {
-    const { run, lease: milliseconds, priority, parent } = demand;
+    const { run, lease: milliseconds, priority, parent, stands = false } = demand;
     const { reuse } = state;
+    if (stands) this.#standing++;
     instance.active++;
     instance.served++;
     if (state.leased++ === 0) this.#running++;
@@ -638,6 +657,7 @@ export class Pool {
       instance,
       priority,
       parent,
+      stands,
       calledBytes: 0,
       heldBytes,
       hasCalled: false,
@@ -691,12 +711,13 @@ export class Pool {
     const { run, instance } = lease;
     this.#noteCalled(lease, -1);
     this.#leases.delete(run);
+    if (lease.stands) this.#standing--;
     if (this.#leases.size === 0) this.#leasesAt = Number.POSITIVE_INFINITY;
     const state = instance.owner;
     if (--state.leased === 0) this.#running--;
     instance.active--;
     this.#freed(state.tenant);
-    this.#overload.ended(now, this.#leases.size);
+    this.#overload.ended(now, this.#working);
     if (instance.state === "busy") this.#afterRun(now, state, instance, isSound, memoryBytes, out);
     this.#upkeep.noteShort(state);
   }
@@ -798,8 +819,8 @@ export class Pool {
       const waiter = this.#queue.take((_lane, head) => this.#canServe(now, head, out));
       if (waiter === undefined) return;
       const state = this.#leftLine(waiter);
-      const { run, leaseMs, priority } = waiter;
-      this.#grant(now, state, { run, lease: leaseMs, priority }, this.#place as Place, waiter, out);
+      const { run, leaseMs, priority, stands } = waiter;
+      this.#grant(now, state, { run, lease: leaseMs, priority, stands }, this.#place as Place, waiter, out);
     }
   }
 

@@ -63,6 +63,8 @@ export interface Lease {
   readonly priority: Priority;
   /** The run that called it and waits for it. */
   readonly parent: number | undefined;
+  /** It stands and waits to be called: no run that wants a processor. */
+  readonly stands: boolean;
   /** What runs that it has called are charged now, of its tenant's. */
   calledBytes: number;
   /** Of what its instance is charged, what is held back for runs that it will call; it has called one: nothing. */

@@ -131,6 +131,8 @@ export type PoolEvent =
        * line, whatever the processors do. Only for its code it waits. The number is that run's.
        */
       readonly parent?: number;
+      /** It stands and waits for calls, as a sidecar does: it is no run that wants a processor. */
+      readonly stands?: boolean;
     }
   /** A run that waits is no longer wanted. */
   | { readonly kind: "withdraw"; readonly run: number }

@@ -4,6 +4,8 @@
 const FREE = 2;
 const FIRST_MS = 100;
 const LONGEST_MS = 10_000;
+/** Forgotten after so many calls in a row that it has answered: what fails on one request in two is no better for the other. */
+const GOOD = 20;
 /** Forgotten after so long without a failure. */
 const FORGOTTEN_MS = 60_000;
 /** Of this many things at once something is remembered. */
@@ -11,6 +13,7 @@ const MOST = 10_000;
 
 export class Breaker {
   #failures = 0;
+  #good = 0;
   #last = 0;
   /** It is open until then; after it one try is let through. */
   #until = 0;
@@ -28,12 +31,14 @@ export class Breaker {
   failed(now: number): void {
     if (now - this.#last > FORGOTTEN_MS) this.#failures = 0;
     this.#last = now;
+    this.#good = 0;
     this.#failures++;
     if (this.#failures > FREE) this.#until = now + this.#pause();
   }
 
-  get failures(): number {
-    return this.#failures;
+  /** True when that was enough to forget what was before. */
+  succeeded(): boolean {
+    return ++this.#good >= GOOD;
   }
 
   #pause(): number {
@@ -63,6 +68,6 @@ export class Breakers {
   }
 
   succeeded(name: string): void {
-    this.#all.delete(name);
+    if (this.#all.get(name)?.succeeded() === true) this.#all.delete(name);
   }
 }

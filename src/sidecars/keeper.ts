@@ -86,6 +86,8 @@ export interface KeeperPorts<T> {
   kill(unit: Unit<T>): void;
   pause(unit: Unit<T>): void;
   resume(unit: Unit<T>): void;
+  /** Whether runs that begin now would want it: its version may have been replaced. */
+  isCurrent(want: Want<T>): boolean;
 }
 
 /** A run that is to have a unit and cannot now. */
@@ -209,11 +211,6 @@ export class Keeper<T = unknown> {
     return told;
   }
 
-  /** What is there of it takes no new runs: another version or configuration has its place. */
-  outdate(now: number, isOld: (want: Want<T>) => boolean): void {
-    for (const unit of this.#units) if (isOld(unit.want)) this.#outdate(now, unit);
-  }
-
   /** When `tick` has something to do; Infinity: never. */
   nextWake(): number {
     let next = Number.POSITIVE_INFINITY;
@@ -224,8 +221,10 @@ export class Keeper<T = unknown> {
 
   /** Stops what nobody needs, and ends what does not stop. */
   tick(now: number): void {
-    for (const unit of this.#units)
+    for (const unit of this.#units) {
+      if (unit.isUp && unit.want.scope !== "request" && !unit.outdated && !this.#ports.isCurrent(unit.want)) this.#outdate(now, unit);
       if (unit.isUp && unit.idleSince !== undefined && now - unit.idleSince >= unit.want.idle) this.#stop(now, unit);
+    }
     for (const [unit, until] of this.#stopBy) {
       if (now < until) continue;
       // It is killed once; its instance may take a moment to go.

@@ -250,6 +250,12 @@ export const manifestSchema = document.superRefine(({ name, config, secrets, use
   }
 });
 
+/** The sidecars that an operator requires of all of a tenant's tasks, said as a manifest says them. */
+export function readSidecars(value: unknown): { readonly sidecars: Manifest["sidecars"] } | { readonly errors: readonly FieldError[] } {
+  const result = sidecars.safeParse(value);
+  return result.success ? { sidecars: result.data } : { errors: fieldErrors(result.error) };
+}
+
 /** What a user writes. */
 export type ManifestInput = z.input<typeof manifestSchema>;
 /** What it means: bytes, milliseconds, defaults in. */

@@ -2,6 +2,8 @@
 import { isIPv6 } from "node:net";
 import { isAbsolute, resolve } from "node:path";
 import type { WhenFull } from "../pool/types.js";
+import type { SidecarEntry } from "../sidecars/plan.js";
+import { readSidecars } from "../tasks/manifest.js";
 import type { Faults } from "./refusals.js";
 import type { CapacityTerms, Quotas, TenantSettings } from "./tenant.js";
 
@@ -123,4 +125,12 @@ export function checkCapacity(before: CapacityTerms, change: NonNullable<TenantS
     else faults.add(`capacity.${name}`, `expected ${term.expected}`);
   }
   return terms as unknown as CapacityTerms;
+}
+
+/** As a manifest would name them; `use` alone may be said as a text. */
+export function checkSidecars(sidecars: readonly unknown[], faults: Faults): readonly SidecarEntry[] {
+  const checked = readSidecars(sidecars.map((entry) => (typeof entry === "string" ? { use: entry } : entry)));
+  if (!("errors" in checked)) return checked.sidecars;
+  for (const { field, message } of checked.errors) faults.add(`sidecars${field}`, message);
+  return [];
 }

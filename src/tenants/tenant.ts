@@ -55,6 +55,8 @@ export interface TenantSettings {
   readonly capacity?: { readonly [K in keyof CapacityTerms]?: CapacityTerms[K] | undefined } | undefined;
   /** `null` takes it away. */
   readonly prefer?: string | null | undefined;
+  /** Those that every run of its tasks has, as manifests name them; an empty list takes them away. */
+  readonly sidecars?: readonly unknown[] | undefined;
 }
 
 /**

@@ -8,7 +8,7 @@ import { PREFER_HELP, parsePreference } from "../base/preference.js";
 import { ProblemError } from "../base/problem.js";
 import { put, remove, table, type Plan, type StateStore } from "../state/store.js";
 import { Faults, noSuch } from "./refusals.js";
-import { checkCapacity, checkFolders, checkHosts, checkName, checkQuotas, hostOf } from "./settings.js";
+import { checkCapacity, checkFolders, checkHosts, checkName, checkQuotas, hostOf, checkSidecars } from "./settings.js";
 import { DEFAULT_TENANT, USUAL_TERMS, type CapacityTerms, type Tenant, type TenantSettings } from "./tenant.js";
 
 /** One that was stored before there were terms has none. */
@@ -20,7 +20,7 @@ const TENANTS = table<TenantRow>("tenants");
 export type TenantPlan = Plan<Tenant> & { readonly tenant: Tenant };
 
 /** What an operator has said, checked; `null` takes a preference away. */
-type Checked = Partial<Pick<Tenant, "hosts" | "folders" | "quotas" | "capacity">> & { readonly prefer?: string | null };
+type Checked = Partial<Pick<Tenant, "hosts" | "folders" | "quotas" | "capacity" | "sidecars">> & { readonly prefer?: string | null };
 
 function merged({ prefer: before, ...tenant }: Tenant, { prefer = before, ...fields }: Checked): Tenant {
   return { ...tenant, ...fields, ...(typeof prefer === "string" && { prefer }) };
@@ -114,6 +114,7 @@ export class Tenants {
     const { prefer } = settings;
     if (typeof prefer === "string" && parsePreference(prefer) === undefined)
       faults.add("prefer", `${JSON.stringify(prefer)} is no preference; expected ${PREFER_HELP}`);
+    const sidecars = settings.sidecars === undefined ? undefined : checkSidecars(settings.sidecars, faults);
     faults.check();
     for (const host of hosts ?? []) this.#refuseTaken(host, of);
     return {
@@ -122,6 +123,7 @@ export class Tenants {
       ...(quotas && { quotas }),
       ...(capacity && { capacity }),
       ...(prefer !== undefined && { prefer }),
+      ...(sidecars && { sidecars }),
     };
   }
 

@@ -65,6 +65,7 @@ export async function printDeployed(terminal: Terminal, session: Session, deploy
   const { task, version, created, alias, access } = deployed;
   const what = `${bold(terminal, terminal.stdout, `${task} ${version}`)}${created ? "" : " (as it was already)"}`;
   terminal.stdout.write(`${what}${alias === undefined ? ", no alias moved" : ` is ${alias}`}\n`);
+  for (const { import: imported, use } of deployed.found ?? []) printLine(terminal, `  ${imported} is served by the sidecar ${use}`);
   // Routes lead to live alone: under another alias nothing answers at a URL yet.
   if (alias !== "live") return;
   const { dataUrl } = deployed.urls.some((url) => url.startsWith("/")) ? await session.whoami() : {};

@@ -24,6 +24,13 @@ interface ShownRun {
   readonly cpuMs?: number;
   readonly memoryBytes?: number;
   readonly pick?: ShownPick;
+  readonly lifecycle?: readonly {
+    readonly of: string;
+    readonly move: string;
+    readonly at: string;
+    readonly ms?: number;
+    readonly failed?: string;
+  }[];
 }
 
 interface ShownPick {
@@ -59,7 +66,26 @@ export function runsCommand(terminal: Terminal): Command {
     if (flags.json === true) return printJson(terminal, run);
     printLine(terminal, `run ${id} ${run["ended"] === true ? "has ended" : "is being ended"}`);
   });
-  return command.addCommand(show).addCommand(cancel);
+  const pause = newCommand(
+    terminal,
+    "runs pause",
+    "A run goes no further until it is resumed, and its sidecars with it; its time goes on.",
+    ["runs pause cd8932c37f2689bc04072738353ee04d"],
+  ).argument("<ID>", "the run");
+  const resume = newCommand(terminal, "runs resume", "A run that is paused goes on.", [
+    "runs resume cd8932c37f2689bc04072738353ee04d",
+  ]).argument("<ID>", "the run");
+  nodeOptions(pause).action(async (id: string, flags: NodeFlags) => {
+    const session = connect(terminal, flags);
+    await session.client.pauseRun(await session.tenant(), id);
+    printLine(terminal, `run ${id} is paused`);
+  });
+  nodeOptions(resume).action(async (id: string, flags: NodeFlags) => {
+    const session = connect(terminal, flags);
+    await session.client.resumeRun(await session.tenant(), id);
+    printLine(terminal, `run ${id} goes on`);
+  });
+  return command.addCommand(show).addCommand(cancel).addCommand(pause).addCommand(resume);
 }
 
 function print(terminal: Terminal, run: ShownRun): void {
@@ -85,6 +111,16 @@ function print(terminal: Terminal, run: ShownRun): void {
     terminal,
     fields.flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const])),
   );
+  if (run.lifecycle !== undefined && run.lifecycle.length > 0) {
+    const moves = run.lifecycle.map(({ at, of, move, ms, failed }) => [
+      at,
+      of,
+      move,
+      ms === undefined ? "-" : milliseconds(ms),
+      failed ?? "-",
+    ]);
+    printTable(terminal, ["AT", "OF", "MOVE", "TOOK", "FAILED"], moves, "");
+  }
   if (pick === undefined) return;
   const rows = pick.considered.map((each) => [
     each.provider,

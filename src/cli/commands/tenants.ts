@@ -1,6 +1,7 @@
 /** `tenants`: who shares the node, on which hosts, and how much of it each may use. For the node's keys. */
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { UserError } from "../../base/errors.js";
+import { parseJson } from "../../base/json.js";
 import { SIZE_HELP, parseSize, shareText } from "../../base/units.js";
 import type { TenantView } from "../../control/control.js";
 import { PREFER_HELP } from "../../base/preference.js";
@@ -37,6 +38,7 @@ interface SettingFlags extends NodeFlags {
   readonly whenFull?: readonly WhenFull[];
   readonly weight?: number;
   readonly prefer?: string;
+  readonly sidecar?: readonly string[];
 }
 
 const QUOTAS: readonly (keyof Quotas)[] = ["requestsPerSecond", "concurrency", "memory", "storedBytes", "tasks"];
@@ -148,12 +150,18 @@ function settingOptions(command: Command): Command {
         .argParser(whenFullArgument),
     )
     .option("--weight <N>", "how much of a full node it gets beside others; 1 is usual", numberArgument)
-    .option("--prefer <WHAT>", `what counts when a provider is chosen for its calls: ${PREFER_HELP}; none: time`);
+    .option("--prefer <WHAT>", `what counts when a provider is chosen for its calls: ${PREFER_HELP}; none: time`)
+    .option("--sidecar <USE>", "a sidecar that every run of its tasks has, by name or as JSON (repeatable; none: no more)", append);
 }
 
 function whenFullArgument(text: string, before: readonly WhenFull[] | undefined): WhenFull[] {
   if (!WHEN_FULL.includes(text as WhenFull)) throw new InvalidArgumentError(`expected one of ${WHEN_FULL.join(", ")}.`);
   return [...(before ?? []), text as WhenFull];
+}
+
+/** A name, or all that a manifest says of one. */
+function sidecarSaid(text: string): unknown {
+  return text.startsWith("{") ? parseJson(text, "--sidecar") : text;
 }
 
 function limitOf(read: (text: string) => number): (text: string) => Limit {
@@ -175,6 +183,7 @@ function settingsOf(flags: SettingFlags): TenantSettings {
     ...(Object.keys(quotas).length === 0 ? {} : { quotas }),
     ...termsSaid(flags),
     ...(flags.prefer === undefined ? {} : { prefer: flags.prefer === "none" ? null : flags.prefer }),
+    ...(flags.sidecar === undefined ? {} : { sidecars: flags.sidecar.filter((said) => said !== "none").map(sidecarSaid) }),
   };
 }
 
@@ -207,6 +216,7 @@ function printTenant(terminal: Terminal, tenant: TenantView, flags: NodeFlags, d
     ["when full", capacity.whenFull.join(", ")],
     ["weight", String(capacity.weight)],
     ["prefers", tenant.prefer ?? "time"],
+    ["sidecars", (tenant.sidecars ?? []).map(({ use }) => use).join(", ") || "none"],
     ["created", tenant.createdAt],
   ]);
 }

@@ -17,6 +17,7 @@ import { addCapacity, addCells, addDraining } from "./capacity.js";
 import { addSecrets, addStores } from "./data.js";
 import { DOCS_PAGE, DOCS_POLICY } from "./docs-page.js";
 import { routesOf, type AdminApp, type Routes } from "./endpoint.js";
+import { addSidecars } from "./sidecars.js";
 import { addLogs } from "./logs.js";
 import { describeHealth, openApi } from "./open-api.js";
 import { addAliases, addTasks, addVersions } from "./tasks.js";
@@ -80,6 +81,7 @@ export function addAdminApi(app: AdminApp, options: AdminApiOptions): void {
   addAudit(routes, control);
   addUsage(routes, control);
   addCapabilities(routes, control);
+  addSidecars(routes, control);
   routes.close();
 }
 

@@ -148,6 +148,10 @@ const settings = {
     .nullable()
     .optional()
     .openapi({ description: `What counts when a provider is chosen for its calls: ${PREFER_HELP}; null: time`, example: "time=0.7" }),
+  sidecars: z
+    .array(z.unknown())
+    .optional()
+    .openapi({ description: "Sidecars that every run of its tasks has, as manifests name them", example: ["log-access"] }),
 };
 
 export const tenantInput = z.strictObject({ name: z.string(), ...settings }).openapi("TenantInput");
@@ -161,6 +165,10 @@ export const tenant = z
     quotas,
     capacity: z.object(terms),
     prefer: z.string().optional(),
+    sidecars: z
+      .array(z.object({ use: z.string() }))
+      .optional()
+      .openapi({ description: "Those that every run of its tasks has" }),
     createdAt: instant,
     revision,
     used: z.object({ tasks: z.number(), storedBytes: z.number(), concurrency: z.number(), memory: z.number() }),
@@ -251,6 +259,10 @@ export const deployed = z
     alias: z.string().optional(),
     urls: strings,
     access,
+    found: z
+      .array(z.object({ import: z.string(), use: z.string() }))
+      .optional()
+      .openapi({ description: "Sidecars that were found for imports which the manifest does not speak of" }),
   })
   .openapi("Deployed");
 
@@ -405,6 +417,20 @@ export const usage = z
     responseBytes: count,
   })
   .openapi("Usage");
+
+export const sidecar = z
+  .object({
+    name: z.string().openapi({ example: "auth-jwt" }),
+    version: z.string(),
+    from: z.enum(["pilotlight", "tenant"]).openapi({ description: "Shipped with Pilotlight, or a task of the tenant" }),
+    about: z.string().optional(),
+    digest: z.string().optional().openapi({ description: "sha256 of the component" }),
+    bytes: count.optional(),
+    scope: z.enum(["request", "task", "tenant"]).openapi({ description: "What it has where a manifest says none" }),
+    standing: count.openapi({ description: "Instances that stand now" }),
+    usedBy: strings.openapi({ description: "Tasks of the tenant that name it" }),
+  })
+  .openapi("Sidecar");
 
 export const capability = z
   .object({

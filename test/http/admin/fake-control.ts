@@ -422,6 +422,21 @@ export class FakeControl implements Control {
     return { items: [], next: undefined };
   }
 
+  sidecars(caller: Caller, tenant: string): ReturnType<Control["sidecars"]> {
+    this.#reach(caller, tenant, "read");
+    return { items: [], next: undefined };
+  }
+
+  /** Nothing runs here. */
+  pauseRun(caller: Caller, tenant: string, run: string): void {
+    this.#reach(caller, tenant, "deploy");
+    throw new ProblemError("request/run-not-found", `No run ${JSON.stringify(run)} of the tenant goes on here.`);
+  }
+
+  resumeRun(caller: Caller, tenant: string, run: string): void {
+    this.pauseRun(caller, tenant, run);
+  }
+
   async advice(caller: Caller, tenant: string): ReturnType<Control["advice"]> {
     this.#reach(caller, tenant, "read");
     return [];
