@@ -33,7 +33,7 @@ export class Breaker {
     this.#last = now;
     this.#good = 0;
     this.#failures++;
-    if (this.#failures > FREE) this.#until = now + this.#pause();
+    this.#until = this.#failures > FREE ? now + this.#pause() : 0;
   }
 
   /** True when that was enough to forget what was before. */

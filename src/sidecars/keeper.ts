@@ -278,6 +278,7 @@ export class Keeper<T = unknown> {
   /** Whether it is to go on without a run. */
   #look(now: number, unit: Unit<T>): void {
     if (!unit.isUp || unit.mains.size > 0) return;
+    if (unit.state === "paused") this.#resume(unit);
     if (unit.outdated || unit.want.scope === "request" || unit.want.idle === 0) this.#stop(now, unit);
     else unit.idleSince ??= now;
   }
@@ -288,13 +289,12 @@ export class Keeper<T = unknown> {
   }
 
   #stop(now: number, unit: Unit<T>): void {
-    if (unit.state === "paused") this.#resume(unit);
     unit.state = "stopping";
     this.#stopBy.set(unit, now + STOP_MS);
     this.#ports.stop(unit);
   }
 }
 
-function keyOf({ owner, what }: Want): string {
-  return `${owner} ${what}`;
+function keyOf({ scope, owner, what }: Want): string {
+  return `${scope} ${owner} ${what}`;
 }

@@ -11,6 +11,7 @@ wit_bindgen::generate!({
         "../../wit/wasi/draft/logging.wit",
         "../../wit/wasi/0.2.12/io.wit",
         "../../wit/wasi/0.2.12/clocks.wit",
+        "../../wit/wasi/0.2.12/random.wit",
         "world.wit",
     ],
     world: "test:bystander/guest",
@@ -23,6 +24,7 @@ use exports::pilotlight::sidecar::{guard, lifecycle, observer, respond, tap, tra
 use pilotlight::sidecar::types::{Call, Ending, Head, Identity, Line, Refusal};
 use wasi::clocks::monotonic_clock;
 use wasi::logging::logging::{Level, log};
+use wasi::random::random::get_random_u64;
 
 struct Component;
 export!(Component);
@@ -31,7 +33,7 @@ export!(Component);
 struct State {
     config: Vec<(String, String)>,
     log: bool,
-    /// Tells instances apart: when it was started.
+    /// Tells instances apart.
     instance: u64,
     calls: u64,
 }
@@ -127,7 +129,7 @@ impl lifecycle::Guest for Component {
     fn start(config: Vec<(String, String)>) -> Result<(), String> {
         STATE.with_borrow_mut(|state| {
             state.log = config.iter().any(|(name, value)| name == "log" && value == "true");
-            state.instance = monotonic_clock::now();
+            state.instance = get_random_u64();
             state.config = config;
         });
         if does("start", "-", &[]) { Err("it was told to refuse".into()) } else { Ok(()) }
