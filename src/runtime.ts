@@ -56,6 +56,7 @@ import { createLogger, logGuestLine, logRefusal, logRun } from "./observe/log.js
 import { Metrics } from "./observe/metrics.js";
 import { UsageBook, usageOf, type UsageSources } from "./observe/usage.js";
 import { Pool, type PoolCounts } from "./pool/pool.js";
+import type { Outlook } from "./pool/views.js";
 import type { SidecarEntry } from "./sidecars/plan.js";
 import { JWKS } from "./sidecars/wire.js";
 import { put, table } from "./state/store.js";
@@ -226,7 +227,7 @@ export class Runtime implements AsyncDisposable {
       clock: systemClock,
       random: Math.random,
       preferOf: (tenant) => this.#tenants.get(tenant ?? DEFAULT_TENANT)?.prefer,
-      outlook: (program) => this.#pool.outlook(program),
+      outlook: (program) => this.#outlook(program),
     });
     this.#executor = new Executor({
       called: (call, caller) => guestCalls.called(call, caller),
@@ -684,6 +685,20 @@ export class Runtime implements AsyncDisposable {
     if (task.version.manifest.access === "public") return true;
     const asking = key === undefined ? undefined : this.#control.identify(key);
     return asking?.kind === "key" && caller.kind === "key" && asking.key.id === caller.key.id;
+  }
+
+  /** What starting a run takes now: the sidecars that would have to be started first too. */
+  #outlook(program: number): Outlook | undefined {
+    const own = this.#pool.outlook(program);
+    const beside = this.#programs.beside(program);
+    if (own === undefined || beside === undefined || beside.sidecars.length === 0) return own;
+    let { startMs } = own;
+    for (const { use, when } of beside.sidecars) {
+      if (when !== "always" || this.#sidecars.standing(`${beside.tenant}/${use}`) > 0) continue;
+      const task = this.#pick(beside.tenant, use) ?? this.#library.task(beside.tenant, use);
+      startMs += (task && this.#pool.outlook(task.version.program)?.startMs) ?? 0;
+    }
+    return { ...own, startMs };
   }
 
   /** Whether requests get this version of a task now. */

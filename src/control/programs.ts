@@ -194,6 +194,12 @@ export class Programs implements CodePort {
     return this.#known.get(program)?.linked?.info;
   }
 
+  /** Whose it is, and the sidecars that each run of it has. */
+  beside(program: number): { readonly tenant: string; readonly sidecars: readonly SidecarEntry[] } | undefined {
+    const request = this.#known.get(program)?.request;
+    return request && { tenant: request.tenant, sidecars: request.manifest.sidecars };
+  }
+
   /** Which of its imports its sidecars serve; none while it is not linked. */
   bindings(program: number): readonly Binding[] {
     return this.#known.get(program)?.linked?.bindings ?? NO_BINDINGS;

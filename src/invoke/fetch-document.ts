@@ -15,8 +15,9 @@ export function fetchDocument(text: string, isPublic: (address: string) => boole
   if (url.protocol !== "https:" && !(url.protocol === "http:" && isIP(hostOf(url)) !== 0))
     return Promise.reject(new Error(`${text} is neither https, nor http at an address that is written as one`));
   return new Promise((resolve, reject) => {
+    const signal = AbortSignal.timeout(LIMIT_MS);
     const send = url.protocol === "https:" ? secure : plain;
-    const options = { headers: { accept: "application/json" }, signal: AbortSignal.timeout(LIMIT_MS), lookup: publicOnly(isPublic) };
+    const options = { headers: { accept: "application/json" }, signal, lookup: publicOnly(isPublic) };
     const request = send(url, options, (response) => {
       const { statusCode = 0, headers } = response;
       if (statusCode !== 200) {
@@ -33,7 +34,7 @@ export function fetchDocument(text: string, isPublic: (address: string) => boole
       response.on("end", () => resolve({ text: Buffer.concat(pieces).toString("utf8"), holdsMs: maxAgeOf(headers["cache-control"]) }));
       response.on("error", reject);
     });
-    request.on("error", (error) => reject(error.name === "TimeoutError" ? new Error(`${text} did not answer in ${LIMIT_MS} ms`) : error));
+    request.on("error", (error) => reject(signal.aborted ? new Error(`${text} did not answer in ${LIMIT_MS} ms`) : error));
     request.end();
   });
 }

@@ -12,6 +12,8 @@ describe("new", () => {
     ["ts", [".gitignore", "README.md", "index.ts", "pilotlight.json", "tsconfig.json"]],
     ["rust", [".gitignore", "Cargo.toml", "README.md", "pilotlight.json", "src"]],
     ["c", [".gitignore", "Makefile", "README.md", "my-fn.c", "pilotlight.json", "wit"]],
+    ["sidecar-ts", [".gitignore", "README.md", "index.ts", "pilotlight.json", "tsconfig.json", "world.wit"]],
+    ["sidecar-rust", [".gitignore", "Cargo.toml", "README.md", "pilotlight.json", "src", "wit", "world.wit"]],
   ])("--template %s makes a folder with everything in it, its name put in", async (template, files) => {
     const cwd = tempDir();
     const ran = await cli(["new", "my-fn", "--template", template], { cwd });
@@ -30,12 +32,25 @@ describe("new", () => {
     expect(readdirSync(join(cwd, "my-fn/wit/deps")).length).toBeGreaterThan(4);
   });
 
-  it("its TypeScript builds", async () => {
+  it("its sidecar in Rust has the interfaces that its world names", async () => {
     const cwd = tempDir();
-    await cli(["new", "my-fn"], { cwd });
-    expect(await cli(["build", "my-fn"], { cwd })).toMatchObject({ exit: 0, stderr: expect.stringMatching(/^built my-fn\/my-fn\.wasm: /) });
-    expect(readFileSync(join(cwd, "my-fn/my-fn.wasm")).subarray(0, 4)).toEqual(Buffer.from("\0asm"));
-  }, 60_000);
+    await cli(["new", "my-fn", "--template", "sidecar-rust"], { cwd });
+    expect(readFileSync(join(cwd, "my-fn/wit/sidecar.wit"), "utf8")).toContain("package pilotlight:sidecar@0.1.0;");
+  });
+
+  it.each(["ts", "sidecar-ts"])(
+    "its TypeScript builds: %s",
+    async (template) => {
+      const cwd = tempDir();
+      await cli(["new", "my-fn", "--template", template], { cwd });
+      expect(await cli(["build", "my-fn"], { cwd })).toMatchObject({
+        exit: 0,
+        stderr: expect.stringMatching(/^built my-fn\/my-fn\.wasm: /),
+      });
+      expect(readFileSync(join(cwd, "my-fn/my-fn.wasm")).subarray(0, 4)).toEqual(Buffer.from("\0asm"));
+    },
+    60_000,
+  );
 
   it("touches no folder that is in use, and refuses names that no task can have", async () => {
     const cwd = tempDir({ "my-fn/mine": "x" });

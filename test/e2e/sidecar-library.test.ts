@@ -13,19 +13,32 @@ const task = (guest: string, sidecars: Sidecars, more: Partial<ManifestInput> = 
   component: readFileSync(guestPath(guest)),
 });
 
+/**
+ * What Pilotlight ships, and the same component deployed as anybody's own: a manifest tells no difference. The name to use, and what
+ * has to be deployed first.
+ */
+const ORIGINS = ["shipped", "added by hand"] as const;
+function agent(origin: (typeof ORIGINS)[number], name: string, sidecar: ManifestInput["sidecar"] = {}) {
+  if (origin === "shipped") return { use: name, first: [] };
+  const use = `my-${name}`;
+  const manifest: Omit<ManifestInput, "component"> = { name: use, routes: [], access: "key", sidecar: { scope: "task", ...sidecar } };
+  return { use, first: [{ manifest, component: readFileSync(guestPath(name)) }] };
+}
+
 const context = (node: StartedRuntime, name: string): Record<string, unknown>[] =>
   node.log.lines.filter((line) => line["context"] === name);
 
-describe("log-access", () => {
+describe.each(ORIGINS)("log-access, %s,", (origin) => {
   it("writes a line for each ending, of refused runs too, in the name of the run", async () => {
-    const node = await startRuntime([task("behave-p3", [{ use: "log-access" }], { routes: ["/*"] })]);
+    const { use, first: agents } = agent(origin, "log-access");
+    const node = await startRuntime([...agents, task("behave-p3", [{ use }], { routes: ["/*"] })]);
     const well = await node.get("/?token=secret", { headers: { "user-agent": "probe" } });
     await node.get("/trap");
     await until("both are told", () => context(node, "access").length === 2);
     const lines = context(node, "access");
     expect(lines.map(({ task: of, sidecar, level }) => [of, sidecar, level])).toEqual([
-      ["main", "log-access", 30],
-      ["main", "log-access", 40],
+      ["main", use, 30],
+      ["main", use, 40],
     ]);
     expect(lines[0]?.["run"]).toBe(runOf(well));
     const [first, second] = lines.map(({ text }) => JSON.parse(String(text)) as Record<string, unknown>);
@@ -43,12 +56,14 @@ describe("log-access", () => {
   });
 });
 
-describe("log-redact", () => {
+describe.each(ORIGINS)("log-redact, %s,", (origin) => {
+  const { use, first: agents } = agent(origin, "log-redact", { hideRaw: true });
+
   it("takes patterns out of lines before the log sees them, and nobody else writes them", async () => {
     const config = { patterns: ["a line on [a-z]+"], mask: "***" };
-    const node = await startRuntime([task("behave-p3", [{ use: "log-redact", config }], { routes: ["/*"] })]);
+    const node = await startRuntime([...agents, task("behave-p3", [{ use, config }], { routes: ["/*"] })]);
     await (await node.get("/log")).text();
-    const redacted = (): Record<string, unknown>[] => node.log.lines.filter((line) => line["sidecar"] === "log-redact");
+    const redacted = (): Record<string, unknown>[] => node.log.lines.filter((line) => line["sidecar"] === use);
     await until("both lines are there", () => redacted().length === 2);
     expect(
       redacted()
@@ -62,18 +77,20 @@ describe("log-redact", () => {
   });
 
   it("is refused where a pattern is none", async () => {
-    const node = await startRuntime([]);
-    await expect(node.runtime.deploy(task("hello-p3", [{ use: "log-redact", config: { patterns: ["("] } }]))).rejects.toThrow(
-      /sidecars\.0\.config: log-redact does not start with this configuration: its start says: .*patterns/,
+    const node = await startRuntime(agents);
+    await expect(node.runtime.deploy(task("hello-p3", [{ use, config: { patterns: ["("] } }]))).rejects.toThrow(
+      /sidecars\.0\.config: (my-)?log-redact does not start with this configuration: its start says: .*patterns/,
     );
   });
 });
 
-describe("headers", () => {
+describe.each(ORIGINS)("headers, %s,", (origin) => {
+  const { use, first: agents } = agent(origin, "headers");
+
   it("sets security headers on every answer, and answers for other origins that may ask", async () => {
     const cors = { origins: ["https://a.example"], methods: ["GET", "PUT"], headers: ["x-a"], maxAge: 60 };
     const config = { cors, set: { "x-frame-options": "SAMEORIGIN" } };
-    const node = await startRuntime([task("behave-p3", [{ use: "headers", config }], { routes: ["/*"] })]);
+    const node = await startRuntime([...agents, task("behave-p3", [{ use, config }], { routes: ["/*"] })]);
     for (const [path, status] of [
       ["/", 200],
       ["/trap", 500],

@@ -8,7 +8,7 @@ import { newCommand } from "../command.js";
 import { remark } from "../output.js";
 import type { Terminal } from "../terminal.js";
 
-const TEMPLATES = ["ts", "rust", "c"] as const;
+const TEMPLATES = ["ts", "rust", "c", "sidecar-ts", "sidecar-rust"] as const;
 type Template = (typeof TEMPLATES)[number];
 
 /** `templates/` and `wit/` lie beside `src/` and `dist/` alike. */
@@ -19,6 +19,7 @@ export function newFunctionCommand(terminal: Terminal): Command {
   return newCommand(terminal, "new", "Makes a folder with a function to begin with: manifest, source and README.", [
     "new hello",
     "new hello --template rust",
+    "new audit --template sidecar-ts",
   ])
     .argument("<NAME>", "the task's name, and the folder's; or a path whose last part it is")
     .addOption(new Option("--template <LANGUAGE>", "what to write it in").choices(TEMPLATES).default("ts"))
@@ -40,6 +41,7 @@ function writeTemplate(template: Template, name: string, folder: string): void {
   if (existsSync(folder) && (!statSync(folder).isDirectory() || readdirSync(folder).length > 0))
     throw new UserError(`${folder} is there already and not empty; choose another name, or remove it`);
   copy(join(PACKAGE, "templates", template), folder, name);
+  if (template === "sidecar-rust") cpSync(join(PACKAGE, "wit", "pilotlight", "sidecar.wit"), join(folder, "wit", "sidecar.wit"));
   // The C bindings are made from the interfaces, so they come along.
   if (template === "c") cpSync(join(PACKAGE, "wit", "wasi", "0.2.12"), join(folder, "wit", "deps"), { recursive: true });
 }
