@@ -12,6 +12,7 @@
  *   sources   beside its `<name>.c`: more C files, relative to the folder
  *   flags     more flags for zig cc
  *   bindgen   more flags for wit-bindgen
+ *   shrink    true: goes through binaryen, for components whose size has a limit
  *
  * and, for C and Rust, a `world.wit` whose world is called `guest`. Imports are resolved against `wit/wasi`.
  *
@@ -208,6 +209,7 @@ function build(folder) {
   const work = mkdtempSync(join(tmpdir(), "pilotlight-guest-"));
   try {
     BUILDERS[spec.language](folder, name, spec, work);
+    if (spec.shrink) jco("opt", join(folder, `${name}.wasm`), "-o", join(folder, `${name}.wasm`));
   } finally {
     rmSync(work, { recursive: true, force: true });
   }

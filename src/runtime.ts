@@ -273,7 +273,7 @@ export class Runtime implements AsyncDisposable {
     this.#sidecars = new SidecarRuns({
       executor: this.#executor,
       clock: systemClock,
-      enter,
+      enter: (tenant, memoryBytes) => gates.stand(tenant, memoryBytes),
       engine: this.#engine,
       describe,
       isCurrent: (task) => this.#isCurrent(task),

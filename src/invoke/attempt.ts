@@ -9,7 +9,7 @@ import { newRunId } from "../base/ids.js";
 import type { Problem } from "../base/problem.js";
 import type { Frame } from "../engine/engine.js";
 import type { Task } from "../tasks/task.js";
-import type { Refused, TenantGate } from "../tenants/quotas.js";
+import type { Entered, Refused } from "../tenants/quotas.js";
 import type { Caller } from "../tenants/tenant.js";
 import { problemOf } from "./blame.js";
 import type { Executor } from "./executor.js";
@@ -30,7 +30,7 @@ export interface AttemptPorts {
   readonly launcher?: Pick<Launcher, "launch" | "launchCalled" | "cancel">;
   readonly clock: Clock;
   /** Takes a run of this size in, or says why not. */
-  enter(tenant: string, memoryBytes: number, now: number): TenantGate | Refused;
+  enter(tenant: string, memoryBytes: number, now: number): Entered | Refused;
 }
 
 /** Told how the call went. */

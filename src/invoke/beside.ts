@@ -49,6 +49,8 @@ export class Beside {
   /** The run has not been ordered yet: guards and transforms have not all spoken. */
   isDeciding = true;
   cancelled = false;
+  /** Sidecars are to serve its imports once it begins. */
+  isBound = false;
   transformed: Transformed | undefined;
   /** Questions that are not answered yet. */
   asking = 0;

@@ -133,6 +133,7 @@ export class Launcher {
   ended(run: Run): void {
     const { beside, outcome } = run;
     if (beside === undefined || outcome === undefined) return;
+    if (beside.isBound && !run.began) this.#ports.engine.send({ kind: "unbind", run: run.handle });
     this.#noteUse(run, beside);
     this.#noteMain(run);
     beside.isOver = true;
@@ -332,6 +333,7 @@ export class Launcher {
         limitMs: SidecarRuns.callMs(task),
         open: one.entry.onFailure === "open",
       };
+      beside.isBound = true;
       engine.send({ kind: "bind", run: run.handle, import: binding.import, ...serving });
     }
     executor.submit(run);

@@ -26,6 +26,12 @@ const NEVER_FITS: Refused = {
 const ALMOST = 1 - 1e-6;
 const REQUESTS = "The quota requestsPerSecond of the tenant is used up.";
 
+/** What whoever is in holds, until it leaves with exactly what it came with. */
+export interface Entered {
+  readonly refused: undefined;
+  leave(memoryBytes: number): void;
+}
+
 /** A run that is in holds its tenant's gate, and gives back by `leave` exactly what it entered with, once. */
 export class TenantGate {
   /** Tells a gate from a refusal. */
@@ -63,6 +69,13 @@ export class TenantGate {
     return this;
   }
 
+  /** Lets in what stands beside runs: it is no request and no run of its own, but what it may hold counts. */
+  stand({ memory }: Quotas, memoryBytes: number): Entered | Refused {
+    if (memory !== undefined && this.#memory + memoryBytes > memory) return memoryBytes > memory ? NEVER_FITS : MEMORY;
+    this.#memory += memoryBytes;
+    return { refused: undefined, leave: (bytes) => void (this.#memory -= bytes) };
+  }
+
   leave(memoryBytes: number): void {
     if (this.#runs === 0 || this.#memory < memoryBytes) throw new Error("a run left a tenant's gate that it had not entered");
     this.#runs -= 1;
@@ -96,6 +109,10 @@ export class TenantGates {
 
   enter(tenant: string, memoryBytes: number, now: number): TenantGate | Refused {
     return this.of(tenant).enter(this.#quotasOf(tenant), memoryBytes, now);
+  }
+
+  stand(tenant: string, memoryBytes: number): Entered | Refused {
+    return this.of(tenant).stand(this.#quotasOf(tenant), memoryBytes);
   }
 
   of(tenant: string): TenantGate {

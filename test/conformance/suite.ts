@@ -326,14 +326,16 @@ export function engineSuite(subject: Subject, wasi: Wasi): void {
 
   describe(`${subject.name}, WASI ${wasi}: requests that are too large`, () => {
     it("by a declared body are refused with 413 before anything runs", async () => {
-      const before = node.log.all({ msg: "run" }).length;
+      // What stood beside an earlier request may still be on its way out.
+      const ran = (): number => node.log.all({ msg: "run" }).filter((line) => line["task"] !== "debug").length;
+      const before = ran();
       const response = await get("/read", { method: "POST", body: randomBytes(2 * MiB), headers: { "content-length": String(2 * MiB) } });
       expect(await problemOf(response)).toEqual({
         status: 413,
         code: "request/body-too-large",
         detail: `limits.requestBody allows ${MiB} bytes; the request has ${2 * MiB}.`,
       });
-      expect(node.log.all({ msg: "run" }).length).toBe(before);
+      expect(ran()).toBe(before);
     });
 
     it("by a streamed body are refused with 413 when the limit is passed", async () => {

@@ -116,6 +116,23 @@ describe("runs at once, and their memory", () => {
   });
 });
 
+describe("what stands beside runs", () => {
+  it("counts with its memory alone: it is no request, and no run at once", () => {
+    const gate = new TenantGate();
+    const quotas = { requestsPerSecond: 1, concurrency: 1, memory: 100 };
+    const standing = gate.stand(quotas, 60);
+    expect(standing.refused).toBeUndefined();
+    expect([gate.concurrency, gate.memory]).toEqual([0, 60]);
+    expect(gate.stand(quotas, 50)).toMatchObject({ refused: { code: "quota/memory", retryAfter: 1 } });
+    expect(gate.stand(quotas, 101)).toMatchObject({
+      refused: { detail: "The task's limits.memory is above the quota memory of the tenant." },
+    });
+    expect(gate.enter(quotas, 40, 0)).toBe(gate);
+    if (standing.refused === undefined) standing.leave(60);
+    expect([gate.concurrency, gate.memory]).toEqual([1, 40]);
+  });
+});
+
 describe("the gates of all tenants", () => {
   it("reads the quotas at each entry, each tenant's its own", () => {
     const quotas = new Map<string, Quotas>([["acme", { concurrency: 1 }]]);

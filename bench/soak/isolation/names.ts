@@ -60,7 +60,7 @@ export class Names {
         .replace(/\b[0-9a-f]{32}\b/g, (run) => `«${this.#names.get(run) ?? "a run"}»`)
         .replace(/\b[0-9a-f]{16}\b/g, (id) => `«${this.#names.get(id) ?? "an id"}»`)
         .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, "«time»")
-        .replace(/\b\d+\.\d ms\b/g, "«ms»")
+        .replace(/\b\d+\.\d+ ms\b/g, "«ms»")
         // A revision of a store tells nothing but whether it is the same one (src/control/stores.ts): it counts nothing.
         .replace(/("revision": ?|^etag: "|\brevision |\bnot )\d{10,15}\b/gm, "$1«opaque»")
         .replace(/^(\S+ +)\d{10,15}( +\S+)$/gm, "$1«opaque»$2")

@@ -54,6 +54,7 @@ export function openApi(app: AdminApp, version: string): string {
       "Secrets",
       "Stores",
       "Capabilities",
+      "Sidecars",
       "Capacity",
       "Logs",
       "Audit",

@@ -1,0 +1,144 @@
+//! From a request's head to a verdict, in the words of RFC 6750.
+
+use serde_json::Value;
+
+use crate::config::{Config, key_set};
+use crate::json;
+use crate::keys::{Algorithm, Key};
+use crate::routes::Needs;
+use crate::token::{Claims, verified};
+
+pub struct Guard {
+    config: Config,
+    /// The set that was fetched last, and its keys.
+    fetched: Option<(String, Vec<Key>)>,
+}
+
+/// Who is calling: the subject, and claims that are passed on.
+#[derive(Debug, PartialEq)]
+pub struct Caller {
+    pub subject: String,
+    pub claims: Vec<(String, String)>,
+}
+
+/// A refusal: its status, its challenge, and what it says.
+#[derive(Debug, PartialEq)]
+pub struct Refused {
+    pub status: u16,
+    pub challenge: Option<String>,
+    pub reason: &'static str,
+}
+
+impl Guard {
+    pub fn of(config: &[(String, String)]) -> Result<Self, String> {
+        Ok(Self { config: Config::of(config)?, fetched: None })
+    }
+
+    /// `fetch` gives the document at the address that the configuration names.
+    pub fn start(&mut self, fetch: impl FnOnce(&str) -> Result<String, String>) -> Result<(), String> {
+        // What cannot be had now may be had later: requests are refused until then.
+        let Some(url) = self.config.jwks.clone() else { return Ok(()) };
+        match fetch(&url) {
+            Ok(text) => self.take(text).map_err(|what| format!("jwks: {url}: {what}")),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// `Ok(None)`: it may pass, and nobody is known to be calling.
+    pub fn check(
+        &mut self,
+        method: &str,
+        path_with_query: &str,
+        headers: &[(String, Vec<u8>)],
+        now: f64,
+        fetch: impl FnOnce(&str) -> Result<String, String>,
+    ) -> Result<Option<Caller>, Refused> {
+        if let Some(url) = self.config.jwks.clone() {
+            let text = fetch(&url).map_err(|_| unavailable())?;
+            if self.fetched.as_ref().is_none_or(|(last, _)| *last != text) {
+                self.take(text).map_err(|_| unavailable())?;
+            }
+        }
+        let needs = self.config.routes.needs(method, path_with_query).map_err(|_| malformed("The path can be read in two ways."))?;
+        let Some(token) = self.token(headers)? else {
+            if needs.is_some_and(|needs| needs.public) {
+                return Ok(None);
+            }
+            return Err(Refused { status: 401, challenge: Some("Bearer".into()), reason: "This takes a bearer token." });
+        };
+        let more = self.fetched.as_ref().map_or(&[][..], |(_, keys)| keys);
+        let claims = verified(&token, &self.config, more, now).map_err(|_| Refused {
+            status: 401,
+            challenge: Some("Bearer error=\"invalid_token\"".into()),
+            reason: "The token is not valid.",
+        })?;
+        if let Some(needs) = needs {
+            meets(needs, &claims)?;
+        }
+        Ok(Some(self.caller(&claims)))
+    }
+
+    /// Secrets are not published, so none of a set that was fetched is one.
+    fn take(&mut self, text: String) -> Result<(), String> {
+        let mut keys = key_set(text.as_bytes())?;
+        keys.retain(|key| key.algorithm() != Algorithm::Hs256);
+        self.fetched = Some((text, keys));
+        Ok(())
+    }
+
+    /// The one token that is shown; none where there is none.
+    fn token(&self, headers: &[(String, Vec<u8>)]) -> Result<Option<String>, Refused> {
+        let mut values = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(&self.config.header)).map(|(_, value)| value);
+        let Some(value) = values.next() else { return Ok(None) };
+        if values.next().is_some() {
+            return Err(malformed("The credentials are there twice."));
+        }
+        let Ok(text) = core::str::from_utf8(value) else { return Err(malformed("The credentials are not text.")) };
+        if self.config.header != "authorization" {
+            return Ok(Some(text.to_owned()));
+        }
+        match text.split_once(' ') {
+            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(Some(token.trim_start_matches(' ').to_owned())),
+            _ if text.eq_ignore_ascii_case("bearer") => Err(malformed("There is no token.")),
+            // Another scheme's credentials are none of ours.
+            _ => Ok(None),
+        }
+    }
+
+    fn caller(&self, claims: &Claims) -> Caller {
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let passed = |name: &String| claims.get(name).map(|value| (name.clone(), text(value)));
+        Caller {
+            subject: claims.get(&self.config.subject).map(text).unwrap_or_default(),
+            claims: self.config.claims.iter().filter_map(passed).collect(),
+        }
+    }
+}
+
+fn meets(needs: &Needs, claims: &Claims) -> Result<(), Refused> {
+    let granted: Vec<&str> = match (claims.get("scope"), claims.get("scp")) {
+        (Some(Value::String(scopes)), _) | (None, Some(Value::String(scopes))) => scopes.split(' ').collect(),
+        (None, Some(scopes)) => json::texts(scopes).unwrap_or_default(),
+        _ => Vec::new(),
+    };
+    if !needs.scopes.iter().all(|scope| granted.contains(&scope.as_str())) {
+        let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{}\"", needs.scopes.join(" "));
+        return Err(Refused { status: 403, challenge: Some(challenge), reason: "The token does not reach so far." });
+    }
+    let has = |(name, wanted): &(String, Value)| match claims.get(name) {
+        Some(Value::Array(all)) => all.contains(wanted) || claims.get(name) == Some(wanted),
+        other => other == Some(wanted),
+    };
+    if needs.claims.iter().all(has) {
+        return Ok(());
+    }
+    Err(Refused { status: 403, challenge: Some("Bearer error=\"insufficient_scope\"".into()), reason: "The token does not reach so far." })
+}
+
+fn malformed(reason: &'static str) -> Refused {
+    Refused { status: 400, challenge: Some("Bearer error=\"invalid_request\"".into()), reason }
+}
+
+fn unavailable() -> Refused {
+    Refused { status: 503, challenge: None, reason: "Tokens cannot be verified at the moment." }
+}
