@@ -649,6 +649,8 @@ export class Runtime implements AsyncDisposable {
   #pick(tenant: string, name: string): Task | undefined {
     const live = this.#router.live(tenant, name);
     if (live === undefined) return undefined;
+    const [only] = live.choices;
+    if (live.choices.length === 1) return only?.task;
     const total = live.choices.reduce((sum, { weight }) => sum + weight, 0);
     return pick({ choices: live.choices, total, sticky: undefined }, () => undefined, Math.random);
   }

@@ -1,5 +1,7 @@
 //! Questions to sidecars. The numbers and the text of each are in the memory shared with the owner, as a request's are.
 
+use std::fmt::Write;
+
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 use pilotlight_core::sidecars::wire::{Call, Ending, Head, Headers, Line};
@@ -12,43 +14,65 @@ const MOST: usize = 32;
 
 #[napi]
 impl NativeEngine {
-    /// Numbers: request, run, limit, open, the question (0 check, 1 request, 2 head, 3 lines, 4 ended, 5 pause, 6 resume), two
-    /// that are the question's own, the count of sidecars and their runs, then the lengths of the parts: run, tenant, task,
-    /// version, and for 0 and 1 method, scheme, authority, target, peer and headers, for 2 the headers, for 3 the lines as JSON.
+    /// So many questions, one after the other. Numbers of each: request, run, limit, open, the question (0 check, 1 request, 2 head,
+    /// 3 lines, 4 ended, 5 pause, 6 resume), two that are the question's own, the count of sidecars and their runs, then the lengths of
+    /// the parts: run, tenant, task, version, and for 0 and 1 method, scheme, authority, target, peer and headers, for 2 the headers, for
+    /// 3 the lines as JSON, for 4 the ending. `body`: of a 1 that is asked alone. Gives the answers that come at once:
+    /// `[[request, answer], …]`.
     #[napi(catch_unwind)]
-    pub fn consult(&mut self, body: Option<&[u8]>) -> Result<()> {
+    pub fn consult(&mut self, count: u32, body: Option<&[u8]>) -> Result<Option<String>> {
         let (numbers, bytes) = self.memory.input();
-        let &[request, run, limit, open, kind, first, second, count, ..] = numbers else { return Ok(()) };
-        let count = (count as usize).min(MOST);
-        let sidecars = numbers[8..8 + count].iter().map(|handle| *handle as u64).collect();
-        let mut parts = Parts { lengths: &numbers[8 + count..], bytes };
-        let call = Call { run: parts.text(), tenant: parts.text(), task: parts.text(), version: parts.text() };
-        let question = match kind as u32 {
-            0 => Question::Check(parts.head()),
-            1 => Question::Request(parts.head(), body.map(<[u8]>::to_vec).unwrap_or_default()),
-            2 => Question::Head(first as u16, headers(parts.next())),
-            3 => Question::Lines(lines(parts.next())?),
-            4 => Question::Ended {
-                ending: Ending::from_name(&parts.text()).unwrap_or(Ending::Platform),
-                status: (first >= 0.0).then_some(first as u16),
-                nanoseconds: second as u64,
-            },
-            5 => Question::Pause,
-            _ => Question::Resume,
-        };
-        let limit = milliseconds(limit);
-        self.engine.consult(Consultation { request: request as u64, sidecars, open: open as u32, call, on: run as u64, limit, question });
-        Ok(())
+        let mut parts = Parts { lengths: numbers, bytes };
+        let asked = (0..count).map(|_| consultation(&mut parts, body)).collect::<Result<Vec<_>>>()?;
+        let answers = self.engine.consult(asked);
+        if answers.is_empty() {
+            return Ok(None);
+        }
+        let mut all = String::with_capacity(answers.iter().map(|(_, answer)| answer.len() + 24).sum());
+        for (request, answer) in answers {
+            all.push(if all.is_empty() { '[' } else { ',' });
+            let _ = write!(all, "[{request},{answer}]");
+        }
+        all.push(']');
+        Ok(Some(all))
     }
 }
 
-/// One after the other, the length of each in turn.
+fn consultation(parts: &mut Parts, body: Option<&[u8]>) -> Result<Consultation> {
+    let [request, run, limit, open, kind, first, second, count] = parts.numbers();
+    let sidecars = (0..(count as usize).min(MOST)).map(|_| parts.numbers::<1>()[0] as u64).collect();
+    let call = Call { run: parts.text(), tenant: parts.text(), task: parts.text(), version: parts.text() };
+    let question = match kind as u32 {
+        0 => Question::Check(parts.head()),
+        1 => Question::Request(parts.head(), body.map(<[u8]>::to_vec).unwrap_or_default()),
+        2 => Question::Head(first as u16, headers(parts.next())),
+        3 => Question::Lines(lines(parts.next())?),
+        4 => Question::Ended {
+            ending: Ending::from_name(&parts.text()).unwrap_or(Ending::Platform),
+            status: (first >= 0.0).then_some(first as u16),
+            nanoseconds: second as u64,
+        },
+        5 => Question::Pause,
+        _ => Question::Resume,
+    };
+    let (request, open, on, limit) = (request as u64, open as u32, run as u64, milliseconds(limit));
+    Ok(Consultation { request, sidecars, open, call, on, limit, question })
+}
+
+/// What was written: numbers, and parts one after the other with the length of each in turn.
 struct Parts<'a> {
     lengths: &'a [f64],
     bytes: &'a [u8],
 }
 
 impl<'a> Parts<'a> {
+    /// Numbers that are no lengths.
+    fn numbers<const N: usize>(&mut self) -> [f64; N] {
+        let Some((numbers, rest)) = self.lengths.split_first_chunk::<N>() else { return [0.0; N] };
+        self.lengths = rest;
+        *numbers
+    }
+
     fn next(&mut self) -> &'a [u8] {
         let Some((length, lengths)) = self.lengths.split_first() else { return &[] };
         self.lengths = lengths;

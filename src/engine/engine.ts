@@ -8,7 +8,7 @@
  * follows it. `native.ts` is the implementation over wasmtime.
  */
 import type { HeaderList } from "../base/headers.js";
-import type { ConsultCommand, Consulted } from "./sidecars.js";
+import type { Consultation, Consulted } from "./sidecars.js";
 import type { KeyValue, StoreRead } from "./kv.js";
 import type { ComponentInfo, LinkReport, ProgramSpec } from "./program.js";
 import type { Outcome, Usage } from "./outcome.js";
@@ -136,7 +136,6 @@ export type Command =
   /** Instances that wait for the next call of the run's guest (`keep` of a `linked` frame) wait no more: their runs settle. */
   | { readonly kind: "release"; readonly run: RunHandle }
   | { readonly kind: "cancel"; readonly run: RunHandle }
-  | ConsultCommand
   /** Before the `run` command of the run: the sidecar serves all its calls of the interface. */
   | ({ readonly kind: "bind"; readonly run: RunHandle; readonly import: string } & Serving)
   /** What was bound for a run that is not ordered after all. */
@@ -292,6 +291,12 @@ export interface Engine {
   /** Forgets a program; instances of it live on until they are retired. */
   unlink(program: ProgramId): void;
   send(command: Command): void;
+  /**
+   * Asks sidecars, in this order. Gives the answers that come at once, by request: where those that are asked are known to be
+   * quick and have nothing else to do. The others come by `consulted`, and for `request` 0 only what has failed. Throws a
+   * `RangeError` when one of them is too large to cross; then none was asked.
+   */
+  consult(consultations: readonly Consultation[]): readonly (readonly [request: number, answer: Consulted])[];
   /** Sets the one listener; it is called with a batch, on the JavaScript thread. */
   listen(listener: (events: readonly EngineEvent[]) => void): void;
   stats(): EngineStats;

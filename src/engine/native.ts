@@ -9,7 +9,7 @@ import { addonCandidates } from "./addon.js";
 import { EventReader, FrameWriter, joinHeaders } from "./frames.js";
 import { keyValue, kvError, type KeyValueSettings, type NativeKv } from "./kv.js";
 import type { CellUsage, Command, Engine, EngineEvent, EngineStats, ProgramId } from "./engine.js";
-import { ConsultWriter } from "./sidecars.js";
+import { ConsultWriter, type Consulted } from "./sidecars.js";
 import type { ComponentInfo, LinkReport, ProgramSpec } from "./program.js";
 
 /** What `new NativeEngine` takes, as JSON. See `native/core/src/settings.rs`. */
@@ -89,7 +89,7 @@ interface NativeEngine extends NativeKv {
     total: number,
     config: string,
   ): void;
-  consult(body: Uint8Array | undefined): void;
+  consult(count: number, body: Uint8Array | undefined): string | null;
   bind(run: number, imported: string, sidecar: number, exported: string, limit: number, open: boolean): void;
   unbind(run: number): void;
   attach(call: number, sidecar: number, exported: string, limit: number, open: boolean): void;
@@ -167,7 +167,8 @@ export function startEngine(settings: EngineSettings): Engine {
   const numbers = new Float64Array(NUMBERS);
   const bytes = Buffer.allocUnsafeSlow(BYTES);
   const reader = new EventReader(numbers, bytes);
-  const writers = { numbers, frame: new FrameWriter(numbers, bytes), consult: new ConsultWriter(numbers, bytes) };
+  const frame = new FrameWriter(numbers, bytes);
+  const consult = new ConsultWriter(numbers, bytes);
   const replies = {
     loaded: (request: number, json: string | undefined, error: string | undefined) =>
       settle(request, json === undefined ? undefined : JSON.parse(json), failure(error)),
@@ -205,7 +206,12 @@ export function startEngine(settings: EngineSettings): Engine {
     check: (digest, scripts, calls = []) => JSON.parse(guard(() => native.check(digest, scripts, calls))) as LinkReport,
     link: (spec: ProgramSpec) => request<ProgramId>((id) => guard(() => native.link(id, JSON.stringify(spec)))),
     unlink: (program) => native.unlink(program),
-    send: (command) => send(native, command, writers),
+    send: (command) => send(native, command, numbers, frame),
+    consult: (consultations) => {
+      const bodies = consult.write(consultations);
+      const answers = native.consult(consultations.length, bodies[0]);
+      return answers === null ? NO_ANSWERS : (JSON.parse(answers) as [number, Consulted][]);
+    },
     listen: (next) => {
       listener = next;
     },
@@ -233,18 +239,13 @@ function guard<T>(work: () => T): T {
   }
 }
 
+const NO_ANSWERS: readonly never[] = Object.freeze([]);
 /** What crosses for an instance that counts in no cell. */
 const NO_CELL = 0;
 /** What crosses for one that counts what its memories have. */
 const NO_CHARGE = -1;
 
-interface Writers {
-  readonly numbers: Float64Array;
-  readonly frame: FrameWriter;
-  readonly consult: ConsultWriter;
-}
-
-function send(native: NativeEngine, command: Command, { numbers, frame, consult }: Writers): void {
+function send(native: NativeEngine, command: Command, numbers: Float64Array, frame: FrameWriter): void {
   switch (command.kind) {
     case "run":
       return sendRun(native, command, numbers, frame);
@@ -264,8 +265,6 @@ function send(native: NativeEngine, command: Command, { numbers, frame, consult 
       return native.refuseCall(command.call, command.message);
     case "cancel":
       return native.cancel(command.run);
-    case "consult":
-      return native.consult(consult.write(command));
     case "bind":
       return native.bind(command.run, command.import, command.sidecar, command.export, command.limitMs, command.open);
     case "unbind":

@@ -60,9 +60,8 @@ export interface Consulted {
   readonly head?: Partial<RequestHead> & { readonly status?: number; /** In base64. */ readonly body?: string };
 }
 
-/** Asks sidecars, in their order, and is answered with `consulted`. */
-export interface ConsultCommand {
-  readonly kind: "consult";
+/** Asks sidecars, in their order. */
+export interface Consultation {
   /** 0: nobody waits; `consulted` comes only for what has failed. */
   readonly request: number;
   /** The run that they stand beside. */
@@ -79,7 +78,14 @@ export interface ConsultCommand {
 
 const KINDS = ["check", "request", "head", "lines", "ended", "pause", "resume"] as const;
 
-/** Writes a consultation into the shared memory; the body that goes as an argument. Throws a `RangeError` when it does not fit. */
+/** Of one consultation, at the most. */
+const MOST_NUMBERS = 64;
+
+function tooLarge(most: number): RangeError {
+  return new RangeError(`a question of this size cannot cross to a sidecar; at most ${most} bytes can`);
+}
+
+/** Writes consultations into the shared memory. Throws a `RangeError` when they do not fit. */
 export class ConsultWriter {
   readonly #numbers: Float64Array;
   readonly #bytes: Buffer;
@@ -91,8 +97,20 @@ export class ConsultWriter {
     this.#bytes = bytes;
   }
 
-  write({ request, run, call, sidecars, open, limitMs, question }: ConsultCommand): Uint8Array | undefined {
+  /** Gives the bodies, of which there may be one. */
+  write(consultations: readonly Consultation[]): readonly Uint8Array[] {
     this.#n = this.#b = 0;
+    const bodies: Uint8Array[] = [];
+    for (const consultation of consultations) {
+      if (this.#n + MOST_NUMBERS > this.#numbers.length) throw tooLarge(this.#bytes.length);
+      this.#one(consultation);
+      if (consultation.question.kind === "request") bodies.push(consultation.question.body);
+    }
+    if (bodies.length > 0 && consultations.length > 1) throw new RangeError("a question with a body is asked alone");
+    return bodies;
+  }
+
+  #one({ request, run, call, sidecars, open, limitMs, question }: Consultation): void {
     for (const number of [request, run, limitMs, open, KINDS.indexOf(question.kind)]) this.#number(number);
     const [first, second] = ownNumbers(question);
     this.#number(first);
@@ -105,22 +123,15 @@ export class ConsultWriter {
     this.#text(call.version);
     switch (question.kind) {
       case "check":
-        this.#head(question.head);
-        return undefined;
       case "request":
-        this.#head(question.head);
-        return question.body;
+        return this.#head(question.head);
       case "head":
-        this.#text(question.headers.join("\n"));
-        return undefined;
+        return this.#text(question.headers.join("\n"));
       case "lines":
-        this.#text(JSON.stringify(question.lines), "utf8");
-        return undefined;
+        return this.#text(JSON.stringify(question.lines), "utf8");
       case "ended":
-        this.#text(question.ending);
-        return undefined;
+        return this.#text(question.ending);
       default:
-        return undefined;
     }
   }
 
@@ -140,7 +151,7 @@ export class ConsultWriter {
   #text(text: string, encoding: "latin1" | "utf8" = "latin1"): void {
     const room = this.#bytes.length - this.#b;
     const length = encoding === "latin1" ? text.length : Buffer.byteLength(text);
-    if (length > room) throw new RangeError(`a question of this size cannot cross to a sidecar; at most ${this.#bytes.length} bytes can`);
+    if (length > room) throw tooLarge(this.#bytes.length);
     this.#bytes.write(text, this.#b, encoding);
     this.#b += length;
     this.#numbers[this.#n++] = length;

@@ -68,12 +68,13 @@ export class Beside {
   }
 
   has(iface: string): boolean {
-    return this.ones.some((one) => exports(one, iface));
+    for (const one of this.ones) if (exports(one, iface)) return true;
+    return false;
   }
 }
 
 function exports({ unit }: BesideOne, iface: string): boolean {
-  return unit?.want.of.exports?.has(iface) === true;
+  return unit !== undefined && unit.of.exports?.has(iface) === true;
 }
 
 export function isUp({ unit }: BesideOne): boolean {

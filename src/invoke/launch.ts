@@ -49,6 +49,7 @@ export interface LaunchPorts {
   failed(run: Run, sidecar: string, reason: string): void;
 }
 
+const NONE: readonly BesideOne[] = Object.freeze([]);
 const FAILED: Refusal = { code: "sidecar/failed", detail: undefined, retryAfter: 1 };
 
 const NOBODY: Pick<BesideRequest, "header"> = { header: () => undefined };
@@ -56,8 +57,8 @@ const NOBODY: Pick<BesideRequest, "header"> = { header: () => undefined };
 export class Launcher {
   readonly #ports: LaunchPorts;
   readonly #history = new UseHistory();
-  /** By their number: what sidecars write is about one of these. */
-  readonly #mains = new Map<RunHandle, Run>();
+  /** The last ones, by what is left of their number: what sidecars write is about one of these. */
+  readonly #mains: (Run | undefined)[] = Array.from({ length: MOST_MAINS });
 
   constructor(ports: LaunchPorts) {
     this.#ports = ports;
@@ -116,7 +117,7 @@ export class Launcher {
   /** Shows lines of the run's guest to its taps; true where nobody else is to see them. */
   tap(run: Run, lines: readonly GuestLine[]): boolean {
     const { beside } = run;
-    if (beside === undefined) return false;
+    if (beside === undefined || !beside.has(TAP)) return false;
     const taps = beside.having(TAP);
     const hidden = taps.some(hides);
     const ones = taps.filter(isUp);
@@ -164,7 +165,7 @@ export class Launcher {
     const attach = (): void => {
       if (run.state === "settled") return;
       if (unit?.isUp !== true) return this.#refuseCall(run, call, found, unit?.reason ?? "it has stopped");
-      const { task, run: standing } = unit.want.of;
+      const { task, run: standing } = unit.of;
       const { engine } = this.#ports;
       const serving = {
         sidecar: (standing as Run).handle,
@@ -185,14 +186,14 @@ export class Launcher {
     const done = this.#moves(run, "main", "pause");
     this.#ports.engine.send({ kind: "pause", run: run.handle, paused: true });
     done();
-    for (const unit of this.#ports.runs.keeper.pause(run.handle)) this.#moves(run, unit.want.of.task.name, "pause")();
+    for (const unit of this.#ports.runs.keeper.pause(run.handle)) this.#moves(run, unit.of.task.name, "pause")();
     return true;
   }
 
   resume(run: Run): boolean {
     if (run.state !== "running" || !run.paused) return false;
     run.paused = false;
-    for (const unit of this.#ports.runs.keeper.resume(run.handle)) this.#moves(run, unit.want.of.task.name, "resume")();
+    for (const unit of this.#ports.runs.keeper.resume(run.handle)) this.#moves(run, unit.of.task.name, "resume")();
     const done = this.#moves(run, "main", "resume");
     this.#ports.engine.send({ kind: "pause", run: run.handle, paused: false });
     done();
@@ -201,13 +202,12 @@ export class Launcher {
 
   /** A run that sidecars stand beside, or stood not long ago. */
   mainOf(handle: RunHandle): Run | undefined {
-    return this.#mains.get(handle);
+    const run = this.#mains[handle % MOST_MAINS];
+    return run?.handle === handle ? run : undefined;
   }
 
   #beside(run: Run, entries: readonly SidecarEntry[]): Beside {
-    if (this.#mains.size >= MOST_MAINS) this.#mains.delete(this.#mains.keys().next().value as RunHandle);
-    this.#mains.set(run.handle, run);
-    run.moves = [];
+    this.#mains[run.handle % MOST_MAINS] = run;
     return (run.beside = new Beside(entries));
   }
 
@@ -244,6 +244,8 @@ export class Launcher {
   }
 
   #whenStarted(run: Run, beside: Beside, then: () => void): void {
+    // Shared ones usually stand already.
+    if (beside.ones.every(isUp)) return then();
     let left = 1;
     const started = (): void => {
       if (--left > 0 || beside.cancelled) return;
@@ -263,7 +265,7 @@ export class Launcher {
   }
 
   #guard(run: Run, beside: Beside, request: BesideRequest): void {
-    const ones = beside.having(GUARD).filter(isUp);
+    const ones = beside.has(GUARD) ? beside.having(GUARD).filter(isUp) : NONE;
     if (ones.length === 0) return this.#transform(run, beside, request);
     this.#ports.runs.consult(run, beside, ones, { kind: "check", head: request.head() }, (answer) => {
       if (this.#decided(run, beside, ones, answer)) this.#transform(run, beside, request);
@@ -271,7 +273,7 @@ export class Launcher {
   }
 
   #transform(run: Run, beside: Beside, request: BesideRequest): void {
-    const ones = beside.having(TRANSFORM).filter(isUp);
+    const ones = beside.has(TRANSFORM) ? beside.having(TRANSFORM).filter(isUp) : NONE;
     if (ones.length === 0) return this.#submit(run, beside);
     request.body(TRANSFORM_BYTES, ones.some(hides), (body) => {
       if (beside.cancelled) return;
@@ -326,7 +328,7 @@ export class Launcher {
     for (const binding of this.#ports.bindings(run.task)) {
       const one = beside.ones.find(({ entry }) => entry.use === binding.use);
       if (one?.unit?.isUp !== true) continue;
-      const { task, run: standing } = one.unit.want.of;
+      const { task, run: standing } = one.unit.of;
       const serving = {
         sidecar: (standing as Run).handle,
         export: binding.export,
@@ -418,7 +420,9 @@ export class Launcher {
   }
 
   /** When it ran itself, among the moves of its sidecars. */
-  #noteMain({ moves = [], grantedAt, settledAt, outcome, admittedAt, startedAtWall }: Run): void {
+  #noteMain({ moves, grantedAt, settledAt, outcome, admittedAt, startedAtWall }: Run): void {
+    // Nothing was started or stopped for it alone.
+    if (moves === undefined) return;
     const at = (time: number): string => wallTime(startedAtWall + (time - admittedAt));
     if (grantedAt === undefined || settledAt === undefined) return;
     const started: Move = { of: "main", move: "start", at: at(grantedAt), ms: 0, failed: undefined };
@@ -473,7 +477,7 @@ function wallTime(milliseconds: number): string {
 
 /** The main is not to see what it is given, or pino what it was. */
 function hides({ entry, unit }: BesideOne): boolean {
-  return entry.hideRaw ?? unit?.want.of.task.version.manifest.sidecar?.hideRaw ?? false;
+  return entry.hideRaw ?? unit?.of.task.version.manifest.sidecar?.hideRaw ?? false;
 }
 
 function useName({ task }: Run, { use }: SidecarEntry): string {

@@ -105,6 +105,7 @@ class HttpRun implements Exchange, RunListener, BesideRequest {
   #held: (() => void)[] | undefined;
   /** A problem went out in place of the answer. */
   #replaced = false;
+  #clean: HeaderList | undefined;
   /** The body, while it is read for transforms. */
   #collecting: Collecting | undefined;
   /** It has been read for them: what still comes is nobody's. */
@@ -251,8 +252,8 @@ class HttpRun implements Exchange, RunListener, BesideRequest {
 
   /** The request as its sidecars see it. */
   head(): RequestHead {
-    const { method, scheme, authority, target, headers, peer } = this.#incoming;
-    return { method, scheme, authority, pathWithQuery: target, headers: withoutOurs(stripHopByHop(headers)), peer };
+    const { method, scheme, authority, target, peer } = this.#incoming;
+    return { method, scheme, authority, pathWithQuery: target, headers: this.#headers(), peer };
   }
 
   header(name: string): string | undefined {
@@ -278,11 +279,16 @@ class HttpRun implements Exchange, RunListener, BesideRequest {
     collecting.told("too-long");
   }
 
+  /** Without what is the transport's and ours. */
+  #headers(): HeaderList {
+    return (this.#clean ??= withoutOurs(stripHopByHop(this.#incoming.headers)));
+  }
+
   #frame(run: Run): Frame {
-    const { method, scheme, authority, target, headers, body, streaming } = this.#incoming;
+    const { method, scheme, authority, target, body, streaming } = this.#incoming;
     const transformed = run.beside?.transformed;
     if (transformed === undefined)
-      return { kind: "http", method, scheme, authority, target, headers: withoutOurs(stripHopByHop(headers)), body, more: streaming };
+      return { kind: "http", method, scheme, authority, target, headers: this.#headers(), body, more: streaming };
     const { head } = transformed;
     const whole = transformed.body === undefined ? { body, more: streaming } : { body: transformed.body, more: false };
     const { pathWithQuery } = head;

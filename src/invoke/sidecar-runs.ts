@@ -8,7 +8,7 @@ import type { Clock } from "../base/clock.js";
 import { messageOf } from "../base/errors.js";
 import type { Engine, EngineEvent } from "../engine/engine.js";
 import type { ComponentInfo } from "../engine/program.js";
-import type { Consulted, Question } from "../engine/sidecars.js";
+import type { Consultation, Consulted, Question } from "../engine/sidecars.js";
 import { Keeper, type Unit, type Want } from "../sidecars/keeper.js";
 import type { SidecarEntry } from "../sidecars/plan.js";
 import type { Task } from "../tasks/task.js";
@@ -21,6 +21,8 @@ import type { Run } from "./run.js";
 
 /** One call of a sidecar takes no longer, whatever its own limits. Milliseconds. */
 const CALL_MS = 5000;
+/** So many cross at once at the most. */
+const MOST_QUESTIONS = 64;
 /** How often it is looked whether something has been idle for long. */
 const TICK_MS = 250;
 
@@ -40,7 +42,7 @@ export interface Standing {
 export type SidecarUnit = Unit<Standing>;
 
 export interface SidecarRunPorts extends Pick<AttemptPorts, "executor" | "enter" | "clock"> {
-  readonly engine: Pick<Engine, "send">;
+  readonly engine: Pick<Engine, "send" | "consult">;
   readonly clock: Clock;
   describe(task: Task): Promise<ComponentInfo>;
   /** Whether runs that begin now would get this version. */
@@ -53,8 +55,12 @@ const PROCESS: Caller = { kind: "operator", name: "sidecars" };
 export class SidecarRuns {
   readonly #ports: SidecarRunPorts;
   readonly keeper: Keeper<Standing>;
+  readonly #wants = new WeakMap<SidecarEntry, { readonly task: Task; readonly want: Want<Standing> }>();
   readonly #asked = new Map<number, (answer: Consulted) => void>();
   #nextRequest = 1;
+  /** Those of this turn. */
+  readonly #questions: Consultation[] = [];
+  #flushing: NodeJS.Immediate | undefined;
   #timer: NodeJS.Timeout | undefined;
   #whenNone: (() => void)[] = [];
 
@@ -62,8 +68,11 @@ export class SidecarRuns {
     this.#ports = ports;
     this.keeper = new Keeper<Standing>({
       start: (unit) => this.#start(unit),
-      stop: (unit) => this.#send(unit, (run) => ports.engine.send({ kind: "stop", run: run.handle })),
-      kill: (unit) => unit.want.of.attempt?.cancel(),
+      stop: (unit) => {
+        this.#flush();
+        this.#send(unit, (run) => ports.engine.send({ kind: "stop", run: run.handle }));
+      },
+      kill: (unit) => unit.of.attempt?.cancel(),
       pause: (unit) => this.#tell(unit, "pause"),
       resume: (unit) => this.#tell(unit, "resume"),
       isCurrent: ({ of }) => ports.isCurrent(of.task),
@@ -75,30 +84,35 @@ export class SidecarRuns {
     return Math.min(CALL_MS, task.version.manifest.limits.timeout);
   }
 
-  /** What a run needs for an entry of its plan. */
-  static want(run: Run, entry: SidecarEntry, task: Task): Want<Standing> {
+  /** What a run needs for an entry of its plan: the same for all runs that share it. */
+  #want(run: Run, entry: SidecarEntry, task: Task): Want<Standing> {
+    const known = this.#wants.get(entry);
+    if (known?.task === task && (known.want.scope === "tenant" || known.want.owner === run.task.key)) return known.want;
     const own = task.version.manifest.sidecar;
     const scope = entry.scope ?? own?.scope ?? "request";
-    const of: Standing = { task, config: configOf(entry), main: scope === "request" ? run : undefined };
-    return {
-      what: whatOf(of),
+    const config = configOf(entry);
+    const main = scope === "request" ? run : undefined;
+    const want: Want<Standing> = {
+      what: whatOf(task, config),
       scope,
       owner: scope === "task" ? run.task.key : run.task.tenant,
       instances: own?.instances ?? 1,
       idle: own?.idle ?? 30_000,
-      of,
+      make: () => ({ task, config, main }),
     };
+    if (scope !== "request") this.#wants.set(entry, { task, want });
+    return want;
   }
 
   /** Has a run have one. */
   attach(run: Run, entry: SidecarEntry, task: Task): ReturnType<Keeper<Standing>["attach"]> {
-    return this.keeper.attach(this.#ports.clock.now(), run.handle, SidecarRuns.want(run, entry, task));
+    return this.keeper.attach(this.#ports.clock.now(), run.handle, this.#want(run, entry, task));
   }
 
   /** Instances of a sidecar that stand, by the key of its task. */
   standing(key: string): number {
     let count = 0;
-    for (const { isUp, want } of this.keeper.units()) if (isUp && want.of.task.key === key) count++;
+    for (const { isUp, of } of this.keeper.units()) if (isUp && of.task.key === key) count++;
     return count;
   }
 
@@ -111,37 +125,62 @@ export class SidecarRuns {
     const request = told === undefined ? 0 : this.#nextRequest++;
     let [open, limitMs] = [0, 0];
     const sidecars: number[] = [];
-    for (const [i, { entry, unit }] of ones.entries()) {
-      const standing = (unit as SidecarUnit).want.of;
+    for (let i = 0; i < ones.length; i++) {
+      const { entry, unit } = ones[i] as BesideOne;
+      const standing = (unit as SidecarUnit).of;
       if (entry.onFailure === "open") open |= 1 << i;
       limitMs = Math.max(limitMs, SidecarRuns.callMs(standing.task));
       sidecars.push((standing.run as Run).handle);
     }
-    if (told !== undefined) {
-      beside.asking++;
-      this.#asked.set(request, (answer) => {
-        beside.asking--;
-        if (answer.failed === undefined) for (const { unit } of ones) this.keeper.worked(unit as SidecarUnit);
-        // Its run has yet to settle, and nobody is to ask it until then.
-        else for (const [i, reason, gone] of answer.failed) if (gone) this.#ended((ones[i] as BesideOne).unit as SidecarUnit, reason);
-        told(answer);
-      });
-    }
     const { task } = run;
     const call = { run: run.id, tenant: task.tenant, task: task.name, version: task.version.label };
+    if (told !== undefined) beside.asking++;
+    const hear = (answer: Consulted): void => {
+      beside.asking--;
+      if (answer.failed === undefined) for (const { unit } of ones) this.keeper.worked(unit as SidecarUnit);
+      // Its run has yet to settle, and nobody is to ask it until then.
+      else for (const [i, reason, gone] of answer.failed) if (gone) this.#ended((ones[i] as BesideOne).unit as SidecarUnit, reason);
+      told?.(answer);
+    };
+    if (told !== undefined) this.#asked.set(request, hear);
+    this.#ask({ request, run: run.handle, call, sidecars, open, limitMs, question });
+  }
+
+  /**
+   * Questions of one turn of the event loop cross together: most of what one costs is going there and coming back. One with a body
+   * goes alone.
+   */
+  #ask(consultation: Consultation): void {
+    const hasBody = consultation.question.kind === "request";
+    if (hasBody || this.#questions.length >= MOST_QUESTIONS) this.#flush();
+    this.#questions.push(consultation);
+    if (hasBody) this.#flush();
+    else this.#flushing ??= setImmediate(() => this.#flush());
+  }
+
+  /** What is to come after those questions waits for nothing else. */
+  #flush(): void {
+    clearImmediate(this.#flushing);
+    this.#flushing = undefined;
+    if (this.#questions.length === 0) return;
+    const questions = this.#questions.splice(0);
+    for (const [request, answer] of this.#put(questions)) this.consulted({ request, answer });
+  }
+
+  #put(questions: readonly Consultation[]): readonly (readonly [number, Consulted])[] {
     try {
-      this.#ports.engine.send({ kind: "consult", request, run: run.handle, call, sidecars, open, limitMs, question });
+      return this.#ports.engine.consult(questions);
     } catch (error) {
+      if (questions.length > 1) return questions.flatMap((question) => this.#put([question]));
       // What does not fit through comes to nothing, as if all of them had failed.
-      const failed = ones.map((_, i): [number, string, boolean] => [i, messageOf(error), false]);
-      const stopped = ones.findIndex(({ entry }) => entry.onFailure === "closed");
-      queueMicrotask(() =>
-        this.consulted({ kind: "consulted", request, run: run.handle, answer: { times: [], failed, ...(stopped >= 0 && { stopped }) } }),
-      );
+      const { request, sidecars, open } = questions[0] as Consultation;
+      const failed = sidecars.map((_, i): [number, string, boolean] => [i, messageOf(error), false]);
+      const stopped = sidecars.findIndex((_, i) => (open & (1 << i)) === 0);
+      return [[request, { times: [], failed, ...(stopped >= 0 && { stopped }) }]];
     }
   }
 
-  consulted({ request, answer }: Extract<EngineEvent, { kind: "consulted" }>): void {
+  consulted({ request, answer }: Pick<Extract<EngineEvent, { kind: "consulted" }>, "request" | "answer">): void {
     const told = this.#asked.get(request);
     this.#asked.delete(request);
     told?.(answer);
@@ -151,8 +190,9 @@ export class SidecarRuns {
   try(entry: SidecarEntry, task: Task, limitMs: number): Promise<string | undefined> {
     // As a run that nobody has would need it, and shared with none.
     const main = -this.#nextRequest++;
-    const of: Standing = { task, config: configOf(entry), main: undefined };
-    const want: Want<Standing> = { what: whatOf(of), scope: "task", owner: `try ${main}`, instances: 1, idle: 0, of };
+    const config = configOf(entry);
+    const make = (): Standing => ({ task, config, main: undefined });
+    const want: Want<Standing> = { what: whatOf(task, config), scope: "task", owner: `try ${main}`, instances: 1, idle: 0, make };
     const unit = this.keeper.attach(this.#ports.clock.now(), main, want);
     if ("unavailable" in unit) return Promise.resolve(undefined);
     return new Promise((resolve) => {
@@ -186,7 +226,7 @@ export class SidecarRuns {
   }
 
   async #describeAndBegin(unit: SidecarUnit): Promise<void> {
-    const { of } = unit.want;
+    const { of } = unit;
     try {
       of.info = await this.#ports.describe(of.task);
     } catch (error) {
@@ -197,7 +237,7 @@ export class SidecarRuns {
   }
 
   #begin(unit: SidecarUnit): void {
-    const { of } = unit.want;
+    const { of } = unit;
     const { task, config, main } = of;
     of.attempt = new Attempt(this.#ports, {
       candidates: [{ task, frame: () => ({ kind: "sidecar", config }) }],
@@ -236,7 +276,7 @@ export class SidecarRuns {
   }
 
   #send(unit: SidecarUnit, send: (run: Run) => void): void {
-    const { run } = unit.want.of;
+    const { run } = unit.of;
     if (run !== undefined) send(run);
   }
 
@@ -245,8 +285,7 @@ export class SidecarRuns {
       const { task } = run;
       const call = { run: run.id, tenant: task.tenant, task: task.name, version: task.version.label };
       const limitMs = SidecarRuns.callMs(task);
-      this.#ports.engine.send({
-        kind: "consult",
+      this.#ask({
         request: 0,
         run: run.handle,
         call,
@@ -263,7 +302,7 @@ export class SidecarRuns {
   }
 }
 
-function whatOf({ task, config }: Standing): string {
+function whatOf(task: Task, config: Standing["config"]): string {
   return `${task.key} ${task.version.program} ${JSON.stringify(config)}`;
 }
 

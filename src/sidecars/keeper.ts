@@ -23,8 +23,8 @@ export interface Want<T = unknown> {
   readonly instances: number;
   /** Milliseconds that a shared one stays after its last run. */
   readonly idle: number;
-  /** The keeper's user's own. */
-  readonly of: T;
+  /** Makes what the keeper's user keeps of one unit. */
+  make(): T;
 }
 
 /**
@@ -42,6 +42,7 @@ export class Unit<T = unknown> {
   outdated = false;
   /** Why it is gone, where it did not go in good order. */
   reason: string | undefined;
+  readonly of: T;
   #waiting: (() => void)[] = [];
   #leaving: ((reason: string | undefined) => void)[] = [];
 
@@ -49,7 +50,9 @@ export class Unit<T = unknown> {
     readonly id: number,
     readonly want: Want<T>,
     readonly since: number,
-  ) {}
+  ) {
+    this.of = want.make();
+  }
 
   get isUp(): boolean {
     return this.state === "standing" || this.state === "paused";
@@ -87,7 +90,7 @@ export interface KeeperPorts<T> {
   pause(unit: Unit<T>): void;
   resume(unit: Unit<T>): void;
   /** Whether runs that begin now would want it: its version may have been replaced. */
-  isCurrent(want: Want<T>): boolean;
+  isCurrent(unit: Unit<T>): boolean;
 }
 
 /** A run that is to have a unit and cannot now. */
@@ -222,7 +225,7 @@ export class Keeper<T = unknown> {
   /** Stops what nobody needs, and ends what does not stop. */
   tick(now: number): void {
     for (const unit of this.#units) {
-      if (unit.isUp && unit.want.scope !== "request" && !unit.outdated && !this.#ports.isCurrent(unit.want)) this.#outdate(now, unit);
+      if (unit.isUp && unit.want.scope !== "request" && !unit.outdated && !this.#ports.isCurrent(unit)) this.#outdate(now, unit);
       if (unit.isUp && unit.idleSince !== undefined && now - unit.idleSince >= unit.want.idle) this.#stop(now, unit);
     }
     for (const [unit, until] of this.#stopBy) {
@@ -240,7 +243,11 @@ export class Keeper<T = unknown> {
   }
 
   #sharedFor(now: number, want: Want<T>): Unit<T> | Unavailable {
-    const group = this.#group(want).filter(({ outdated, state }) => !outdated && state !== "stopping");
+    const all = this.#group(want);
+    const [only] = all;
+    const isUsual = all.length === 1 && only?.state === "standing" && !only.outdated && want.instances === 1 && now - only.since < RENEW_MS;
+    if (isUsual) return only;
+    const group = all.filter(({ outdated, state }) => !outdated && state !== "stopping");
     const up = group.filter((unit) => unit.isUp);
     const starting = group.find(({ state }) => state === "starting");
     const least = up.reduce<Unit<T> | undefined>(

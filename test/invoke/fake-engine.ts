@@ -32,6 +32,11 @@ export class FakeEngine implements Engine {
     this.#listener = listener;
   }
 
+  /** There are no sidecars here. */
+  consult(): readonly never[] {
+    return [];
+  }
+
   isPublic(): boolean {
     return true;
   }

@@ -21,11 +21,11 @@ class Bench {
     kill: (unit) => void this.done.push(`kill ${unit.id}`),
     pause: (unit) => void this.done.push(`pause ${unit.id}`),
     resume: (unit) => void this.done.push(`resume ${unit.id}`),
-    isCurrent: ({ what }) => !this.current.has(what),
+    isCurrent: ({ want }) => !this.current.has(want.what),
   });
 
   want(parts: Partial<Want> = {}): Want {
-    return { what: "auth v1", scope: "task", owner: "t/main", instances: 1, idle: 1000, of: undefined, ...parts };
+    return { what: "auth v1", scope: "task", owner: "t/main", instances: 1, idle: 1000, make: () => undefined, ...parts };
   }
 
   attach(main: number, parts: Partial<Want> = {}): Unit {

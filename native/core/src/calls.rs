@@ -26,7 +26,7 @@ pub(crate) type Reply = std::result::Result<Served, String>;
 pub(crate) enum Served {
     Values(Vec<Val>),
     /// A sidecar is to take it, and those of the interface that follow.
-    By(Bound),
+    By(Arc<Bound>),
 }
 
 /// What is called, as the caller imports it.
@@ -181,7 +181,7 @@ fn add_call(target: &mut LinkerInstance<'_, Host>, interface: &str, function: &s
 }
 
 /// The sidecar that serves the interface for this run.
-fn bound(host: &Host, target: &Target) -> Option<Bound> {
+fn bound(host: &Host, target: &Target) -> Option<Arc<Bound>> {
     host.bound.iter().find(|bound| bound.import == target.interface).cloned()
 }
 

@@ -70,6 +70,7 @@ impl Desk {
             }
             return Poll::Pending;
         };
+        crate::instance::nothing_handed();
         let polled = work.as_mut().poll(cx);
         let mut lying = self.lock();
         match polled {
@@ -96,7 +97,7 @@ impl Desk {
 
 impl Taken {
     /// Polls it once, in its executor's name.
-    pub fn poll(mut self) {
+    pub fn poll(&mut self) {
         let Some(work) = &mut self.work else { return };
         self.polled = true;
         if work.as_mut().poll(&mut Context::from_waker(&self.waker)).is_ready() {

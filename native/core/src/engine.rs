@@ -80,7 +80,7 @@ pub struct Shared {
     /// What was fetched for sidecars, by their own run and its address.
     documents: Mutex<HashMap<(u64, String), Arc<str>>>,
     /// What serves imports of runs that have not begun, by run.
-    bound: Mutex<HashMap<u64, Vec<Bound>>>,
+    bound: Mutex<HashMap<u64, Vec<Arc<Bound>>>>,
     closing: AtomicBool,
 }
 
@@ -301,16 +301,18 @@ impl Engine {
         }
     }
 
-    /// Asks the sidecars of a run, and answers with [`Event::Consulted`].
-    pub fn consult(&self, consultation: Consultation) {
-        Chain::begin(self.shared.clone(), consultation);
+    /// Asks sidecars of runs; the answers that come at once, by request, the others by [`Event::Consulted`].
+    pub fn consult(&self, consultations: Vec<Consultation>) -> Vec<(u64, String)> {
+        let Some(threads) = self.threads.common() else { return Vec::new() };
+        let _threads = threads.enter();
+        Chain::begin(&self.shared, consultations)
     }
 
     /// A sidecar is to serve an interface that the run's component imports; before the run is ordered. One that is gone
     /// already serves nothing: its calls come to the owner, as those of any other task do.
     pub fn bind(&self, run: u64, import: String, sidecar: u64, export: &str, limit: Duration, open: bool) {
         let Some(sidecar) = self.shared.sidecars().get(&sidecar).cloned() else { return };
-        self.shared.bound().entry(run).or_default().push(Bound { import, export: export.into(), sidecar, limit, open });
+        self.shared.bound().entry(run).or_default().push(Arc::new(Bound { import, export: export.into(), sidecar, limit, open }));
     }
 
     /// Takes back what was bound for a run that is not ordered after all.
@@ -325,7 +327,7 @@ impl Engine {
         let answer = match sidecar {
             Some(sidecar) => {
                 let import = parked.target.interface.clone();
-                Ok(Served::By(Bound { import, export: export.into(), sidecar, limit, open }))
+                Ok(Served::By(Arc::new(Bound { import, export: export.into(), sidecar, limit, open })))
             }
             None => Err("the sidecar has stopped".into()),
         };
@@ -554,7 +556,7 @@ impl Shared {
         self.documents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn bound(&self) -> MutexGuard<'_, HashMap<u64, Vec<Bound>>> {
+    pub(crate) fn bound(&self) -> MutexGuard<'_, HashMap<u64, Vec<Arc<Bound>>>> {
         self.bound.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

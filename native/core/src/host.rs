@@ -36,7 +36,7 @@ pub struct Host {
     pub(crate) desk: Weak<Desk>,
     pub(crate) taken: Arc<Mutex<Vec<Taken>>>,
     /// Sidecars that serve its imports, for the run that it has.
-    pub(crate) bound: Vec<Bound>,
+    pub(crate) bound: Vec<Arc<Bound>>,
     /// What it reads of key-value data; only where it was granted a store.
     pub(crate) trace: Option<Arc<Trace>>,
 }

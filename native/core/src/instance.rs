@@ -353,7 +353,7 @@ impl Task {
             let signal = self.mailbox.signal.clone();
             signal.enter(cx.waker());
             // Still set when one drive follows another within a poll of the task: asking costs a system call.
-            self.working.get_or_insert_with(thread_time);
+            self.working.get_or_insert_with(|| HANDED.take().unwrap_or_else(thread_time));
             let waker = self.waker.clone();
             let mut inner = Context::from_waker(&waker);
             let mut rounds = 0;
@@ -411,9 +411,16 @@ impl Task {
         if taken.is_empty() {
             return false;
         }
-        self.pause();
-        taken.into_iter().for_each(Taken::poll);
-        self.working = Some(thread_time());
+        let now = thread_time();
+        if let Some(since) = self.working.take() {
+            self.cpu += now.saturating_sub(since);
+        }
+        // What the clock says at the handover holds for both: asking it again costs more than what lies between.
+        HANDED.set(Some(now));
+        for mut task in taken {
+            task.poll();
+        }
+        self.working = Some(HANDED.take().unwrap_or_else(thread_time));
         true
     }
 
@@ -433,7 +440,9 @@ impl Task {
     /// The task gives up its thread.
     fn pause(&mut self) {
         if let Some(since) = self.working.take() {
-            self.cpu += thread_time().saturating_sub(since);
+            let now = thread_time();
+            self.cpu += now.saturating_sub(since);
+            HANDED.set(Some(now));
         }
     }
 
@@ -605,8 +614,18 @@ impl Ending {
     }
 }
 
+std::thread_local! {
+    /// This thread's CPU time, as one task left it for the next in the same poll.
+    static HANDED: std::cell::Cell<Option<Duration>> = const { std::cell::Cell::new(None) };
+}
+
+/// A task begins in its executor's hands: what another left behind is long over.
+pub(crate) fn nothing_handed() {
+    HANDED.set(None);
+}
+
 /// CPU time of this thread.
-fn thread_time() -> Duration {
+pub(crate) fn thread_time() -> Duration {
     ThreadTime::now().as_duration()
 }
 

@@ -9,6 +9,7 @@ use wasmtime_wasi_http::{p2, p3};
 use crate::guestlog::LogRate;
 use crate::host::Host;
 use crate::outbound::Outbound;
+use crate::sidecars::Pace;
 
 /// Text that all instances of a program may log in a second.
 const LOG_BYTES_PER_SECOND: u64 = 1024 * 1024;
@@ -90,6 +91,8 @@ pub struct Program {
     pub(crate) command: Option<CommandEntry>,
     pub(crate) outbound: Arc<Outbound>,
     pub(crate) log_rate: Arc<LogRate>,
+    /// Of its calls as a sidecar.
+    pub(crate) pace: Pace,
 }
 
 /// Export indices, looked up once for all instances.
@@ -115,6 +118,6 @@ impl Program {
             .or_else(|_| wasmtime_wasi::p2::bindings::CommandIndices::new(&pre).map(CommandEntry::P2))
             .ok();
         let log_rate = Arc::new(LogRate::new(LOG_BYTES_PER_SECOND));
-        Self { spec, pre, http, command, outbound, log_rate }
+        Self { spec, pre, http, command, outbound, log_rate, pace: Pace::default() }
     }
 }

@@ -7,6 +7,7 @@
 mod consult;
 mod exports;
 pub(crate) mod jwks;
+mod pace;
 pub mod wire;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -19,6 +20,7 @@ use wasmtime::{AsContextMut, Result};
 pub(crate) use consult::Chain;
 use consult::Failure;
 pub use consult::{Consultation, Question};
+pub(crate) use pace::Pace;
 
 use self::exports::Exports;
 use self::wire::{Done, Work};
@@ -26,8 +28,10 @@ use crate::calls::{Results, Target};
 use crate::desk::Desk;
 use crate::events::Event;
 use crate::host::Host;
+use crate::instance::thread_time;
 use crate::job::{JobState, find_function};
 use crate::outcome::{Limit, Outcome};
+use crate::program::Program;
 use crate::run::Run;
 use crate::values::{self, ValueError};
 
@@ -36,6 +40,7 @@ pub(crate) struct Sidecar {
     line: Mutex<Line>,
     /// Its instance's.
     pub desk: Weak<Desk>,
+    pub program: Arc<Program>,
 }
 
 #[derive(Default)]
@@ -49,7 +54,6 @@ struct Line {
 }
 
 /// A sidecar that serves an imported interface, for one run.
-#[derive(Clone)]
 pub(crate) struct Bound {
     /// As the run's component imports it, and as the sidecar exports it.
     pub import: String,
@@ -96,9 +100,9 @@ pub(crate) struct Owed {
 }
 
 impl Sidecar {
-    fn new(desk: Weak<Desk>) -> (Arc<Self>, mpsc::UnboundedReceiver<Asked>) {
+    fn new(desk: Weak<Desk>, program: Arc<Program>) -> (Arc<Self>, mpsc::UnboundedReceiver<Asked>) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        (Arc::new(Self { line: Mutex::new(Line { open: Some(sender), ..Line::default() }), desk }), receiver)
+        (Arc::new(Self { line: Mutex::new(Line { open: Some(sender), ..Line::default() }), desk, program }), receiver)
     }
 
     pub fn owed_to(self: &Arc<Self>, chain: Box<Chain>) -> Owed {
@@ -209,8 +213,11 @@ pub(crate) async fn stand(
         state.fail(Outcome::GuestError { code: "rejected-config", message });
         return Ok(());
     }
-    let (shared, desk) = accessor.with(|mut store| (store.get().shared.clone(), store.get().desk.clone()));
-    let (sidecar, mut line) = Sidecar::new(desk);
+    let (shared, desk, program) = accessor.with(|mut store| {
+        let host = store.get();
+        (host.shared.clone(), host.desk.clone(), host.program.clone())
+    });
+    let (sidecar, mut line) = Sidecar::new(desk, program.clone());
     run.stands(&sidecar);
     shared.sidecars().insert(run.handle, sidecar);
     shared.events.push(Event::Result { run: run.handle, json: "null".into() });
@@ -228,8 +235,14 @@ pub(crate) async fn stand(
         let turn = state.turn();
         match what {
             What::Work { work } => {
+                // Whoever polls it because it is quick measures it there.
+                let measuring = (!program.pace.is_quick()).then(|| (std::thread::current().id(), thread_time()));
                 let done = exports.perform(accessor, work).await?;
                 drop(turn);
+                if let Some((thread, before)) = measuring {
+                    let is_same = thread == std::thread::current().id();
+                    program.pace.note(if is_same { thread_time().saturating_sub(before) } else { Duration::MAX });
+                }
                 owed.done(done);
             }
             What::Import { export, target, arguments } => {
