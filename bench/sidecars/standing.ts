@@ -1,10 +1,12 @@
 /**
  * Weighs shared sidecars: `standing.ts COUNT`.
  *
- * COUNT tasks that have one each, of the scope `task`, for requests with a header. The difference in PSS between the node once each
- * task was called without it, and once each was called with it and nothing runs but what stands, divided by COUNT.
+ * Twice COUNT tasks that have one each, of the scope `task`. The first half is called for all that a node keeps once so many were;
+ * it is weighed when its sidecars stand and nothing else does. It is weighed again once the other half was called, and its sidecars
+ * stand too: the difference in PSS, divided by COUNT. Instances that are gone leave as many slots to each half as they do to the other.
  */
 import { readFileSync } from "node:fs";
+import { usualCapacity } from "../../src/config/capacity.js";
 import { Runtime } from "../../src/runtime.js";
 import { collectGarbage, pssOf } from "../support/memory.js";
 import { answerPart } from "../support/part.js";
@@ -14,42 +16,49 @@ export interface Held {
   readonly bytes: number;
 }
 
+const SETTLE_S = 12;
 const count = Number(process.argv[2] ?? 200);
 const guest = (name: string): Uint8Array => readFileSync(new URL(`../../guests/${name}/${name}.wasm`, import.meta.url));
-const runtime = new Runtime({ instances: 2 * count + 100 });
+const instances = 4 * count + 100;
+const runtime = new Runtime({
+  instances,
+  capacity: { ...usualCapacity(instances), forecast: false, instanceIdle: 2000, cellIdle: 120_000 },
+});
 const limits = { memory: "16MiB" } as const;
 await runtime.deploy({
   manifest: { name: "onlooker", routes: [], limits, sidecar: { scope: "task", idle: "1h" } },
   component: guest("onlooker"),
 });
 const hello = guest("hello-p2");
-for (let i = 0; i < count; i++)
-  await runtime.deploy({
-    manifest: { name: `t${i}`, limits, sidecars: [{ use: "onlooker", when: { header: "x-watch" } }] },
-    component: hello,
-  });
-await callAll({});
-await callAll({});
-const before = await weigh();
-await callAll({ "x-watch": "1" });
-const after = await weigh();
-const { instances } = runtime.stats().engine;
-if (instances < count) throw new Error(`${instances} instances stand, and there should be ${count}`);
+for (let i = 0; i < 2 * count; i++)
+  await runtime.deploy({ manifest: { name: `t${i}`, limits, sidecars: [{ use: "onlooker" }] }, component: hello });
+await callAll(0, count);
+const before = await weigh(count);
+await callAll(count, 2 * count);
+const after = await weigh(2 * count);
 const held: Held = { bytes: Math.round((after - before) / count) };
 await runtime.close();
 answerPart(held);
 
-async function callAll(headers: Readonly<Record<string, string>>): Promise<void> {
-  for (let i = 0; i < count; i++) {
-    const answer = await runtime.fetch(new Request(`http://localhost/t${i}`, { headers }));
+async function callAll(from: number, to: number): Promise<void> {
+  for (let i = from; i < to; i++) {
+    const answer = await runtime.fetch(new Request(`http://localhost/t${i}`));
     if (answer.status !== 200) throw new Error(`t${i} answers ${answer.status}: ${await answer.text()}`);
     await answer.text();
   }
 }
 
-async function weigh(): Promise<number> {
-  // What is idle and not needed goes in the meantime.
-  await new Promise((resolve) => setTimeout(resolve, 8000));
-  collectGarbage();
+/** Once exactly so many instances are there. */
+async function weigh(standing: number): Promise<number> {
+  const until = Date.now() + 90_000;
+  for (let found: number; (found = runtime.stats().engine.instances) !== standing;) {
+    if (found < standing || Date.now() > until) throw new Error(`${found} instances stand, and there should be ${standing}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  // What is let go goes back to the system bit by bit.
+  for (let i = 0; i < SETTLE_S; i++) {
+    collectGarbage();
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+  }
   return pssOf("self");
 }

@@ -15,7 +15,7 @@ import { LEAST_BYTES, PRIOR_COSTS, PRIOR_PROGRAM_BYTES, PRIOR_READY_BYTES, learn
 import { Overload } from "./overload.js";
 import { FairQueue, type Waiter } from "./queue.js";
 import { Residents } from "./residents.js";
-import type { Cell, Changes, Instance, Lease, ProgramState, TenantState } from "./state.js";
+import { isFull, working, type Cell, type Changes, type Instance, type Lease, type ProgramState, type TenantState } from "./state.js";
 import {
   LOBBY,
   NO_TERMS,
@@ -439,7 +439,7 @@ export class Pool {
   #enterChild(now: number, state: ProgramState, demand: Demanded, out: PoolCommand[]): void {
     const { run } = demand;
     this.#noteCall(demand.parent);
-    if (state.leased >= state.concurrency) return this.#refuseAsked(now, state, run, "task-full", out);
+    if (isFull(state)) return this.#refuseAsked(now, state, run, "task-full", out);
     if (cannotBeRaised(now, state)) return this.#refuseAsked(now, state, run, "no-code", out);
     const place = this.#ladder.findForCall(now, state, out);
     if (place === undefined) return this.#refuseAsked(now, state, run, fullness(state), out);
@@ -476,7 +476,7 @@ export class Pool {
       const waiter = this.#queue.remove(run);
       if (waiter === undefined) continue;
       this.#leftLine(waiter);
-      const place = state.leased < state.concurrency ? this.#ladder.findForCall(now, state, out) : undefined;
+      const place = isFull(state) ? undefined : this.#ladder.findForCall(now, state, out);
       // Its code may have had to go again, for want of room.
       if (place === undefined || state.code !== "linked") this.#refuseAsked(now, state, run, fullness(state), out);
       else
@@ -505,7 +505,7 @@ export class Pool {
 
   /** Leases a place to the run, or puts it in line. */
   #enter(now: number, state: ProgramState, demand: Demanded, out: PoolCommand[]): void {
-    if (state.leased >= state.concurrency) return this.#wait(now, state, demand, "task-full", undefined, out);
+    if (isFull(state)) return this.#wait(now, state, demand, "task-full", undefined, out);
     // Whoever waits already goes first; where the processors are what they wait for, nobody waits long behind them.
     const isBehind = state.waiting > 0 && !state.raising;
     if (!this.#mayStart(state) || (isBehind && state.pool !== "dedicated" && this.#overload.isOverloaded(now)))
@@ -525,7 +525,9 @@ export class Pool {
   }
 
   /** Whether the processors take one more run. A reserve is there for its tenant whatever others do. */
-  #mayStart({ pool, leased }: ProgramState): boolean {
+  #mayStart(state: ProgramState): boolean {
+    const { pool } = state;
+    const leased = working(state);
     if (pool === "dedicated" || this.#overload.admits(this.#working)) return true;
     // What others' long guests hold of the limit is not at the cost of a program that has less than its share of it.
     const { limit } = this.#overload;
@@ -646,10 +648,13 @@ export class Pool {
   #hold(now: number, state: ProgramState, instance: Instance, demand: Omit<Demanded, "deadline">, heldBytes: number): void {
     const { run, lease: milliseconds, priority, parent, stands = false } = demand;
     const { reuse } = state;
-    if (stands) this.#standing++;
     instance.active++;
     instance.served++;
-    if (state.leased++ === 0) this.#running++;
+    state.leased++;
+    if (stands) {
+      this.#standing++;
+      state.standing++;
+    } else if (working(state) === 1) this.#running++;
     state.granted++;
     this.#residents.touch(now, state);
     const lease: Lease = {
@@ -711,10 +716,13 @@ export class Pool {
     const { run, instance } = lease;
     this.#noteCalled(lease, -1);
     this.#leases.delete(run);
-    if (lease.stands) this.#standing--;
     if (this.#leases.size === 0) this.#leasesAt = Number.POSITIVE_INFINITY;
     const state = instance.owner;
-    if (--state.leased === 0) this.#running--;
+    state.leased--;
+    if (lease.stands) {
+      this.#standing--;
+      state.standing--;
+    } else if (working(state) === 0) this.#running--;
     instance.active--;
     this.#freed(state.tenant);
     this.#overload.ended(now, this.#working);
@@ -828,7 +836,7 @@ export class Pool {
   #canServe(now: number, head: Waiting, out: PoolCommand[]): boolean {
     const { state } = head;
     if (this.#ladder.isStuck(state)) return false;
-    if (state.raising || state.leased >= state.concurrency || !this.#mayStart(state)) return false;
+    if (state.raising || isFull(state) || !this.#mayStart(state)) return false;
     if (cannotBeRaised(now, state)) return false;
     this.#place = this.#ladder.find(now, state, out);
     if (this.#place === undefined) return false;
@@ -994,8 +1002,9 @@ function cannotBeRaised(now: number, { code, raising, raisePausedUntil }: Progra
 }
 
 /** Whose room is used up: a tenant's own, or everyone's. */
-function fullness({ leased, concurrency, pool, whenFull }: ProgramState): RefusalReason {
-  if (leased >= concurrency) return "task-full";
+function fullness(state: ProgramState): RefusalReason {
+  if (isFull(state)) return "task-full";
+  const { pool, whenFull } = state;
   return pool === "shared" || whenFull === "spill" ? "node-full" : "tenant-full";
 }
 
@@ -1043,6 +1052,7 @@ function newProgram(now: number, terms: PoolProgram, tenant: TenantState, foreca
     waiting: 0,
     children: new Set(),
     leased: 0,
+    standing: 0,
     granted: 0,
     instances: 0,
     existing: 0,

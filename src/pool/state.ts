@@ -110,6 +110,8 @@ export interface ProgramState {
   readonly children: Set<number>;
   /** Runs that hold a lease. */
   leased: number;
+  /** Those of them that stand and wait to be called. */
+  standing: number;
   /** Leases ever. */
   granted: number;
   /** Instances that are not ending, and those that the engine still has. */
@@ -178,6 +180,16 @@ export interface Changes {
   steps: number;
   /** Something that may help a run that waits was put off for the next step, so that each step comes to an end. */
   isPutOff: boolean;
+}
+
+/** Its runs, but for those that stand: these are limited by the memory that they take. */
+export function working({ leased, standing }: ProgramState): number {
+  return leased - standing;
+}
+
+/** Whether it runs as often at once as it may. */
+export function isFull(state: ProgramState): boolean {
+  return working(state) >= state.concurrency;
 }
 
 /** Instances in the cell that are not on their way out. */

@@ -2,7 +2,7 @@
 import type { Cells } from "./cells.js";
 import { runCharge } from "./instances.js";
 import type { Residents } from "./residents.js";
-import { isEmpty, type Cell, type ProgramState } from "./state.js";
+import { isEmpty, isFull, working, type Cell, type ProgramState } from "./state.js";
 import { SUB_POOLS, type SubPool } from "./types.js";
 import type { CellView, Outlook, PoolView, ProgramView, SubPoolView } from "./views.js";
 
@@ -53,16 +53,16 @@ export function programView(now: number, state: ProgramState, overcommit: number
  * Every run that goes on counts as one that wants a processor, also one that sleeps.
  */
 export function outlookOf(state: ProgramState, queued: number, rate: number, leases: number, parallelism: number): Outlook {
-  const { code, costs, idleCount, leased, waiting, concurrency, reuse, target } = state;
+  const { code, costs, idleCount, waiting, concurrency, reuse, target } = state;
   const isReady = idleCount > 0;
   const steps = code === "linked" ? 0 : costs.compiled + (code === "stored" ? costs.stored : 0);
-  const before = waiting > 0 ? queued : leased >= concurrency ? 1 : 0;
+  const before = waiting > 0 ? queued : isFull(state) ? 1 : 0;
   return {
     rung: `own/${isReady ? "ready" : code}`,
     startMs: isReady ? 0 : costs.linked + steps,
     refillMs: isReady && target > 0 ? (Math.min(1, leases / parallelism) * costs.linked) / reuse.maxRequests : 0,
     queueMs: before === 0 || rate === 0 ? 0 : (before * 1000) / rate,
-    running: leased,
+    running: working(state),
     waiting,
     concurrency,
     pressure: Math.max(1, (leases + 1) / parallelism),

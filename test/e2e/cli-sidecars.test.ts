@@ -72,7 +72,7 @@ it("a component is added, used, required and replaced; a caller with debug sees 
   expect(shown?.output).toMatch(/^AT +OF +MOVE +TOOK +FAILED$/m);
   expect(shown?.output).toMatch(/main +pause +[\d.]+ ms[^]*mine +pause[^]*mine +resume[^]*main +resume +[\d.]+ ms/);
   expect(gone).toMatchObject({ exit: 1, output: expect.stringContaining("of the tenant goes on here") });
-  const [used] = await run("pilotlight tasks delete mine");
+  const [used] = await run("pilotlight tasks delete mine --yes");
   expect(used).toMatchObject({ exit: 1, output: expect.stringContaining('named in "uses" or "sidecars" by shop') });
   expect((await node.program.stop()).exit).toBe(0);
 }, 120_000);

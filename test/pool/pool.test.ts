@@ -353,6 +353,16 @@ describe("a run without an instance", () => {
     expect(s.pass(40)).toEqual(["refuse 3 task-full"]);
   });
 
+  it("what stands and waits to be called does not count as a run of the task", () => {
+    const s = new OneCell(4);
+    s.add(1, { concurrency: 1 });
+    for (const run of [1, 2]) expect(s.stand(run)[0]).toMatch(`grant ${run}`);
+    expect(s.demand(3)[0]).toMatch("grant 3");
+    expect(s.demand(4)).toEqual([]);
+    expect(s.settle(1)).toEqual([]);
+    expect(s.settle(3)[0]).toMatch("grant 4");
+  });
+
   it("is refused at its deadline though one ahead of it in line may wait longer", () => {
     const s = new OneCell(1);
     s.add(1);

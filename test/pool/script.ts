@@ -128,6 +128,19 @@ export class Script {
     return this.step({ kind: "demand", run, program: id, deadline, lease, priority: "interactive" });
   }
 
+  /** It waits to be called, as a sidecar does. */
+  stand(run: number, id = 1): string[] {
+    return this.step({
+      kind: "demand",
+      run,
+      program: id,
+      deadline: this.now + 10_000,
+      lease: 60_000,
+      priority: "interactive",
+      stands: true,
+    });
+  }
+
   /** What another run has called and waits for. */
   call(run: number, id = 1, parent = 1): string[] {
     return this.step({
