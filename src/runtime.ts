@@ -52,7 +52,7 @@ import type { KnownRun, Run, RunRecord } from "./invoke/run.js";
 import { EndedRuns } from "./invoke/runs.js";
 import { STAYS } from "./invoke/waiter.js";
 import { LogBook } from "./observe/log-book.js";
-import { createLogger, logGuestLine, logRefusal, logRun } from "./observe/log.js";
+import { createLogger, logGuestLine, logRefusal, logRefusedChange, logRun } from "./observe/log.js";
 import { Metrics } from "./observe/metrics.js";
 import { UsageBook, usageOf, type UsageSources } from "./observe/usage.js";
 import { Pool, type PoolCounts } from "./pool/pool.js";
@@ -533,6 +533,7 @@ export class Runtime implements AsyncDisposable {
       health: this.#health(),
       metrics: () => this.#metrics.render(),
       report: (error) => this.#report(error),
+      refused: (change) => logRefusedChange(this.#log, change),
       control: this.#control,
       metricsNeedKey: open,
       ...(this.#uploadBytes === undefined ? {} : { uploadBytes: this.#uploadBytes }),

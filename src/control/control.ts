@@ -6,6 +6,7 @@
  * `revision` is what an ETag is made of; a method that takes `ifRevision` changes nothing when it is another by now
  * (`request/changed-meanwhile`).
  */
+import type { ProblemCode } from "../base/problem.js";
 import type { PoolSettings, SubPool, Term } from "../pool/types.js";
 import type { CellView, PoolTotals, PoolView } from "../pool/views.js";
 import type { ManifestInput } from "../tasks/manifest.js";
@@ -291,6 +292,17 @@ export interface CapacityInfo {
   readonly totals: PoolTotals;
   /** Tenants that take no runs until they are resumed. */
   readonly drained: readonly string[];
+}
+
+/** A change that was asked for over HTTP and not made. */
+export interface RefusedChange {
+  /** As in the audit log. */
+  readonly who: string;
+  readonly method: string;
+  readonly path: string;
+  readonly cause: ProblemCode;
+  /** Without the keys that stand in it, and cut. */
+  readonly detail: string | undefined;
 }
 
 export interface Control {

@@ -9,7 +9,7 @@ import { OpenAPIHono } from "@hono/zod-openapi";
 import { Hono, type Context } from "hono";
 import { newRunId } from "../base/ids.js";
 import type { ProblemCode } from "../base/problem.js";
-import type { Control } from "../control/control.js";
+import type { Control, RefusedChange } from "../control/control.js";
 import { addAdminApi } from "./admin/admin.js";
 import { bearerKey } from "../invoke/stages/identify.js";
 import { addCalls, type CallsPort } from "./calls.js";
@@ -102,6 +102,8 @@ export interface AdminPlaneOptions extends PlaneOptions {
   readonly uploadBytes?: number;
   /** True where others than this machine reach the plane: `/metrics` then takes a key of the node with `read`. */
   readonly metricsNeedKey?: boolean;
+  /** Told of every change that somebody asked for and that is not made. */
+  readonly refused?: (change: RefusedChange) => void;
   /** The JSON Schema of a manifest, for `/schemas/pilotlight.json`; made from the manifest's own schema when left out. */
   readonly manifestSchema?: object;
 }

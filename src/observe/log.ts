@@ -1,6 +1,7 @@
 /** pino, one line a run, and the guests' own lines beside it. */
 import pino, { type DestinationStream, type Logger } from "pino";
 import type { Problem } from "../base/problem.js";
+import type { RefusedChange } from "../control/control.js";
 import type { GuestLine } from "../engine/engine.js";
 import type { Outcome, OutcomeKind } from "../engine/outcome.js";
 import type { Incoming } from "../invoke/invocation.js";
@@ -152,6 +153,11 @@ export function causeOf(run: Run): string | undefined {
 
 export function logRefusal(log: Logger, incoming: Incoming, run: string, problem: Problem): void {
   log.info({ run, method: incoming.method, path: incoming.target, outcome: "refused", cause: problem.code }, "refused");
+}
+
+/** A change of the control plane that was asked for and not made; what was made is in the audit log. */
+export function logRefusedChange(log: Logger, { who, method, path, cause, detail }: RefusedChange): void {
+  log.info({ who, method, path, outcome: "refused", cause, detail }, "change");
 }
 
 /** `critical` is told by `guestLevel` alone: pino writes a `fatal` line through at once, and a guest must not have that at will. */

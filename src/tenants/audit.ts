@@ -119,6 +119,7 @@ function ofSecret(value: unknown): unknown {
   return clean(Object.fromEntries(Object.entries(value).filter(([name]) => OF_SECRETS.has(name))));
 }
 
-function withoutKeys(text: string): string {
+/** The text without the keys that stand in it. */
+export function withoutKeys(text: string): string {
   return text.replace(KEY_TEXT, "pl_***");
 }

@@ -2,6 +2,8 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import type { ManifestInput } from "../../src/tasks/manifest.js";
+import { uploadForm } from "../http/admin/client.js";
+import { tempDir } from "../support/files.js";
 import { guestPath } from "../support/guests.js";
 import { problemOf, runOf, startRuntime, type StartedRuntime } from "../support/runtime.js";
 import { until } from "../support/until.js";
@@ -266,15 +268,68 @@ describe("two tenants", () => {
       new Set(checks.filter((line) => line["tenant"] === tenant).map((line) => String(line["text"]).split(" ")[1]));
     expect([byTenant("acme").size, byTenant("globex").size]).toEqual([1, 1]);
     expect([...byTenant("acme")]).not.toEqual([...byTenant("globex")]);
-    // Other spellings of the same wish.
-    for (const use of ["globex/bystander", "../globex/bystander", "~globex", "globex"])
-      await expect(deploy("acme", task("b", "hello-p3", [{ use }]))).rejects.toMatchObject({ problem: { code: "request/invalid" } });
     // What only globex has serves no import of acme's.
     await deploy("globex", task("calc", "calc", [], { routes: [], sidecar: {} }));
     await expect(deploy("acme", task("relay", "relay"))).rejects.toMatchObject({
       problem: { detail: expect.stringContaining("nothing provides these imports") as unknown },
     });
-    const refused = control.audit(operator, "acme", { limit: 100 }).items.filter(({ action }) => action === "task.deploy");
-    expect(refused).toHaveLength(2);
+  });
+
+  it("each attempt of one to reach the other's is refused, and logged with who made it", async () => {
+    const node = await startRuntime([], { data: tempDir(), durable: true });
+    const { control } = node.runtime;
+    const operator = { kind: "operator", name: "test" } as const;
+    for (const tenant of ["acme", "globex"]) await control.createTenant(operator, tenant, { hosts: [`${tenant}.test`] });
+    const shared = { use: "bystander", scope: "tenant" as const, ...LOG };
+    for (const { manifest, component } of [bystander({ access: "key" }), task("a", "behave-p3", [shared], { routes: ["globex.test/*"] })])
+      await control.deploy(operator, "globex", { manifest: { component: "a.wasm", ...manifest }, component });
+    const slow = await node.runtime.fetch(new Request("http://globex.test/slow?pieces=40&ms=50"));
+    const scopes = ["read", "deploy", "invoke", "debug", "admin"] as const;
+    const { text, key } = await control.issueKey(operator, "acme", { scopes });
+    const { url } = await node.runtime.adminFront().listen({ host: "127.0.0.1", port: 0 });
+    const headers = { authorization: `Bearer ${text}` };
+    const ask = async (method: string, path: string, body?: FormData | string): Promise<number> => {
+      const json = typeof body === "string" ? { "content-type": "application/json" } : {};
+      const answer = await fetch(`${url}v1/tenants/${path}`, {
+        method,
+        headers: { ...headers, ...json },
+        ...(body === undefined ? {} : { body }),
+      });
+      await answer.text();
+      return answer.status;
+    };
+    const deploy = (tenant: string, { manifest, component }: ReturnType<typeof task>): Promise<number> =>
+      ask("POST", `${tenant}/tasks/${manifest.name}/versions`, uploadForm({ component: "a.wasm", ...manifest }, component));
+
+    // Its manifests name it, in every spelling of the wish.
+    for (const use of ["bystander", "globex/bystander", "../globex/bystander", "~globex", "~globex/bystander", "%67lobex/bystander"])
+      expect([use, await deploy("acme", task("b", "hello-p3", [{ use }]))]).toEqual([use, 422]);
+    // It replaces it, stops it, and holds the run that has it.
+    expect(await deploy("globex", bystander())).toBe(404);
+    expect(await ask("DELETE", "globex/tasks/bystander")).toBe(404);
+    expect(await ask("POST", `globex/runs/${runOf(slow)}/pause`)).toBe(404);
+    expect(await ask("POST", `acme/runs/${runOf(slow)}/pause`)).toBe(404);
+    expect(await ask("PATCH", "acme", JSON.stringify({ sidecars: ["globex/bystander"] }))).toBe(403);
+    expect((await slow.text()).match(/data:/g)).toHaveLength(40);
+
+    const lines = node.log.lines.filter(({ msg }) => msg === "change");
+    expect(lines).toHaveLength(11);
+    for (const line of lines)
+      expect(line).toMatchObject({ who: `key:${key.id}`, outcome: "refused", method: expect.stringMatching(/^[A-Z]+$/) });
+    expect(lines.slice(0, 2)).toEqual([
+      expect.objectContaining({
+        path: "/v1/tenants/acme/tasks/b/versions",
+        cause: "request/invalid",
+        detail: expect.stringContaining("no task bystander"),
+      }),
+      expect.objectContaining({ detail: expect.stringContaining("use") }),
+    ]);
+    // Nor does its key call it.
+    const json = { ...headers, "content-type": "application/json" };
+    for (const tenant of ["acme", "globex"]) {
+      const path = `/-/tasks/bystander/pilotlight:sidecar/guard@0.1.0/check?tenant=${tenant}`;
+      const call = await node.get(path, { method: "POST", headers: json, body: "[]" });
+      expect(await problemOf(call)).toMatchObject({ code: "request/not-found" });
+    }
   });
 });

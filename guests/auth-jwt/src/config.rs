@@ -7,7 +7,7 @@ use crate::keys::{Algorithm, Key};
 use crate::routes::Routes;
 
 pub struct Config {
-    /// Undefined algorithms are those of the keys.
+    /// None: those of the keys.
     algorithms: Option<Vec<Algorithm>>,
     pub keys: Vec<Key>,
     pub jwks: Option<String>,
@@ -46,10 +46,15 @@ impl Config {
         if config.keys.is_empty() && config.jwks.is_none() {
             return Err("there is no key: expected one of secret, secretBase64, key, keys, jwks".into());
         }
-        if let Some(unused) = config.algorithms.iter().flatten().find(|wanted| config.jwks.is_none() && !config.keys.iter().any(|key| key.algorithm() == **wanted)) {
+        if let Some(unused) = config.algorithms.iter().flatten().find(|wanted| !config.may_have_key(**wanted)) {
             return Err(format!("algorithms: there is no key for {}", unused.name()));
         }
         Ok(config)
+    }
+
+    /// A set at an address may come to have any key but a secret.
+    fn may_have_key(&self, algorithm: Algorithm) -> bool {
+        (self.jwks.is_some() && algorithm != Algorithm::Hs256) || self.keys.iter().any(|key| key.algorithm() == algorithm)
     }
 
     /// Whether tokens of this algorithm are verified at all.
@@ -59,7 +64,11 @@ impl Config {
 
     fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
         match name {
-            "algorithms" => self.algorithms = Some(list(value)?.iter().map(|text| algorithm(text)).collect::<Result<_, _>>()?),
+            "algorithms" => {
+                let names = some(list(value)?)?;
+                let names = names.iter().flat_map(|text| text.split(','));
+                self.algorithms = Some(names.map(|name| algorithm(name.trim())).collect::<Result<_, _>>()?);
+            }
             "secret" => self.keys.push(Key::secret(value.as_bytes().to_vec())?),
             "secretBase64" => {
                 let bytes = crate::base64url::decode(value).ok_or("expected base64url without padding")?;
@@ -70,7 +79,7 @@ impl Config {
                 self.keys.push(Key::of_jwk(&jwk)?.ok_or("expected a key that verifies HS256, RS256, ES256 or EdDSA")?);
             }
             "keys" => {
-                let keys = key_set(value.as_bytes())?;
+                let keys = key_set(value.as_bytes())?.into_iter().collect::<Result<Vec<_>, _>>()?;
                 if keys.is_empty() {
                     return Err("none of them verifies HS256, RS256, ES256 or EdDSA".into());
                 }
@@ -82,8 +91,8 @@ impl Config {
                 }
                 self.jwks = Some(value.to_owned());
             }
-            "issuer" => self.issuers = Some(list(value)?),
-            "audience" => self.audiences = Some(list(value)?),
+            "issuer" => self.issuers = Some(some(list(value)?)?),
+            "audience" => self.audiences = Some(some(list(value)?)?),
             "leeway" => {
                 let seconds = value.parse::<u64>().ok().filter(|seconds| *seconds <= 100_000_000_000);
                 self.leeway = seconds.ok_or("expected a whole number of seconds, not below zero")? as f64;
@@ -96,6 +105,7 @@ impl Config {
                 }
                 self.header = value.to_ascii_lowercase();
             }
+            "subject" if value.is_empty() => return Err("expected the name of a claim".into()),
             "subject" => self.subject = value.to_owned(),
             "claims" => self.claims = list(value)?,
             "routes" => self.routes = Routes::of(&json::parse(value.as_bytes()).ok_or("expected an array of routes")?)?,
@@ -105,15 +115,15 @@ impl Config {
     }
 }
 
-/// The keys of a set that verify what we do; of those that are broken it is the whole set's fault.
-pub fn key_set(text: &[u8]) -> Result<Vec<Key>, String> {
+/// The keys of a set that are for what we verify, each with what is wrong with it. The caller knows whose mistake that would be.
+pub fn key_set(text: &[u8]) -> Result<Vec<Result<Key, String>>, String> {
     let set = json::parse(text).ok_or("expected a JWK set as JSON")?;
     let keys = set.get("keys").and_then(Value::as_array).ok_or("expected a JWK set: { \"keys\": [ … ] }")?;
     let read = keys.iter().enumerate().map(|(i, jwk)| Key::of_jwk(jwk).map_err(|what| format!("keys[{i}]: {what}")));
-    Ok(read.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+    Ok(read.filter_map(Result::transpose).collect())
 }
 
-/// A JSON array of texts, or one text; commas part several.
+/// A JSON array of texts, or one text.
 fn list(value: &str) -> Result<Vec<String>, String> {
     if value.starts_with('[') {
         let parsed = json::parse(value.as_bytes());
@@ -121,6 +131,11 @@ fn list(value: &str) -> Result<Vec<String>, String> {
         return Ok(texts.into_iter().map(str::to_owned).collect());
     }
     Ok(vec![value.to_owned()])
+}
+
+/// A list of what is allowed that allows nothing is a mistake.
+fn some(list: Vec<String>) -> Result<Vec<String>, String> {
+    if list.iter().any(|text| !text.is_empty()) { Ok(list) } else { Err("expected at least one".into()) }
 }
 
 fn algorithm(text: &str) -> Result<Algorithm, String> {

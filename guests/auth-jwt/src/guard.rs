@@ -8,6 +8,8 @@ use crate::keys::{Algorithm, Key};
 use crate::routes::Needs;
 use crate::token::{Claims, verified};
 
+const TWICE: &str = "The credentials are there twice.";
+
 pub struct Guard {
     config: Config,
     /// The set that was fetched last, and its keys.
@@ -53,14 +55,13 @@ impl Guard {
         now: f64,
         fetch: impl FnOnce(&str) -> Result<String, String>,
     ) -> Result<Option<Caller>, Refused> {
-        if let Some(url) = self.config.jwks.clone() {
-            let text = fetch(&url).map_err(|_| unavailable())?;
-            if self.fetched.as_ref().is_none_or(|(last, _)| *last != text) {
-                self.take(text).map_err(|_| unavailable())?;
-            }
+        let token = self.token(headers)?;
+        // Keys are only asked for where there is a token: what is public does not wait for them.
+        if token.is_some() {
+            self.refresh(fetch)?;
         }
         let needs = self.config.routes.needs(method, path_with_query).map_err(|_| malformed("The path can be read in two ways."))?;
-        let Some(token) = self.token(headers)? else {
+        let Some(token) = token else {
             if needs.is_some_and(|needs| needs.public) {
                 return Ok(None);
             }
@@ -78,10 +79,19 @@ impl Guard {
         Ok(Some(self.caller(&claims)))
     }
 
-    /// Secrets are not published, so none of a set that was fetched is one.
+    fn refresh(&mut self, fetch: impl FnOnce(&str) -> Result<String, String>) -> Result<(), Refused> {
+        let Some(url) = self.config.jwks.clone() else { return Ok(()) };
+        let text = fetch(&url).map_err(|_| unavailable())?;
+        if self.fetched.as_ref().is_some_and(|(last, _)| *last == text) {
+            return Ok(());
+        }
+        self.take(text).map_err(|_| unavailable())
+    }
+
+    /// Secrets are not published, so none of a set that was fetched is one. Keys in it that are broken or weak are passed over (RFC 7517,
+    /// section 5): a publisher's bad one must not take its good ones along.
     fn take(&mut self, text: String) -> Result<(), String> {
-        let mut keys = key_set(text.as_bytes())?;
-        keys.retain(|key| key.algorithm() != Algorithm::Hs256);
+        let keys = key_set(text.as_bytes())?.into_iter().flatten().filter(|key| key.algorithm() != Algorithm::Hs256).collect();
         self.fetched = Some((text, keys));
         Ok(())
     }
@@ -91,13 +101,15 @@ impl Guard {
         let mut values = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(&self.config.header)).map(|(_, value)| value);
         let Some(value) = values.next() else { return Ok(None) };
         if values.next().is_some() {
-            return Err(malformed("The credentials are there twice."));
+            return Err(malformed(TWICE));
         }
         let Ok(text) = core::str::from_utf8(value) else { return Err(malformed("The credentials are not text.")) };
         if self.config.header != "authorization" {
             return Ok(Some(text.to_owned()));
         }
         match text.split_once(' ') {
+            // No token has a comma: this is two headers that somebody on the way has made one of.
+            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") && token.contains(',') => Err(malformed(TWICE)),
             Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(Some(token.trim_start_matches(' ').to_owned())),
             _ if text.eq_ignore_ascii_case("bearer") => Err(malformed("There is no token.")),
             // Another scheme's credentials are none of ours.

@@ -8,7 +8,7 @@ import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { z } from "@hono/zod-openapi";
 import { newRunId } from "../../base/ids.js";
 import { ProblemError } from "../../base/problem.js";
-import type { Control } from "../../control/control.js";
+import type { Control, RefusedChange } from "../../control/control.js";
 import { manifestSchema } from "../../tasks/manifest.js";
 import type { Caller } from "../../tenants/tenant.js";
 import { COMMON_HEADERS, refusal } from "./answers.js";
@@ -35,6 +35,8 @@ export interface AdminApiOptions {
   /** The JSON Schema of a manifest; made from `manifestSchema` when left out. */
   readonly manifestSchema?: object;
   readonly report?: (error: unknown) => void;
+  /** Told of every change that somebody asked for and that is not made. */
+  readonly refused?: (change: RefusedChange) => void;
 }
 
 const UPLOAD_BYTES = 100 * 1024 * 1024;
@@ -58,7 +60,7 @@ export function addAdminApi(app: AdminApp, options: AdminApiOptions): void {
     return refusal({ code: "platform/internal", detail: undefined });
   });
 
-  const routes = routesOf(app, control);
+  const routes = routesOf(app, control, options.refused);
   describeHealth(app);
   addMetrics(routes, options.metrics, metricsNeedKey);
   addDescriptions(

@@ -8,8 +8,10 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
-import { ProblemError } from "../../base/problem.js";
-import type { Control } from "../../control/control.js";
+import { ProblemError, type Problem } from "../../base/problem.js";
+import type { Control, RefusedChange } from "../../control/control.js";
+import { whoIs } from "../../tenants/access.js";
+import { withoutKeys } from "../../tenants/audit.js";
 import { ANONYMOUS, type Caller } from "../../tenants/tenant.js";
 import type { PlaneEnv } from "../planes.js";
 import { invalid, invalidBy, refusal } from "./answers.js";
@@ -74,7 +76,8 @@ export interface Routes {
   readonly close: () => void;
 }
 
-export function routesOf(app: AdminApp, control: Control): Routes {
+/** `refused` is told of every change that is not made. */
+export function routesOf(app: AdminApp, control: Control, refused: (change: RefusedChange) => void = () => {}): Routes {
   const methods = new Map<string, string[]>();
   return {
     add(endpoint, handler) {
@@ -82,13 +85,19 @@ export function routesOf(app: AdminApp, control: Control): Routes {
       methods.set(path, [...(methods.get(path) ?? []), endpoint.method.toUpperCase()]);
       describe(app, endpoint);
       app.on(endpoint.method.toUpperCase(), path, async (c) => {
-        const head = headOf(c, control, endpoint);
-        endpoint.before?.(head);
-        const leave = await endpoint.turns?.enter(ownerOf(head.caller));
+        let caller: Caller = ANONYMOUS;
+        let leave: (() => void) | undefined;
         try {
+          const head = headOf(c, control, endpoint);
+          ({ caller } = head);
+          endpoint.before?.(head);
+          leave = await endpoint.turns?.enter(ownerOf(caller));
           const body = (await endpoint.body?.read(c)) as never;
           const answer = await handler({ ...head, body });
           return endpoint.method === "get" ? unlessKnown(answer, c.req.header("if-none-match")) : answer;
+        } catch (error) {
+          if (error instanceof ProblemError && endpoint.method !== "get") refused(refusedChange(c, caller, error.problem));
+          throw error;
         } finally {
           leave?.();
         }
@@ -105,6 +114,20 @@ export function routesOf(app: AdminApp, control: Control): Routes {
         );
       }
     },
+  };
+}
+
+/** Characters of what came from outside. */
+const MOST_TOLD = 500;
+
+function refusedChange({ req }: Context<PlaneEnv>, caller: Caller, { code, detail }: Problem): RefusedChange {
+  const told = (text: string): string => withoutKeys(text).slice(0, MOST_TOLD);
+  return {
+    who: whoIs(caller),
+    method: req.method,
+    path: told(req.path),
+    cause: code,
+    detail: detail === undefined ? undefined : told(detail),
   };
 }
 
