@@ -4,7 +4,7 @@
  * The published ones are of RFC 7515 (appendix A), RFC 7519 (section 3.1) and RFC 8037 (appendix A.4); what they say is long over, so
  * they are taken with a leeway of a lifetime. The rest is signed here.
  */
-import { createHmac, createPrivateKey, generateKeyPairSync, sign, type JsonWebKey, type KeyObject } from "node:crypto";
+import { constants, createHmac, createPrivateKey, generateKeyPairSync, sign, type JsonWebKey, type KeyObject } from "node:crypto";
 
 export interface Case {
   readonly name: string;
@@ -133,6 +133,38 @@ export const allowed: readonly Case[] = [
     headers: bearer(token(HS, { sub: "ada" }, hs(SECRET))),
     expect: ada,
   },
+  {
+    name: "algorithms as one text",
+    config: { ...config, algorithms: "RS256, HS256", key: jwk(rsa.publicKey) },
+    headers: bearer(good),
+    expect: ada,
+  },
+  {
+    name: "an expiry with a fraction, far away",
+    config,
+    headers: bearer(token(HS, { ...CLAIMS, exp: 99_999_999_999.5 }, hs(SECRET))),
+    expect: ada,
+  },
+  {
+    name: "a type in other letters, and keys that it brings along",
+    config,
+    headers: bearer(token({ ...HS, typ: "jWt", jku: "https://evil.example/keys", x5c: [] }, CLAIMS, hs(SECRET))),
+    expect: ada,
+  },
+  {
+    name: "a token on a public path",
+    config: { ...config, routes: [{ path: "/open/*", public: true }] },
+    headers: bearer(good),
+    path: "/open",
+    expect: ada,
+  },
+  {
+    name: "a path that is encoded where it need not be",
+    config: { ...config, routes: [{ path: "/an%20office", public: true }] },
+    headers: [],
+    path: "/%61n%20office",
+    expect: { anonymous: true },
+  },
   { name: "bearer in small letters", config, headers: [["Authorization", `bearer ${good}`]], expect: ada },
   { name: "a header of one's own", config: { ...config, header: "x-token" }, headers: [["x-token", good]], expect: ada },
   { name: "another claim as the subject", config: { ...config, subject: "iss" }, headers: bearer(good), expect: { subject: CLAIMS.iss } },
@@ -210,6 +242,21 @@ export const hostile: readonly Case[] = [
   signedBy("ES256 in DER", { alg: "ES256", kid: "e1" }, der),
   signedBy("ES256 of nothing but zeros", { alg: "ES256", kid: "e1" }, () => Buffer.alloc(64)),
   signedBy("ES256 of nothing but ones", { alg: "ES256", kid: "e1" }, () => Buffer.alloc(64, 0xff)),
+  signedBy("ES256 whose s is too large", { alg: "ES256", kid: "e1" }, (signed) => {
+    const signature = es(ec.privateKey)(signed);
+    return signature.fill(0xff, 32);
+  }),
+  signedBy("ES256 of which half is zeros", { alg: "ES256", kid: "e1" }, (signed) => es(ec.privateKey)(signed).fill(0, 0, 32)),
+  signedBy("RS256 of nothing", { alg: "RS256", kid: "r1" }, nothing),
+  signedBy("RS256 of nothing but zeros", { alg: "RS256", kid: "r1" }, () => Buffer.alloc(256)),
+  signedBy("RS256 with a zero before it", { alg: "RS256", kid: "r1" }, (signed) =>
+    Buffer.concat([Buffer.alloc(1), rs(rsa.privateKey)(signed)]),
+  ),
+  signedBy("RS256 over another hash", { alg: "RS256", kid: "r1" }, (signed) => sign("sha384", Buffer.from(signed), rsa.privateKey)),
+  signedBy("RS256 by RSASSA-PSS", { alg: "RS256", kid: "r1" }, (signed) =>
+    sign("sha256", Buffer.from(signed), { key: rsa.privateKey, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 }),
+  ),
+  signedBy("ES256 by an RSA key", { alg: "ES256", kid: "r1" }, rs(rsa.privateKey)),
   signedBy("EdDSA of nothing but zeros", { alg: "EdDSA", kid: "d1" }, () => Buffer.alloc(64)),
   signedBy("EdDSA whose S is too large", { alg: "EdDSA", kid: "d1" }, (signed) => plusOrder(eddsa(ed.privateKey)(signed))),
   signedBy("another RSA key", { alg: "RS256", kid: "r1" }, rs(other.privateKey)),
@@ -234,6 +281,10 @@ export const hostile: readonly Case[] = [
   claiming("no expiry", { sub: "ada" }),
   claiming("an expiry in words", { ...CLAIMS, exp: String(now + 600) }),
   claiming("an expiry below zero", { ...CLAIMS, exp: -1 }),
+  claiming("an expiry of true", { ...CLAIMS, exp: true }),
+  claiming("a list of expiries", { ...CLAIMS, exp: [now + 600] }),
+  claiming("a start in words", { ...CLAIMS, nbf: "0" }),
+  claiming("an issue in words", { ...CLAIMS, iat: "0" }),
   claiming("an expiry of null", { ...CLAIMS, exp: null }),
   invalid("an expiry that is no number", token(HS, `{"sub":"ada","exp":1e400}`, hs(SECRET))),
   invalid("an expiry of NaN", token(HS, `{"sub":"ada","exp":NaN}`, hs(SECRET))),
@@ -262,6 +313,9 @@ export const hostile: readonly Case[] = [
   invalid("four parts", `${good}.x`),
   invalid("five parts, as JWE has", `${good}.x.y`),
   invalid("dots alone", ".."),
+  invalid("no header", `.${goodPayload}.${goodSignature}`),
+  invalid("no payload", `${goodHeader}..${goodSignature}`),
+  invalid("a part with bits that mean nothing", `${goodHeader}.${goodPayload}.${loosened(goodSignature)}`),
   invalid("no token of any kind", "hello"),
   { name: "no credentials", config, headers: [], expect: MISSING },
   { name: "Basic", config, headers: [["authorization", `Basic ${good}`]], expect: MISSING },
@@ -275,7 +329,14 @@ export const hostile: readonly Case[] = [
     ],
     expect: MALFORMED,
   },
-  invalid("two tokens in one", `${good}, Bearer ${good}`),
+  { name: "two tokens in one", config, headers: bearer(`${good}, Bearer ${good}`), expect: MALFORMED },
+  { name: "two tokens in one, without a blank", config, headers: bearer(`${good},${good}`), expect: MALFORMED },
+  {
+    name: "two tokens of which one holds, in a header of one's own",
+    config: { ...config, header: "x-token" },
+    headers: [["x-token", `${good},${good}`]],
+    expect: INVALID,
+  },
   {
     name: "no credentials beside a public path",
     config: { ...config, routes: [{ path: "/open/*", public: true }] },
@@ -328,6 +389,13 @@ export const refused: readonly (readonly [Readonly<Record<string, unknown>>, Reg
   [{ secret: SECRET, algorithms: ["none"] }, /algorithms: none is none of HS256, RS256, ES256, EdDSA/],
   [{ secret: SECRET, leeway: -1 }, /leeway: expected a whole number of seconds/],
   [{ secret: SECRET, colour: "red" }, /colour: unknown; there are algorithms, /],
+  [{ jwks: "https://id.example.com/keys", algorithms: ["HS256"] }, /algorithms: there is no key for HS256/],
+  [{ secret: SECRET, algorithms: [] }, /algorithms: expected at least one/],
+  [{ secret: SECRET, issuer: [] }, /issuer: expected at least one/],
+  [{ secret: SECRET, audience: "" }, /audience: expected at least one/],
+  [{ secret: SECRET, subject: "" }, /subject: expected the name of a claim/],
+  [{ secret: SECRET, routes: [{ path: "/a/../b" }] }, /routes\[0\]\.path: no request has this path/],
+  [{ secret: SECRET, routes: [{ path: "/a", scopes: ['a"b'] }] }, /routes\[0\]\.scopes: a scope is of visible ASCII/],
   [{ secret: SECRET, routes: [{ path: "x" }] }, /routes\[0\]\.path: expected a path/],
   [{ jwks: "ftp://x" }, /jwks: expected a URL/],
 ];
@@ -355,6 +423,12 @@ export const published = {
   /** By a secret that the set gives away: nobody's signature. */
   bySecret: token({ alg: "HS256", kid: "o1" }, CLAIMS, hs(SECRET)),
 };
+
+/** The same bytes to a reader that does not look: the last letter has bits that no byte is made of. */
+function loosened(text: string): string {
+  const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+  return text.slice(0, -1) + letters[letters.indexOf(text.at(-1) ?? "") + 1];
+}
 
 /** S plus the order of the group: the same signature to a reader that does not look. */
 function plusOrder(signature: Buffer): Buffer {

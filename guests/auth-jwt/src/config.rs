@@ -135,7 +135,7 @@ fn list(value: &str) -> Result<Vec<String>, String> {
 
 /// A list of what is allowed that allows nothing is a mistake.
 fn some(list: Vec<String>) -> Result<Vec<String>, String> {
-    if list.iter().any(|text| !text.is_empty()) { Ok(list) } else { Err("expected at least one".into()) }
+    if list.is_empty() || list.iter().any(String::is_empty) { Err("expected at least one, and none empty".into()) } else { Ok(list) }
 }
 
 fn algorithm(text: &str) -> Result<Algorithm, String> {

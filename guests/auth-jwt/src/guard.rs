@@ -41,7 +41,11 @@ impl Guard {
         // What cannot be had now may be had later: requests are refused until then.
         let Some(url) = self.config.jwks.clone() else { return Ok(()) };
         match fetch(&url) {
-            Ok(text) => self.take(text).map_err(|what| format!("jwks: {url}: {what}")),
+            Ok(text) => {
+                let keys = published(&text).map_err(|what| format!("jwks: {url}: {what}"))?;
+                self.fetched = Some((text, keys));
+                Ok(())
+            }
             Err(_) => Ok(()),
         }
     }
@@ -85,14 +89,12 @@ impl Guard {
         if self.fetched.as_ref().is_some_and(|(last, _)| *last == text) {
             return Ok(());
         }
-        self.take(text).map_err(|_| unavailable())
-    }
-
-    /// Secrets are not published, so none of a set that was fetched is one. Keys in it that are broken or weak are passed over (RFC 7517,
-    /// section 5): a publisher's bad one must not take its good ones along.
-    fn take(&mut self, text: String) -> Result<(), String> {
-        let keys = key_set(text.as_bytes())?.into_iter().flatten().filter(|key| key.algorithm() != Algorithm::Hs256).collect();
-        self.fetched = Some((text, keys));
+        match (published(&text), &mut self.fetched) {
+            (Ok(keys), fetched) => *fetched = Some((text, keys)),
+            // What is no set says nothing of keys: those before it stay, as they do where nothing can be fetched.
+            (Err(_), Some((last, _))) => *last = text,
+            (Err(_), None) => return Err(unavailable()),
+        }
         Ok(())
     }
 
@@ -125,6 +127,12 @@ impl Guard {
             claims: self.config.claims.iter().filter_map(passed).collect(),
         }
     }
+}
+
+/// Keys of a set that anybody may read. None of them is a secret; what is broken or weak is passed over (RFC 7517, section 5), so that one bad
+/// key does not take the good ones along.
+fn published(text: &str) -> Result<Vec<Key>, String> {
+    Ok(key_set(text.as_bytes())?.into_iter().flatten().filter(|key| key.algorithm() != Algorithm::Hs256).collect())
 }
 
 fn meets(needs: &Needs, claims: &Claims) -> Result<(), Refused> {

@@ -82,6 +82,9 @@ fn read(route: &Value) -> Result<Route, String> {
     if public && (!scopes.is_empty() || !claims.is_empty()) {
         return Err(".public: what is public needs neither scopes nor claims".into());
     }
+    if scopes.iter().any(|scope| !is_scope(scope)) {
+        return Err(".scopes: a scope is of visible ASCII without blanks, quotes and backslashes".into());
+    }
     let (path, is_prefix) = match path.strip_suffix("/*") {
         Some(prefix) => (prefix, true),
         None => (path, false),
@@ -89,7 +92,15 @@ fn read(route: &Value) -> Result<Route, String> {
     if path.contains('*') {
         return Err(".path: \"*\" may only be the whole last segment, as in \"/files/*\"".into());
     }
-    Ok(Route { path: path.to_owned(), is_prefix, methods, needs: Needs { public, scopes, claims } })
+    // One that no request could ever fit would protect nothing.
+    let path = if path.is_empty() { Some(String::new()) } else { plain(path).filter(|_| !path.contains(['?', '#']) && !(is_prefix && path.ends_with('/'))) };
+    let path = path.ok_or(".path: no request has this path; expected one without query, \"..\", \"//\", \"%2f\", \"\\\" and \";\"")?;
+    Ok(Route { path, is_prefix, methods, needs: Needs { public, scopes, claims } })
+}
+
+/// As RFC 6749, section 3.3, has it; it has to stand in quotes in a challenge.
+fn is_scope(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'))
 }
 
 /// The path with its percent-encodings read; none where what comes of that could be taken for another path: slashes that were encoded,
@@ -157,12 +168,23 @@ mod tests {
     }
 
     #[test]
+    fn a_route_is_written_as_its_requests_are() {
+        let routes = Routes::of(&json!([{ "path": "/a%20b/%2a", "public": true }])).unwrap();
+        assert!(routes.needs("GET", "/a%20b/*").unwrap().is_some());
+        for path in ["/a/../b", "/a//*", "/a%2fb", "/a;b", "/a\\b", "/a?x=1", "/a#x", "/100%"] {
+            let message = Routes::of(&json!([{ "path": path }])).unwrap_err();
+            assert!(message.starts_with("[0].path: no request has this path"), "{path}: {message}");
+        }
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         for (config, message) in [
             (json!({}), "expected an array of routes"),
             (json!([{ "path": "x" }]), "[0].path: expected a path such as \"/admin/*\""),
             (json!([{ "path": "/a", "scope": [] }]), "[0].scope: unknown; there are path, methods, scopes, claims, public"),
             (json!([{ "path": "/a*" }]), "[0].path: \"*\" may only be the whole last segment, as in \"/files/*\""),
+            (json!([{ "path": "/a", "scopes": ["a b"] }]), "[0].scopes: a scope is of visible ASCII without blanks, quotes and backslashes"),
             (json!([{ "path": "/a", "public": true, "scopes": ["x"] }]), "[0].public: what is public needs neither scopes nor claims"),
         ] {
             assert_eq!(Routes::of(&config).unwrap_err(), message);

@@ -119,9 +119,10 @@ impl Known {
         {
             return None;
         }
+        // One text has several as `scope` of a token has them, with blanks between.
         let scopes = match entry.get("scopes") {
             None => Vec::new(),
-            Some(scopes) => json::texts(scopes)?.into_iter().map(str::to_owned).collect(),
+            Some(scopes) => json::texts(scopes)?.into_iter().flat_map(str::split_ascii_whitespace).map(str::to_owned).collect(),
         };
         let claims = match entry.get("claims") {
             None => Vec::new(),
@@ -152,16 +153,21 @@ fn seconds(value: &Value) -> Option<f64> {
     }
 }
 
+/// `2027-01-01T00:00:00Z`, with a fraction of a second or without. A day that there is not is no time.
 fn utc(text: &str) -> Option<f64> {
-    let text = text.strip_suffix('Z')?;
-    let (date, time) = text.split_once('T')?;
-    let number = |text: &str, most: i64| text.parse::<i64>().ok().filter(|number| text.bytes().all(|byte| byte.is_ascii_digit()) && *number <= most);
-    let [year, month, day] = parts(date, '-')?;
-    let [hour, minute, second] = parts(time, ':')?;
-    let (year, month, day) = (number(year, 9999)?, number(month, 12)?, number(day, 31)?);
-    let (hour, minute) = (number(hour, 23)?, number(minute, 59)?);
-    let second: f64 = second.parse().ok().filter(|second| (0.0..=60.0).contains(second))?;
-    if month == 0 || day == 0 {
+    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+    let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
+    let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
+    let [hour, minute, second] = numbers(time, ':', [2, 2, 2])?;
+    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days_of_month = match month {
+        2 => 28 + i64::from(is_leap),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    };
+    let is_digits = !fraction.is_empty() && fraction.bytes().all(|byte| byte.is_ascii_digit());
+    // A leap second is the last of its minute.
+    if !(1..=12).contains(&month) || !(1..=days_of_month).contains(&day) || hour > 23 || minute > 59 || second > 60 || !is_digits {
         return None;
     }
     // Days from civil, by Howard Hinnant.
@@ -170,12 +176,19 @@ fn utc(text: &str) -> Option<f64> {
     let of_era = y - era * 400;
     let of_year = (153 * m + 2) / 5 + day - 1;
     let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468;
-    Some((days * 86_400 + hour * 3600 + minute * 60) as f64 + second)
+    let fraction: f64 = format!("0.{fraction}").parse().ok()?;
+    Some((days * 86_400 + hour * 3600 + minute * 60 + second) as f64 + fraction)
 }
 
-fn parts(text: &str, by: char) -> Option<[&str; 3]> {
-    let all: Vec<&str> = text.split(by).collect();
-    all.try_into().ok()
+/// Three numbers of so many digits each.
+fn numbers(text: &str, by: char, digits: [usize; 3]) -> Option<[i64; 3]> {
+    let mut parts = text.split(by);
+    let mut numbers = [0; 3];
+    for (number, digits) in numbers.iter_mut().zip(digits) {
+        let part = parts.next().filter(|part| part.len() == digits && part.bytes().all(|byte| byte.is_ascii_digit()))?;
+        *number = part.parse().ok()?;
+    }
+    parts.next().is_none().then_some(numbers)
 }
 
 #[cfg(test)]
@@ -187,7 +200,7 @@ mod tests {
         assert_eq!(utc("1970-01-01T00:00:00Z"), Some(0.0));
         assert_eq!(utc("2026-11-26T20:00:30.5Z"), Some(1_795_723_230.5));
         assert_eq!(utc("2024-02-29T00:00:00Z"), Some(1_709_164_800.0));
-        for wrong in ["2026-11-26", "2026-11-26T20:00:00", "2026-13-01T00:00:00Z", "2026-00-01T00:00:00Z", "x", "2026-11-26T20:00:00+01:00", "+026-11-26T20:00:00Z"] {
+        for wrong in ["2026-11-26", "2026-11-26T20:00:00", "2026-13-01T00:00:00Z", "2026-00-01T00:00:00Z", "x", "2026-11-26T20:00:00+01:00", "+026-11-26T20:00:00Z", "2026-02-29T00:00:00Z", "2026-11-31T00:00:00Z", "2026-1-1T0:0:0Z", "2026-11-26T24:00:00Z", "2026-11-26T20:00:1e1Z", "2026-11-26T20:00:00.Z", "2026-11-26-01T20:00:00Z"] {
             assert_eq!(utc(wrong), None, "{wrong}");
         }
     }
