@@ -57,6 +57,7 @@ import { Metrics } from "./observe/metrics.js";
 import { UsageBook, usageOf, type UsageSources } from "./observe/usage.js";
 import { Pool, type PoolCounts } from "./pool/pool.js";
 import type { Outlook } from "./pool/views.js";
+import type { RequestHead } from "./engine/sidecars.js";
 import type { SidecarEntry } from "./sidecars/plan.js";
 import { JWKS } from "./sidecars/wire.js";
 import { put, table } from "./state/store.js";
@@ -66,12 +67,12 @@ import { Catalog } from "./tasks/catalog.js";
 import { MAX_HEADERS, readManifest } from "./tasks/manifest.js";
 import { Router, pick } from "./tasks/router.js";
 import type { Task } from "./tasks/task.js";
-import { mayDebug } from "./tenants/access.js";
+import { mayDebug, whoIs } from "./tenants/access.js";
 import { Audit } from "./tenants/audit.js";
 import { Keys } from "./tenants/keys.js";
 import { TenantGates } from "./tenants/quotas.js";
 import { parseInterfaceName } from "./wit/capability.js";
-import { DEFAULT_TENANT, USUAL_TERMS, type Caller, type CapacityTerms } from "./tenants/tenant.js";
+import { ANONYMOUS, DEFAULT_TENANT, USUAL_TERMS, type Caller, type CapacityTerms } from "./tenants/tenant.js";
 import { Tenants } from "./tenants/tenants.js";
 
 /** What the configuration had of a task when it was last deployed from there. */
@@ -610,13 +611,26 @@ export class Runtime implements AsyncDisposable {
         ? target
         : { ...target, tenant: (caller.kind === "key" ? caller.key.tenant : undefined) ?? target.tenant ?? DEFAULT_TENANT };
     const mayExplain = (caller: Caller, tenant: string): boolean => !this.#home.durable || mayDebug(caller, tenant);
+    /** What became a run has a line of its own. */
+    const logRefused = (error: unknown, caller: Caller, head: RequestHead, run: string | undefined): void => {
+      if (!(error instanceof ProblemError) || error instanceof CallFailure) return;
+      logRefusal(this.#log, { method: head.method, target: head.pathWithQuery }, run, error.problem, whoIs(caller));
+    };
+    const callerOf = (key: string | undefined, head: () => RequestHead): Caller => {
+      try {
+        return whose(key);
+      } catch (error) {
+        logRefused(error, ANONYMOUS, head(), undefined);
+        throw error;
+      }
+    };
     return {
       describe: async (target, { key }) => {
         const caller = whose(key);
         return this.#calls.describe(targetOf(target, caller), caller);
       },
       call: async ({ target, key, header, requestHead, ...call }) => {
-        const caller = whose(key);
+        const caller = callerOf(key, requestHead);
         const more = {
           debug: header("pilotlight-debug") === "1",
           prefer: header("pilotlight-prefer"),
@@ -638,9 +652,11 @@ export class Runtime implements AsyncDisposable {
           return { callable, json, headers: ["Pilotlight-Run", run.id, ...explained(run)] };
         } catch (error) {
           if (!(error instanceof ProblemError)) throw error;
-          const { run, settled } = error instanceof CallFailure ? error : { run: undefined, settled: undefined };
+          const failure = error instanceof CallFailure ? error : undefined;
+          const [run, settled] = [failure?.run ?? newRunId(), failure?.settled];
+          logRefused(error, caller, requestHead(), run);
           const theirs = settled?.refusal?.headers ?? [];
-          return { problem: error.problem, headers: [...ourHeaders(run ?? newRunId(), error.problem), ...theirs, ...explained(settled)] };
+          return { problem: error.problem, headers: [...ourHeaders(run, error.problem), ...theirs, ...explained(settled)] };
         }
       },
     };

@@ -151,8 +151,15 @@ export function causeOf(run: Run): string | undefined {
   return outcome.message;
 }
 
-export function logRefusal(log: Logger, incoming: Incoming, run: string, problem: Problem): void {
-  log.info({ run, method: incoming.method, path: incoming.target, outcome: "refused", cause: problem.code }, "refused");
+/** `who`: as in the audit log, where it is known. */
+export function logRefusal(
+  log: Logger,
+  { method, target }: Pick<Incoming, "method" | "target">,
+  run: string | undefined,
+  problem: Problem,
+  who?: string,
+): void {
+  log.info({ run, who, method, path: target, outcome: "refused", cause: problem.code }, "refused");
 }
 
 /** A change of the control plane that was asked for and not made; what was made is in the audit log. */

@@ -331,5 +331,17 @@ describe("two tenants", () => {
       const call = await node.get(path, { method: "POST", headers: json, body: "[]" });
       expect(await problemOf(call)).toMatchObject({ code: "request/not-found" });
     }
+    const calls = node.log.lines.filter(({ msg }) => msg === "refused");
+    expect(calls.map(({ who, method, cause }) => [who, method, cause])).toEqual(
+      Array.from({ length: 2 }, () => [`key:${key.id}`, "POST", "request/not-found"]),
+    );
+    expect(String(calls[1]?.["path"])).toContain("tenant=globex");
+    const nobody = await node.get("/-/tasks/bystander/pilotlight:sidecar/guard@0.1.0/check", {
+      method: "POST",
+      body: "[]",
+      headers: { "content-type": "application/json" },
+    });
+    expect(nobody.status).toBe(401);
+    expect(node.log.lines.findLast(({ msg }) => msg === "refused")).toMatchObject({ who: "anonymous", cause: "request/unauthorized" });
   });
 });
