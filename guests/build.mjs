@@ -12,6 +12,7 @@
  *   sources   beside its `<name>.c`: more C files, relative to the folder
  *   flags     more flags for zig cc
  *   bindgen   more flags for wit-bindgen
+ *   target    for Rust: what it is compiled for, `wasm32-unknown-unknown` unless told; `wasm32-wasip2` has all of std
  *   shrink    true: goes through binaryen, for components whose size has a limit
  *
  * and, for C and Rust, a `world.wit` whose world is called `guest`. Imports are resolved against `wit/wasi`.
@@ -19,7 +20,8 @@
  * Tools, looked up in the path or named by an environment variable:
  *   C     zig (ZIG; `pip install ziglang` gives `python3 -m ziglang`), 0.14 or newer
  *         wit-bindgen (WIT_BINDGEN; `cargo install wit-bindgen-cli --locked`), 0.63
- *   Rust  cargo and rustc with the wasm32-unknown-unknown target, or Debian's rustc-web, cargo-web and rust-web-src
+ *   Rust  cargo and rustc with the wasm32-unknown-unknown target, or Debian's rustc-web, cargo-web and rust-web-src;
+ *         `rustup target add wasm32-wasip2` for the guests that say so
  *   all   jco, from node_modules
  */
 import { spawnSync } from "node:child_process";
@@ -153,13 +155,14 @@ function buildWat(folder, name) {
   jco("parse", join(folder, `${name}.wat`), "-o", join(folder, `${name}.wasm`));
 }
 
-function buildRust(folder, name) {
-  const target = "wasm32-unknown-unknown";
+function buildRust(folder, name, spec) {
+  const target = spec.target ?? "wasm32-unknown-unknown";
   const environment = { ...process.env, CARGO_TARGET_DIR: join(tmpdir(), "pilotlight-guests-target"), RUSTFLAGS: remappedPaths(folder) };
   let cargo = "cargo";
   const flags = [];
   const installed = spawnSync("rustup", ["target", "list", "--installed"], { encoding: "utf8" }).stdout ?? "";
   if (!installed.includes(target)) {
+    if (spec.target) throw new BuildError(`no Rust for ${target}: \`rustup target add ${target}\``);
     // Debian's rustc-web has the sources of std, and a rustup toolchain the linker.
     const debian = ["/usr/bin/cargo", "/usr/bin/rustc"];
     if (!debian.every(existsSync))
@@ -169,12 +172,10 @@ function buildRust(folder, name) {
     flags.push("-Z", "build-std=std,panic_abort");
   }
   run(cargo, ["build", "--release", "--locked", "--target", target, ...flags], { cwd: folder, env: environment });
-  jco(
-    "new",
-    join(environment.CARGO_TARGET_DIR, target, "release", `${name.replaceAll("-", "_")}.wasm`),
-    "-o",
-    join(folder, `${name}.wasm`),
-  );
+  const built = join(environment.CARGO_TARGET_DIR, target, "release", `${name.replaceAll("-", "_")}.wasm`);
+  // For wasm32-wasip2 the linker makes the component.
+  if (target === "wasm32-wasip2") cpSync(built, join(folder, `${name}.wasm`));
+  else jco("new", built, "-o", join(folder, `${name}.wasm`));
 }
 
 /** Flags that keep this machine's paths out of panic messages, and so the digest the same elsewhere. */

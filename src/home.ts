@@ -9,6 +9,9 @@ import { CompiledCache } from "./artefacts/compiled.js";
 import type { ComponentStore } from "./artefacts/components.js";
 import { folderComponents } from "./artefacts/folder.js";
 import { memoryComponents } from "./artefacts/memory.js";
+import { rmSync } from "node:fs";
+import { messageOf } from "./base/errors.js";
+import { folderBodies, memoryBodies, type Bodies } from "./memo/bodies.js";
 import { openState } from "./state/lmdb.js";
 import { memoryState } from "./state/memory.js";
 import type { StateStore } from "./state/store.js";
@@ -27,12 +30,14 @@ export interface Home {
   readonly compiled: string | null;
   /** What is in that folder. */
   readonly forms: CompiledCache;
+  /** What idempotent runs have left. */
+  readonly records: { readonly state: StateStore; readonly bodies: Bodies };
   /** Removes compiled forms that belong to none of these components. */
   collectCompiled(digests: ReadonlySet<string>): Promise<void>;
 }
 
 /** `data` with `durable` false keeps compiled components alone there. Throws a `StateError` or `UserError` that names the file. */
-export function openHome(data: string | undefined, durable: boolean, wall: () => number): Home {
+export function openHome(data: string | undefined, durable: boolean, wall: () => number, report: (problem: string) => void): Home {
   const compiled = data === undefined ? null : join(data, "compiled");
   const forms = new CompiledCache(compiled);
   if (data === undefined || !durable) {
@@ -49,6 +54,7 @@ export function openHome(data: string | undefined, durable: boolean, wall: () =>
       stores: null,
       compiled,
       forms,
+      records: { state: memoryState(), bodies: memoryBodies() },
       collectCompiled: async () => {},
     };
   }
@@ -64,10 +70,23 @@ export function openHome(data: string | undefined, durable: boolean, wall: () =>
       stores: join(data, "stores"),
       compiled,
       forms,
+      records: openRecords(join(data, "records"), report),
       collectCompiled: async (digests) => void (await forms.collect(digests)),
     };
   } catch (error) {
     void state.close();
     throw error;
+  }
+}
+
+/** Records that cannot be read are let go: what they save is work, and what they hold can be had again. */
+function openRecords(folder: string, report: (problem: string) => void): Home["records"] {
+  const bodies = folderBodies(join(folder, "bodies"));
+  try {
+    return { state: openState(folder), bodies };
+  } catch (error) {
+    report(`the records are let go, and begin anew: ${messageOf(error)}`);
+    rmSync(folder, { recursive: true, force: true });
+    return { state: openState(folder), bodies };
   }
 }

@@ -61,9 +61,22 @@ export async function serveNode(config: NodeConfig, started: (node: StartedNode)
 }
 
 function openRuntime(config: NodeConfig): Runtime {
-  const { data, instances, threads, log, sync, uploadBytes, hosts, capacity, prices, compiledBytes } = config;
+  const { data, instances, threads, log, sync, uploadBytes, hosts, capacity, prices, compiledBytes, records } = config;
   try {
-    return new Runtime({ data, durable: true, instances, threads, log, sync, uploadBytes, hosts, capacity, prices, compiledBytes });
+    return new Runtime({
+      data,
+      durable: true,
+      instances,
+      threads,
+      log,
+      sync,
+      uploadBytes,
+      hosts,
+      capacity,
+      prices,
+      compiledBytes,
+      records,
+    });
   } catch (error) {
     if (error instanceof StateError) throw new UserError(error.message, { cause: error });
     throw error;

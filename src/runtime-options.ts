@@ -5,6 +5,18 @@ import type { ScriptImports } from "./imports/imports.js";
 import type { LogLevel } from "./observe/log.js";
 import type { PoolSettings } from "./pool/types.js";
 
+export interface RecordOptions {
+  /** Bytes of all of them; 256 MiB. */
+  readonly bytes?: number;
+  /** Bytes of those that are kept in memory as well; 32 MiB. */
+  readonly memoryBytes?: number;
+  /**
+   * The state of a resource that guests name with `pilotlight:memo/depend`, for tasks whose manifest names no resolver; undefined:
+   * there is no such resource. What it throws counts as not to be reached.
+   */
+  readonly resolve?: (tenant: string, resource: string) => string | undefined | Promise<string | undefined>;
+}
+
 export interface RuntimeOptions {
   /** Folder for compiled components; without it they are compiled anew in each process. */
   readonly data?: string;
@@ -36,6 +48,8 @@ export interface RuntimeOptions {
   readonly prices?: Prices;
   /** What compiled components may take on disk, in bytes; where the data is this runtime's own. */
   readonly compiledBytes?: number;
+  /** Records of idempotent tasks. */
+  readonly records?: RecordOptions;
   /** Milliseconds since 1970; for tests. */
   readonly wall?: () => number;
 }

@@ -10,7 +10,7 @@ import { VERSION } from "./base/version.js";
 import { capacityPort } from "./capacity-port.js";
 import { usualCapacity } from "./config/capacity.js";
 import { USUAL_PRICES, priceAt } from "./config/prices.js";
-import { DEFAULT_COMPILED, DEFAULT_INSTANCES } from "./config/resolve.js";
+import { DEFAULT_COMPILED, DEFAULT_INSTANCES, DEFAULT_RECORDS, RECORDS_IN_MEMORY } from "./config/resolve.js";
 import type { Control } from "./control/control.js";
 import { firstKey } from "./control/first-key.js";
 import { Ledger } from "./control/ledger.js";
@@ -35,12 +35,13 @@ import { nodeFront } from "./http/node-front.js";
 import { adminPlane, dataPlane, type HealthPort } from "./http/planes.js";
 import { withImports } from "./imports/engine.js";
 import { readImports } from "./imports/imports.js";
-import { CallError, execute, toJson } from "./invoke/call.js";
+import { CallError, execute, toJson, type CallPorts } from "./invoke/call.js";
 import { Executor } from "./invoke/executor.js";
 import { Documents } from "./invoke/documents.js";
 import { fetchDocument } from "./invoke/fetch-document.js";
 import { IDENTITY, tellIdentity } from "./invoke/identity.js";
 import { Launcher } from "./invoke/launch.js";
+import { Recalls } from "./invoke/recalls.js";
 import { SidecarRuns } from "./invoke/sidecar-runs.js";
 import { Choosing } from "./invoke/choosing.js";
 import { GuestCalls } from "./invoke/guest-calls.js";
@@ -51,6 +52,9 @@ import { CallFailure, TypedCalls, type CallTarget } from "./invoke/typed-calls.j
 import type { KnownRun, Run, RunRecord } from "./invoke/run.js";
 import { EndedRuns } from "./invoke/runs.js";
 import { STAYS } from "./invoke/waiter.js";
+import { obstacle } from "./memo/policy.js";
+import { RecordStore } from "./memo/store.js";
+import { cacheStatus } from "./memo/verdict.js";
 import { LogBook } from "./observe/log-book.js";
 import { createLogger, logGuestLine, logRefusal, logRefusedChange, logRun } from "./observe/log.js";
 import { Metrics } from "./observe/metrics.js";
@@ -115,6 +119,8 @@ export class Runtime implements AsyncDisposable {
   readonly #pool: Pool;
   readonly #router: Router;
   readonly #launcher: Launcher;
+  readonly #recalls: Recalls;
+  readonly #records: RecordStore;
   readonly #sidecars: SidecarRuns;
   readonly #library: Library;
   readonly #documents: Documents;
@@ -150,7 +156,8 @@ export class Runtime implements AsyncDisposable {
     this.#reserveOwn = options.guestsOwnEverything !== true;
     this.#uploadBytes = options.uploadBytes;
     this.#router = new Router(options.hosts);
-    const home = openHome(options.data, options.durable ?? false, options.wall ?? (() => systemWallClock.time()));
+    const report = (problem: string): void => this.#log.error(problem);
+    const home = openHome(options.data, options.durable ?? false, options.wall ?? (() => systemWallClock.time()), report);
     this.#home = home;
     const wall = (): number => home.clock.time();
     try {
@@ -166,8 +173,19 @@ export class Runtime implements AsyncDisposable {
       this.#engine = withImports(engine, providers);
     } catch (error) {
       void home.state.close();
+      void home.records.state.close();
       throw error;
     }
+    this.#records = new RecordStore(
+      {
+        ...home.records,
+        budget: options.records?.bytes ?? DEFAULT_RECORDS,
+        memory: options.records?.memoryBytes ?? RECORDS_IN_MEMORY,
+        random: Math.random,
+        report: (error) => this.#report(error),
+      },
+      this.#engine.kv.revision(),
+    );
     const settings = new NodeCapacity(home.state, options.capacity ?? usualCapacity(instances));
     for (const { field, message } of settings.contradictions)
       this.#log.error(
@@ -182,6 +200,7 @@ export class Runtime implements AsyncDisposable {
       pool: () => this.#pool.counts(),
       capacity: this.#pool,
       code: () => this.#programs.steps(),
+      records: () => this.#records.figures(),
       liveRuns: () => this.#executor.liveCount,
       connections: () => this.#dataFronts.reduce((sum, front) => sum + front.connections(), 0),
     });
@@ -197,6 +216,7 @@ export class Runtime implements AsyncDisposable {
         try: (entry, task) => this.#sidecars.try(entry, task, TRY_SIDECAR_MS),
       },
       engine: this.#engine,
+      secretsAt: (tenant, manifest) => this.#control.live.secretsAt(tenant, manifest),
       executor: { tell: (event) => this.#executor.tell(event), try: (program, limitMs) => this.#executor.try(program, limitMs) },
       components: this.#library.behind(home.components),
       forms: home.forms,
@@ -283,7 +303,24 @@ export class Runtime implements AsyncDisposable {
       engine: this.#engine,
       fetch: (url) => fetchDocument(url, (address) => this.#engine.isPublic(address)),
     });
+    this.#recalls = new Recalls({
+      executor: this.#executor,
+      engine: this.#engine,
+      store: this.#records,
+      clock: systemClock,
+      wall,
+      print: ({ version }) => this.#programs.print(version.program),
+      live: (key) => this.#live(key),
+      outbound: ({ version }) => this.#programs.outbound(version.program),
+      resolve: options.records?.resolve,
+      hasSecret: (tenant, texts) =>
+        home.secrets.names(tenant).length > 0 && texts.map((text) => text()).some((text) => home.secrets.mask(text, tenant) !== text),
+      concluded: ({ id, task, origin }, recorded) =>
+        this.#log.info({ run: id, tenant: task.tenant, task: task.name, path: origin.path, recorded }, "record"),
+      report: (error) => this.#report(error),
+    });
     this.#launcher = new Launcher({
+      recalls: this.#recalls,
       executor: this.#executor,
       engine: this.#engine,
       runs: this.#sidecars,
@@ -338,6 +375,7 @@ export class Runtime implements AsyncDisposable {
       stores: this.#engine.kv,
       revisionKey: home.secrets.derived("store revisions"),
       logs: this.#logs,
+      records: this.#records,
       version: VERSION,
       dataUrl: () => this.#dataUrl,
       endRuns: (tenant) => {
@@ -358,6 +396,7 @@ export class Runtime implements AsyncDisposable {
       describe,
       draining: () => this.#draining,
       mayDebug,
+      holds: (task, frame) => this.#recalls.holds(task, frame),
     });
     this.#named = new NamedCalls({ engine: this.#engine, calls: this.#calls, choosing });
     this.#invoke = createInvoke({
@@ -390,6 +429,7 @@ export class Runtime implements AsyncDisposable {
     );
     await this.#control.settle();
     await this.#control.desk.collect();
+    await this.#records.tidy();
     await this.#home.collectCompiled(this.#control.desk.digests());
   }
 
@@ -565,6 +605,7 @@ export class Runtime implements AsyncDisposable {
   async #close(limitMs: number): Promise<void> {
     this.#draining = true;
     await Promise.all([...this.#dataFronts.map((front) => front.close(limitMs)), this.#executor.drained(limitMs)]);
+    await this.#recalls.close();
     this.#executor.cancelAll();
     // So that they end as cancelled, and not by the end of their engine.
     await this.#executor.drained(CANCELLED_MS);
@@ -575,6 +616,8 @@ export class Runtime implements AsyncDisposable {
     await this.#engine.close();
     clearInterval(this.#housekeeper);
     await this.#keepHouse();
+    await this.#records.close();
+    await this.#home.records.state.close();
     await this.#home.state.close();
     this.#executor.stop();
     this.#metrics.stop();
@@ -589,7 +632,7 @@ export class Runtime implements AsyncDisposable {
       },
       cancel: (id: string) => {
         const run = this.#executor.live(id);
-        if (run !== undefined) this.#executor.cancel(run);
+        if (run !== undefined) this.#launcher.cancel(run);
       },
     };
     return dataPlane({
@@ -639,7 +682,12 @@ export class Runtime implements AsyncDisposable {
         };
         const explained = (run: Run | undefined): readonly string[] => {
           const may = run !== undefined && header("pilotlight-explain") === "1" && mayExplain(caller, run.task.tenant);
-          return may ? ["Server-Timing", serverTiming(run)] : [];
+          const timing = may ? ["Server-Timing", serverTiming(run)] : [];
+          const { memo, task, trace } = run ?? {};
+          const policy = task?.version.manifest.idempotent;
+          if (run === undefined || memo === undefined || policy === undefined) return timing;
+          const obstacle_ = obstacle(trace?.notes ?? 0, policy);
+          return [...timing, "Cache-Status", cacheStatus(memo.verdict, obstacle_, mayExplain(caller, run.task.tenant))];
         };
         try {
           const request = {
@@ -686,6 +734,7 @@ export class Runtime implements AsyncDisposable {
     const { durable, state, clock, forms } = this.#home;
     try {
       await this.#usage.save();
+      this.#records.expire(clock.time());
       if (!durable) return;
       // So that a restart with the machine's clock set back brings no expired key to life.
       await state.commit(clock.changes());
@@ -718,6 +767,16 @@ export class Runtime implements AsyncDisposable {
       startMs += (task && this.#pool.outlook(task.version.program)?.startMs) ?? 0;
     }
     return { ...own, startMs };
+  }
+
+  /** The versions of a task, `tenant/name`, that requests get now. */
+  #live(key: string): readonly Task[] {
+    const slash = key.indexOf("/");
+    const [tenant, name] = [key.slice(0, slash), key.slice(slash + 1)];
+    const live = this.#router.live(tenant, name);
+    if (live !== undefined) return live.choices.map(({ task }) => task);
+    const shipped = this.#library.task(tenant, name);
+    return shipped === undefined ? [] : [shipped];
   }
 
   /** Whether requests get this version of a task now. */
@@ -761,8 +820,8 @@ export class Runtime implements AsyncDisposable {
     if (whose !== undefined) this.#logs.guest(whose.task, whose.id, line);
   }
 
-  #ports(): { executor: Executor; clock: typeof systemClock } {
-    return { executor: this.#executor, clock: systemClock };
+  #ports(): CallPorts {
+    return { executor: this.#executor, clock: systemClock, start: (run) => this.#recalls.start(run, undefined) };
   }
 
   #mustBeOpen(): void {

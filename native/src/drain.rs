@@ -9,14 +9,14 @@
 //! | 0 ready | slot, generation, nanoseconds |
 //! | 1 failed | slot, generation, outcome |
 //! | 2 lease-refused | slot, generation, run |
-//! | 3 head | run, status, latin1 headers, body?, ended, latin1 trailers?, start |
+//! | 3 head | run, status, latin1 headers, body?, ended, latin1 trailers?, start, notes |
 //! | 4 chunk | run, body |
 //! | 5 end | run, latin1 trailers? |
 //! | 6 need-input | run, bytes |
 //! | 7 result | run, text json |
 //! | 8 ask | run, ask, text interface, text function, text arguments |
 //! | 9 log | slot, run?, on?, origin, level?, text context?, text |
-//! | 10 settled | run, began, outcome, cpu, run, start, wait, memory, request, response, dropped, calls, service, text trace? |
+//! | 10 settled | run, began, outcome, cpu, run, start, wait, memory, request, response, dropped, calls, service, body trace? |
 //! | 11 retired | slot, generation |
 //! | 12 loaded | request, text json?, text error? |
 //! | 13 linked | request, program?, text error? |
@@ -25,6 +25,7 @@
 //! | 16 measured | request, bytes?, text error? |
 //! | 17 call | run, call, bytes, text target, text function |
 //! | 18 consulted | request, run, text answer |
+//! | 19 probed | request, text json?, text error? |
 //! | -1 | the end |
 //! | -2 | the memory is full: drain again |
 //!
@@ -116,13 +117,13 @@ impl Writer<'_> {
                 self.outcome(outcome)?;
             }
             Event::LeaseRefused { slot, generation, run } => self.all(&[2.0, (*slot).into(), (*generation).into(), *run as f64]),
-            Event::Head { run, status, headers, body, ended, trailers, start } => {
+            Event::Head { run, status, headers, body, ended, trailers, start, notes } => {
                 self.all(&[3.0, *run as f64, (*status).into()]);
                 self.body(Some(headers))?;
                 self.body(body.as_deref())?;
                 self.number(f64::from(u8::from(*ended)));
                 self.body(trailers.as_deref())?;
-                self.number(*start as f64);
+                self.all(&[*start as f64, f64::from(*notes)]);
             }
             Event::Chunk { run, bytes } => {
                 self.all(&[4.0, *run as f64]);
@@ -153,7 +154,7 @@ impl Writer<'_> {
                 self.all(&[10.0, *run as f64, f64::from(u8::from(*began))]);
                 self.outcome(outcome)?;
                 self.usage(usage);
-                self.body(trace.as_deref().map(str::as_bytes))?;
+                self.body(trace.as_deref())?;
             }
             Event::Retired { slot, generation } => self.all(&[11.0, (*slot).into(), (*generation).into()]),
             Event::Loaded { request, result } => {
@@ -168,6 +169,11 @@ impl Writer<'_> {
             Event::Consulted { request, run, answer } => {
                 self.all(&[18.0, *request as f64, *run as f64]);
                 self.body(Some(answer.as_bytes()))?;
+            }
+            Event::Probed { request, result } => {
+                self.all(&[19.0, *request as f64]);
+                self.body(result.as_deref().ok().map(str::as_bytes))?;
+                self.body(result.as_deref().err().map(|error| error.as_bytes()))?;
             }
             Event::Closed => self.number(14.0),
             Event::Measured { request, result } => {
@@ -272,10 +278,10 @@ fn inline_bytes(event: &Event) -> usize {
         Event::Ask { interface, function, arguments, .. } => small(interface.len()) + small(function.len()) + small(arguments.len()),
         Event::Call { target, function, .. } => small(target.len()) + small(function.len()),
         Event::Log(line) => small(line.text.len()) + optional(line.context.as_ref().map(String::len)) + 16,
-        Event::Settled { outcome, trace, .. } => inline_outcome(outcome) + optional(trace.as_ref().map(String::len)),
+        Event::Settled { outcome, trace, .. } => inline_outcome(outcome) + optional(trace.as_ref().map(Vec::len)),
         Event::Failed { outcome, .. } => inline_outcome(outcome),
         Event::KvWritten { result, .. } => optional(result.as_ref().err().map(|error| kv_error_text(error).len())),
-        Event::Loaded { result, .. } => small(result.as_ref().map_or_else(String::len, String::len)),
+        Event::Probed { result, .. } | Event::Loaded { result, .. } => small(result.as_ref().map_or_else(String::len, String::len)),
         Event::Linked { result, .. } => optional(result.as_ref().err().map(String::len)),
         Event::Measured { result, .. } => optional(result.as_ref().err().map(String::len)),
         _ => 0,

@@ -4,7 +4,7 @@
 
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
-use pilotlight_core::kv::{Expect, KvError, Op, Place};
+use pilotlight_core::kv::{Expect, KvError, Op, Place, Verdict};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -93,6 +93,16 @@ impl NativeEngine {
     #[napi(catch_unwind)]
     pub fn kv_revision_under(&self, tenant: String, store: String, prefix: String) -> Result<f64> {
         number(self.engine.kv().revision_under(&place(&tenant, &store)?, &prefix))
+    }
+
+    /// The revision of the file at which all of it holds; or, of the first that does not, its number from 0 on, less than nothing:
+    /// -1 for the first.
+    #[napi(catch_unwind)]
+    pub fn kv_check(&self, since: f64, deps: &[u8]) -> Result<f64> {
+        match self.engine.kv().check(since as u64, deps).map_err(failure)? {
+            Verdict::Holds(revision) => Ok(revision as f64),
+            Verdict::Changed(index) => Ok(-1.0 - index as f64),
+        }
     }
 
     #[napi(catch_unwind)]

@@ -14,7 +14,7 @@ use mimalloc::MiMalloc;
 use napi::bindgen_prelude::*;
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi_derive::napi;
-use pilotlight_core::engine::{Engine, InstanceId, Place};
+use pilotlight_core::engine::{Engine, InstanceId, Place, Terms};
 use pilotlight_core::frame::{Deadlines, Frame, HttpFrame, Keep, LinkedFrame, headers_from};
 use pilotlight_core::program::ProgramSpec;
 use pilotlight_core::settings::Settings;
@@ -119,18 +119,44 @@ impl NativeEngine {
         serde_json::Value::from_iter(cells).to_string()
     }
 
+    /// Answered by the `probed` event of the same number.
+    #[napi(catch_unwind)]
+    pub fn probe(&self, request: f64, probe: String) -> Result<()> {
+        let probe = serde_json::from_str(&probe).map_err(|error| Error::from_reason(error.to_string()))?;
+        self.engine.probe(request as u64, probe);
+        Ok(())
+    }
+
     #[napi(catch_unwind)]
     pub fn footprint(&self, request: f64, program: u32) {
         self.engine.footprint(request as u64, program);
     }
 
-    /// The frame is in the shared memory. Numbers: slot, generation, program, run, last, head, idle, total, more, cell, then
+    /// The frame is in the shared memory. Numbers: slot, generation, program, run, last, head, idle, total, more, cell, traced, then
     /// the lengths of method, scheme, authority, target, headers and body (-1: none, -2: the argument).
     #[napi(catch_unwind)]
     pub fn run_http(&mut self, large_body: Option<&[u8]>) {
         let (numbers, bytes) = self.memory.input();
-        let &[slot, generation, program, run, last, head, idle, total, more, cell, method, scheme, authority, target, headers, body, ..] =
-            numbers
+        let &[
+            slot,
+            generation,
+            program,
+            run,
+            last,
+            head,
+            idle,
+            total,
+            more,
+            cell,
+            traced,
+            method,
+            scheme,
+            authority,
+            target,
+            headers,
+            body,
+            ..,
+        ] = numbers
         else {
             return;
         };
@@ -155,7 +181,13 @@ impl NativeEngine {
             more: more != 0.0,
         };
         let place = place(slot as u32, generation as u32, program as u32, cell as u32);
-        self.engine.run(place, run as u64, Frame::Http(frame), deadlines(head, idle, total), last != 0.0);
+        self.engine.run(
+            place,
+            run as u64,
+            Frame::Http(frame),
+            deadlines(head, idle, total),
+            Terms { last: last != 0.0, traced: traced != 0.0 },
+        );
     }
 
     #[napi(catch_unwind)]
@@ -168,6 +200,7 @@ impl NativeEngine {
         cell: u32,
         run: f64,
         last: bool,
+        traced: bool,
         head: f64,
         total: f64,
         interface: String,
@@ -175,7 +208,7 @@ impl NativeEngine {
         arguments: String,
     ) {
         let frame = Frame::Call { interface, function, arguments };
-        self.engine.run(place(slot, generation, program, cell), run as u64, frame, deadlines(head, total, total), last);
+        self.engine.run(place(slot, generation, program, cell), run as u64, frame, deadlines(head, total, total), Terms { last, traced });
     }
 
     #[napi(catch_unwind)]
@@ -188,6 +221,7 @@ impl NativeEngine {
         cell: u32,
         run: f64,
         last: bool,
+        traced: bool,
         head: f64,
         total: f64,
         call: f64,
@@ -201,7 +235,7 @@ impl NativeEngine {
             _ => None,
         };
         let frame = Frame::Linked(LinkedFrame { call: call as u64, interface, function, keep });
-        self.engine.run(place(slot, generation, program, cell), run as u64, frame, deadlines(head, total, total), last);
+        self.engine.run(place(slot, generation, program, cell), run as u64, frame, deadlines(head, total, total), Terms { last, traced });
     }
 
     #[napi(catch_unwind)]
@@ -216,8 +250,25 @@ impl NativeEngine {
 
     #[napi(catch_unwind)]
     #[allow(clippy::too_many_arguments, reason = "positional arguments are what crosses cheaply")]
-    pub fn run_command(&self, slot: u32, generation: u32, program: u32, cell: u32, run: f64, last: bool, head: f64, total: f64) {
-        self.engine.run(place(slot, generation, program, cell), run as u64, Frame::Command, deadlines(head, total, total), last);
+    pub fn run_command(
+        &self,
+        slot: u32,
+        generation: u32,
+        program: u32,
+        cell: u32,
+        run: f64,
+        last: bool,
+        traced: bool,
+        head: f64,
+        total: f64,
+    ) {
+        self.engine.run(
+            place(slot, generation, program, cell),
+            run as u64,
+            Frame::Command,
+            deadlines(head, total, total),
+            Terms { last, traced },
+        );
     }
 
     #[napi(catch_unwind)]
@@ -230,12 +281,19 @@ impl NativeEngine {
         cell: u32,
         run: f64,
         last: bool,
+        traced: bool,
         head: f64,
         total: f64,
         config: String,
     ) -> Result<()> {
         let config = serde_json::from_str(&config).map_err(|error| Error::from_reason(error.to_string()))?;
-        self.engine.run(place(slot, generation, program, cell), run as u64, Frame::Sidecar { config }, deadlines(head, total, total), last);
+        self.engine.run(
+            place(slot, generation, program, cell),
+            run as u64,
+            Frame::Sidecar { config },
+            deadlines(head, total, total),
+            Terms { last, traced },
+        );
         Ok(())
     }
 

@@ -23,6 +23,7 @@ export const PROBLEMS = {
   "request/changed-meanwhile": { status: 412, title: "It has changed since it was read" },
   "request/unsupported-media-type": { status: 415, title: "This media type is not supported here" },
   "request/invalid": { status: 422, title: "What was sent is not valid" },
+  "request/only-if-cached": { status: 504, title: "There is no recorded answer" },
   "request/cancelled": { status: 499, title: "The run was cancelled" },
   // the function's
   "guest/error": { status: 500, title: "The function answered with an error" },

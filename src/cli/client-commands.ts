@@ -12,6 +12,7 @@ import { keysCommand } from "./commands/keys.js";
 import { loginCommand, whoamiCommand } from "./commands/login.js";
 import { logsCommand } from "./commands/logs.js";
 import { newFunctionCommand } from "./commands/new.js";
+import { recordsCommand } from "./commands/records.js";
 import { runsCommand } from "./commands/runs.js";
 import { secretsCommand } from "./commands/secrets.js";
 import { sidecarsCommand } from "./commands/sidecars.js";
@@ -33,6 +34,7 @@ export function clientCommands(terminal: Terminal): Command[] {
     capabilitiesCommand,
     sidecarsCommand,
     runsCommand,
+    recordsCommand,
     logsCommand,
     aliasCommand,
     rollbackCommand,

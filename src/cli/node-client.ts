@@ -20,6 +20,10 @@ import type {
   KeyInput,
   LogEntry,
   LogQuery,
+  PurgeQuery,
+  RecordDetail,
+  RecordQuery,
+  RecordView,
   SecretView,
   SidecarView,
   StoreView,
@@ -32,6 +36,7 @@ import type {
 } from "../control/control.js";
 import type { CapacityChange } from "../control/node-capacity.js";
 import type { AuditEntry, Key, TenantSettings } from "../tenants/tenant.js";
+import { exchange, type Outgoing } from "./exchange.js";
 import { refusal } from "./failure.js";
 import type { NodeAddress } from "./nodes-file.js";
 
@@ -118,6 +123,15 @@ export function createNodeClient(node: NodeAddress, signal?: AbortSignal) {
     /** `owner` undefined: of the key's tenant; for a key of the node, of all. */
     usage: (owner: Owner, query: UsageQuery) =>
       list<UsageView>(wire, owner === undefined ? "v1/usage" : `${tenant(owner)}/usage`, { ...query }),
+    /** At most `limit` of them. */
+    records: (t: string, query: RecordQuery, limit: number) => list<RecordView>(wire, `${tenant(t)}/records`, { ...query }, limit),
+    record: (t: string, key: string) => json<RecordDetail>(wire, "GET", `${tenant(t)}/${path("records", key)}`),
+    purgeRecords: (t: string, { all, ...query }: PurgeQuery) =>
+      json<{ readonly purged: number }>(
+        wire,
+        "DELETE",
+        withQuery(`${tenant(t)}/records`, { ...query, all: all === true ? "true" : undefined }),
+      ),
     sidecars: (t: string) => list<SidecarView>(wire, `${tenant(t)}/sidecars`),
     pauseRun: (t: string, id: string) => nothing(wire, "POST", `${tenant(t)}/${path("runs", id, "pause")}`),
     resumeRun: (t: string, id: string) => nothing(wire, "POST", `${tenant(t)}/${path("runs", id, "resume")}`),
@@ -171,6 +185,10 @@ export function createDataClient(node: NodeAddress, signal?: AbortSignal) {
         timing: response.headers.get("server-timing") ?? undefined,
       };
     },
+    exchange: (outgoing: Outgoing) =>
+      exchange(new URL(node.url), outgoing, signal).catch((error: unknown) => {
+        throw failed(node.url, signal, error);
+      }),
     run: (id: string) => json<Readonly<Record<string, unknown>>>(wire, "GET", path("-", "runs", id)),
     cancel: (id: string) => json<Readonly<Record<string, unknown>>>(wire, "DELETE", path("-", "runs", id)),
   };

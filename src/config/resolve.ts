@@ -40,6 +40,8 @@ export interface NodeConfig {
   readonly prices: Prices;
   /** What compiled components may take on disk. */
   readonly compiledBytes: number;
+  /** What records may take on disk, and how much of it is in memory as well. */
+  readonly records: { readonly bytes: number; readonly memoryBytes: number };
 }
 
 export interface NodeFlags {
@@ -56,6 +58,9 @@ const DEFAULT_DRAIN_MS = 30_000;
 const DEFAULT_UPLOAD = 100 * 2 ** 20;
 /** What compiled components may take on disk. */
 export const DEFAULT_COMPILED = 10 * 2 ** 30;
+/** What records may take, and how much of it is in memory as well. */
+export const DEFAULT_RECORDS = 256 * 2 ** 20;
+export const RECORDS_IN_MEMORY = 32 * 2 ** 20;
 export const DEFAULT_INSTANCES = 1000;
 
 /**
@@ -84,6 +89,10 @@ export function resolveConfig(flags: NodeFlags, cwd: string, memory: number = pr
     capacity: resolveCapacity(file, instances, memory, faults),
     prices: resolvePrices(file.prices, faults),
     compiledBytes: file.node.compiled === undefined ? DEFAULT_COMPILED : (parseSize(file.node.compiled) as number),
+    records: {
+      bytes: file.records.size === undefined ? DEFAULT_RECORDS : (parseSize(file.records.size) as number),
+      memoryBytes: file.records.memory === undefined ? RECORDS_IN_MEMORY : (parseSize(file.records.memory) as number),
+    },
   };
   if (faults.length === 0) return config;
   const lines = faults.map(({ field, message }) => `  ${field}: ${message}`);

@@ -89,6 +89,8 @@ export const configSchema = z.strictObject({
       variable: z.strictObject({ ...pool, ceiling: share }).optional(),
     })
     .prefault({}),
+  /** Records of idempotent tasks: on disk, and how much of it in memory as well. */
+  records: z.strictObject({ size, memory: size }).prefault({}),
   /** The cost of a GiB-second by sub-pool. */
   prices: z.strictObject({ shared: price, dedicated: price, variable: price }).prefault({}),
 });

@@ -193,6 +193,8 @@ export interface UsageView {
   readonly runs: number;
   readonly refused: number;
   readonly abandoned: number;
+  /** Answered from records: nothing ran for them. */
+  readonly recalled: number;
   /** Refused, by reason. */
   readonly refusals: Readonly<Record<string, number>>;
   readonly runSeconds: number;
@@ -229,6 +231,50 @@ export interface AdviceView {
   readonly suggested: string | number | undefined;
   /** The figures that speak for it. */
   readonly why: string;
+}
+
+/** Which records are asked about: all that is said must fit. */
+export interface RecordQuery {
+  readonly task?: string | undefined;
+  /** With this its key begins. */
+  readonly key?: string | undefined;
+  /** What it has read, as `src/memo/select.ts` has it: `kv:default/catalogue/*`, `task:png`, an address, a resource. */
+  readonly reads?: string | undefined;
+}
+
+export interface PurgeQuery extends RecordQuery {
+  /** For all of the tenant's, where nothing else is said. */
+  readonly all?: boolean | undefined;
+}
+
+/** What a run of an idempotent task produced, and is answered with until something that it read has changed. */
+export interface RecordView {
+  readonly key: string;
+  readonly task: string;
+  readonly version: string;
+  /** `GET /thumbs/7`. */
+  readonly what: string;
+  /** The run whose answer it is. */
+  readonly run: string;
+  readonly recordedAt: string;
+  /** By what the live manifest says; undefined: it says no more that the task is idempotent. */
+  readonly expiresAt: string | undefined;
+  /** Undefined: it is the result of a call. */
+  readonly status: number | undefined;
+  /** All of it, as its store counts. */
+  readonly bytes: number;
+  readonly runMs: number;
+  /** Requests that it answered since the node started. */
+  readonly hits: number;
+  /** How much it has read that is looked at. */
+  readonly dependencies: number;
+}
+
+export interface RecordDetail extends RecordView {
+  readonly headers: readonly { readonly name: string; readonly value: string }[];
+  readonly bodyBytes: number;
+  /** What it has read, and the revision or state that it was in, a line each. */
+  readonly reads: readonly string[];
 }
 
 /** A task that provides a capability, and what a call would take now, by version. Milliseconds. */
@@ -378,6 +424,13 @@ export interface Control {
   /** Its guest's code goes no further, and its sidecars with it; its time goes on. Refused for what shares its instance. */
   pauseRun(caller: Caller, tenant: string, run: string): void;
   resumeRun(caller: Caller, tenant: string, run: string): void;
+
+  /** In the order of their keys. */
+  records(caller: Caller, tenant: string, query: RecordQuery, page: Page): Paged<RecordView>;
+  /** `key`: all of it, or at least eight of its digits where these are of no other. */
+  record(caller: Caller, tenant: string, key: string): RecordDetail;
+  /** Whatever asks for these again runs. Something has to be said of which, `all` at least. */
+  purgeRecords(caller: Caller, tenant: string, query: PurgeQuery): Promise<{ readonly purged: number }>;
 
   /** What tasks provide that the tenant may call; `tenant` undefined: of the key's tenant; for a key of the node, all. */
   capabilities(caller: Caller, tenant: string | undefined, page: Page): Paged<CapabilityView>;

@@ -6,9 +6,23 @@ import type { LogBook } from "../observe/log-book.js";
 import type { UsageBook } from "../observe/usage.js";
 import { CapabilityDesk, type CapabilityPorts } from "./capabilities.js";
 import { CapacityDesk, type CapacityPorts } from "./capacity.js";
-import type { AliasSettings, Control, DeployInput, KeyInput, LogEntry, LogQuery, Page, Paged, UsageQuery, Whoami } from "./control.js";
+import type {
+  AliasSettings,
+  Control,
+  DeployInput,
+  KeyInput,
+  LogEntry,
+  LogQuery,
+  Page,
+  Paged,
+  PurgeQuery,
+  RecordQuery,
+  UsageQuery,
+  Whoami,
+} from "./control.js";
 import { Live } from "./live.js";
 import type { CapacityChange } from "./node-capacity.js";
+import { RecordDesk, type RecordPorts } from "./records.js";
 import { SecretDesk } from "./secrets.js";
 import { SidecarDesk, type SidecarPorts } from "./sidecars.js";
 import { StoreDesk, type StorePorts } from "./stores.js";
@@ -19,12 +33,13 @@ import { UsageDesk, type UsagePorts } from "./usage.js";
 
 export interface ControlPorts
   extends
-    Omit<TaskPorts, "live" | "storedBytes" | "resized" | "capacityDesk">,
+    Omit<TaskPorts, "live" | "storedBytes" | "resized" | "capacityDesk" | "records">,
     Omit<TenantPorts, "gone" | "capacityDesk">,
     KeyPorts,
     StorePorts,
     CapabilityPorts,
     SidecarPorts,
+    RecordPorts,
     CapacityPorts {
   readonly audit: Audit;
   readonly logs: LogBook;
@@ -51,6 +66,7 @@ export class ControlPlane implements Control {
   readonly #usage: UsageDesk;
   readonly #capabilities: CapabilityDesk;
   readonly #sidecars: SidecarDesk;
+  readonly #records: RecordDesk;
 
   constructor(ports: ControlPorts) {
     this.#ports = ports;
@@ -72,6 +88,7 @@ export class ControlPlane implements Control {
     this.#usage = new UsageDesk({ ...ports, live: this.live });
     this.#capabilities = new CapabilityDesk(ports);
     this.#sidecars = new SidecarDesk({ ...ports, live: this.live });
+    this.#records = new RecordDesk({ ...ports, live: this.live });
   }
 
   /** Brings the stores' quotas to where the state is, after a start. */
@@ -90,6 +107,7 @@ export class ControlPlane implements Control {
     this.#ports.endRuns(tenant);
     // After the runs, which are usage of it as they end.
     this.#ports.usage.forget(tenant);
+    this.#ports.records.purge({ tenant });
   }
 
   identify(text: string): Caller | undefined {
@@ -154,6 +172,10 @@ export class ControlPlane implements Control {
   sidecars = (caller: Caller, tenant: string, page: Page) => this.#sidecars.list(caller, tenant, page);
   pauseRun = (caller: Caller, tenant: string, run: string) => this.#sidecars.pause(caller, tenant, run);
   resumeRun = (caller: Caller, tenant: string, run: string) => this.#sidecars.resume(caller, tenant, run);
+
+  records = (caller: Caller, tenant: string, query: RecordQuery, page: Page) => this.#records.list(caller, tenant, query, page);
+  record = (caller: Caller, tenant: string, key: string) => this.#records.get(caller, tenant, key);
+  purgeRecords = (caller: Caller, tenant: string, query: PurgeQuery) => this.#records.purge(caller, tenant, query);
 
   usage = (caller: Caller, tenant: string | undefined, query: UsageQuery, page: Page) => this.#usage.list(caller, tenant, query, page);
   advice = (caller: Caller, tenant: string, query: Omit<UsageQuery, "by">) => this.#usage.advice(caller, tenant, query);

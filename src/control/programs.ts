@@ -5,6 +5,7 @@
  * the runs that it expects and lowered again when it is not wanted. Linking takes the secrets of that moment. All of it
  * happens beside the requests that run.
  */
+import { hash } from "node:crypto";
 import type { CompiledCache } from "../artefacts/compiled.js";
 import type { ComponentStore, Digest } from "../artefacts/components.js";
 import { messageOf } from "../base/errors.js";
@@ -12,7 +13,7 @@ import { ProblemError } from "../base/problem.js";
 import type { Engine, ProgramId } from "../engine/engine.js";
 import { EngineError } from "../engine/native.js";
 import type { Outcome } from "../engine/outcome.js";
-import type { ComponentInfo } from "../engine/program.js";
+import type { ComponentInfo, OutboundGrant } from "../engine/program.js";
 import type { CodePort, Executor } from "../invoke/executor.js";
 import type { Binding } from "../invoke/launch.js";
 import type { Code } from "../pool/types.js";
@@ -23,6 +24,7 @@ import { taskKey, type Task } from "../tasks/task.js";
 import type { SidecarEntry } from "../sidecars/plan.js";
 import { callable } from "../wit/callable.js";
 import type { CapacityTerms } from "../tenants/tenant.js";
+import { canonical } from "./checks.js";
 import { storing } from "./ledger.js";
 import { SidecarCheck, exportServing, listOf, wrongIn } from "./sidecar-check.js";
 
@@ -38,6 +40,8 @@ export interface ProgramPorts {
   /** The component of a task that the tenant's manifests may name in `uses`; undefined: there is none of that name. */
   used(tenant: string, task: string): Promise<ComponentInfo> | undefined;
   readonly sidecars: SidecarPort;
+  /** Changes when one of the manifest's secrets does. */
+  secretsAt(tenant: string, manifest: Manifest): string;
 }
 
 /** The sidecars that a tenant's manifests may name: tasks of its own, and those that Pilotlight ships. */
@@ -92,6 +96,8 @@ interface Known {
   raising: boolean;
   /** What an unused instance holds has been measured, or will be. */
   weighed: boolean;
+  /** What it is made of, without its secrets and sidecars, once somebody has asked. */
+  print?: string;
 }
 
 /** How often code was brought nearer, ever: components compiled or mapped, and programs linked. */
@@ -100,6 +106,8 @@ export interface CodeSteps {
   readonly link: number;
 }
 
+/** What a program is made of that nobody knows any more. */
+const GONE = "gone";
 const NO_BINDINGS: readonly Binding[] = Object.freeze([]);
 
 /** How long a deploy waits for the first instance; whatever takes longer is found by the first run. */
@@ -209,6 +217,33 @@ export class Programs implements CodePort {
   async describe(program: number): Promise<ComponentInfo> {
     const { request, linked } = this.#need(program);
     return linked?.info ?? this.#load(request);
+  }
+
+  /**
+   * What it is made of, as text that differs where runs could give other answers: bytes, manifest, secrets (by their versions), and
+   * the same of its sidecars.
+   */
+  print(program: number): string {
+    const known = this.#known.get(program);
+    if (known === undefined) return GONE;
+    const { request } = known;
+    const { secrets, sidecars } = request.manifest;
+    known.print ??= printOf(request);
+    if (secrets.length === 0 && sidecars.length === 0) return known.print;
+    const beside = sidecars.map(({ use }) => {
+      const task = this.#ports.sidecars.find(request.tenant, use);
+      return task === undefined ? "" : this.print(task.version.program);
+    });
+    return hash("sha256", JSON.stringify([known.print, this.#ports.secretsAt(request.tenant, request.manifest), beside]), "hex").slice(
+      0,
+      32,
+    );
+  }
+
+  /** Where its guests may send requests. */
+  outbound(program: number): Pick<OutboundGrant, "origins" | "anyAddress"> {
+    const { manifest, own } = this.#need(program).request;
+    return { origins: manifest.outbound, anyAddress: own.anyAddress };
   }
 
   /** Names a program in messages: `hello v7`, as whoever deployed it did, with its tenant. */
@@ -418,6 +453,13 @@ export class Programs implements CodePort {
     if (known === undefined) throw new Error(`there is no program ${program}`);
     return known;
   }
+}
+
+/** What of a manifest says how runs are let in, found and bounded, and not what they answer. */
+function printOf({ digest, manifest, own }: ProgramRequest): string {
+  const { name: _name, routes: _routes, access: _access, limits: _limits, capacity: _capacity, build: _build, ...made } = manifest;
+  const { ttl: _ttl, maxStale: _stale, ...idempotent } = manifest.idempotent ?? { ttl: 0, maxStale: 0 };
+  return hash("sha256", canonical([digest, { ...made, idempotent }, own]), "hex").slice(0, 32);
 }
 
 /** What leads to a program: a task at one of its versions. */

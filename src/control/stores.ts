@@ -106,13 +106,8 @@ export class StoreDesk {
     }
   }
 
-  /**
-   * A revision as people see it: a number that says no more than whether it is the same one. The stores count all
-   * changes on the node, so that in the count itself a tenant would see how busy the others are.
-   */
   #shown(tenant: string, revision: number): number {
-    if (revision === 0) return 0;
-    return 1 + createHmac("sha256", this.#ports.revisionKey).update(`${tenant} ${revision}`).digest().readUIntBE(0, 6);
+    return shownRevision(this.#ports.revisionKey, tenant, revision);
   }
 
   #need(tenant: string, store: string, key: string): { readonly value: Uint8Array; readonly revision: number } {
@@ -129,6 +124,15 @@ export class StoreDesk {
     requireScope(caller, tenant, scope);
     this.#ports.tenants.need(tenant);
   }
+}
+
+/**
+ * A revision as people see it: a number that says no more than whether it is the same one. The stores count all
+ * changes on the node, so that in the count itself a tenant would see how busy the others are.
+ */
+export function shownRevision(key: Uint8Array, tenant: string, revision: number): number {
+  if (revision === 0) return 0;
+  return 1 + createHmac("sha256", key).update(`${tenant} ${revision}`).digest().readUIntBE(0, 6);
 }
 
 function checkStore(name: string): void {

@@ -18,6 +18,7 @@ import {
   type TaskEdit,
   type VersionRecord,
 } from "../tasks/catalog.js";
+import type { RecordStore } from "../memo/store.js";
 import type { Manifest, ManifestInput } from "../tasks/manifest.js";
 import { NO_GRANTS, type OwnGrants } from "../tasks/spec.js";
 import { versionLabel, type Task } from "../tasks/task.js";
@@ -56,6 +57,7 @@ export interface TaskPorts {
   readonly programs: Programs;
   readonly live: Live;
   readonly capacityDesk: Pick<CapacityDesk, "faultsOf">;
+  readonly records: Pick<RecordStore, "purge">;
   /** `http://HOST:PORT/` of the data plane; undefined while it does not listen. */
   dataUrl(): string | undefined;
   /** Bytes in the stores of a tenant. */
@@ -216,6 +218,8 @@ export class TaskDesk {
       const deed = { tenant, action: "task.delete", subject: `task ${name}`, before: aliasTargets(task), after: undefined };
       await ledger.commit(caller, deed, [catalog.remove(task)]);
       swap();
+      // A task of the same name later starts with none.
+      this.#ports.records.purge({ tenant, task: name });
       await this.#ports.resized(tenant);
       await this.#collect(task);
     });

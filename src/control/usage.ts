@@ -133,12 +133,13 @@ function frozen(row: UsageRow): UsageRow {
 }
 
 function viewOf(group: Group, tally: Tally): UsageView {
-  const { runs, refused, abandoned, gibSeconds, ready, linked, compiled, stored } = tally;
+  const { runs, refused, abandoned, recalled, gibSeconds, ready, linked, compiled, stored } = tally;
   return {
     ...group,
     runs,
     refused,
     abandoned,
+    recalled,
     refusals: refusalsOf(tally),
     runSeconds: tally.runMs / 1e3,
     cpuSeconds: tally.cpuMs / 1e3,

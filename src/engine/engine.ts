@@ -9,9 +9,10 @@
  */
 import type { HeaderList } from "../base/headers.js";
 import type { Consultation, Consulted } from "./sidecars.js";
-import type { KeyValue, StoreRead } from "./kv.js";
+import type { KeyValue } from "./kv.js";
 import type { ComponentInfo, LinkReport, ProgramSpec } from "./program.js";
 import type { Outcome, Usage } from "./outcome.js";
+import type { Probe, Probed, Trace } from "./trace.js";
 
 /** Bytes that may be on their way in one direction of one run before the receiver has asked for more. */
 export const CREDIT_BYTES = 256 * 1024;
@@ -123,6 +124,8 @@ export type Command =
       readonly frame: Frame;
       readonly deadlines: { readonly head: number; readonly idle: number; readonly total: number };
       readonly last: boolean;
+      /** What the results depend on is told when it has settled; of a run that has its instance to itself. */
+      readonly traced?: boolean;
     }
   /** More of the request body, at most what `need-input` has asked for. */
   | { readonly kind: "chunk"; readonly run: RunHandle; readonly bytes: Uint8Array }
@@ -179,6 +182,8 @@ export type EngineEvent =
       readonly trailers: HeaderList | undefined;
       /** Making the instance, when it was made for this run; 0 when it was ready. */
       readonly startNanoseconds: number;
+      /** Of a run that is traced: what it has done so far (`NOTE`). */
+      readonly notes?: number;
     }
   | { readonly kind: "chunk"; readonly run: RunHandle; readonly bytes: Uint8Array }
   | { readonly kind: "end"; readonly run: RunHandle; readonly trailers: HeaderList | undefined }
@@ -221,13 +226,8 @@ export type EngineEvent =
       readonly usage: Usage;
       /** The guest's export was entered. Of a `linked` frame that was not, the call still waits. */
       readonly began: boolean;
-      /**
-       * What the instance has read of its stores since it was made, the run included; `unknown` when that was too much
-       * to keep. Left out, as `wrote` is, when the program was granted no store.
-       */
-      readonly reads?: readonly StoreRead[] | "unknown";
-      /** The run has tried to change a store; on a shared instance, any run of it has. */
-      readonly wrote?: boolean;
+      /** Of a run that is traced: what its results depend on. */
+      readonly trace?: Trace;
     }
   | { readonly kind: "retired"; readonly slot: number; readonly generation: number };
 
@@ -306,6 +306,8 @@ export interface Engine {
    * that are made and let go. Rejects with an `EngineError` when none can be made.
    */
   footprint(program: ProgramId): Promise<number>;
+  /** Makes a request as a program may, and reads its answer to the end. Rejects with an `EngineError` where none comes. */
+  probe(probe: Probe): Promise<Probed>;
   /** Whether an address is public: one that outbound requests may go to without its being listed. */
   isPublic(address: string): boolean;
   /** Key-value data of tenants, the same that guests see. */

@@ -6,9 +6,9 @@
  */
 import type { HeaderList } from "../base/headers.js";
 import type { EngineEvent, GuestLine } from "./engine.js";
-import { readTrace } from "./kv.js";
 import type { Outcome, Usage } from "./outcome.js";
 import type { Consulted } from "./sidecars.js";
+import { readTrace } from "./trace.js";
 
 /** A header list as one latin1 string: names and values joined with LF, which neither can hold. */
 export function joinHeaders(headers: HeaderList): string {
@@ -20,13 +20,14 @@ export function splitHeaders(block: string): HeaderList {
   return block === "" ? [] : block.split("\n");
 }
 
-/** What becomes of answers to `load`, `link`, `footprint`, writes and `close`, which are not events of the port. */
+/** What becomes of answers to `load`, `link`, `footprint`, `probe`, writes and `close`, which are not events of the port. */
 export interface Replies {
   loaded(request: number, json: string | undefined, error: string | undefined): void;
   linked(request: number, program: number | undefined, error: string | undefined): void;
   closed(): void;
   written(request: number, revision: number | undefined, error: string | undefined): void;
   measured(request: number, bytes: number | undefined, error: string | undefined): void;
+  probed(request: number, json: string | undefined, error: string | undefined): void;
 }
 
 const ORIGINS = ["stdout", "stderr", "wasi:logging"] as const;
@@ -73,6 +74,7 @@ export class EventReader {
             ended: this.#number() === 1,
             trailers: this.#headers(),
             startNanoseconds: this.#number(),
+            notes: this.#number(),
           });
           break;
         case 4:
@@ -133,6 +135,9 @@ export class EventReader {
           break;
         case 18:
           events.push({ kind: "consulted", request: this.#number(), run: this.#number(), answer: JSON.parse(this.#text()) as Consulted });
+          break;
+        case 19:
+          replies.probed(this.#number(), this.#optionalText(), this.#optionalText());
           break;
         case -1:
           return false;
@@ -199,8 +204,8 @@ export class EventReader {
     const run = this.#number();
     const began = this.#number() !== 0;
     const event = { kind: "settled", run, began, outcome: this.#outcome(), usage: this.#usage() } as const;
-    const trace = this.#optionalText();
-    events.push(trace === undefined ? event : { ...event, ...readTrace(trace) });
+    const trace = this.#body();
+    events.push(trace === undefined ? event : { ...event, trace: readTrace(trace) });
   }
 
   #outcome(): Outcome {

@@ -97,6 +97,11 @@ export interface KeyValue {
   list(tenant: string, store: string, prefix: string, after: string | null, limit: number): KvListing;
   /** The highest revision under a prefix, deletions included; free for the whole store, else a look at each key there. */
   revisionUnder(tenant: string, store: string, prefix: string): Revision;
+  /**
+   * Whether what runs have read (`Trace.reads`) is still so, all of it as of one moment. `since`: a revision of the file at which it
+   * was; 0: none is known. Gives the revision of the file at which it is so; or, below 0, the first that is not: -1 for the first.
+   */
+  check(reads: Uint8Array, since: Revision): number;
   /** By name. */
   stores(tenant: string): readonly KvStore[];
   /** Bytes of all keys and values. */
@@ -117,14 +122,10 @@ export interface KeyValue {
   dropCursor(cursor: string): Promise<void>;
 }
 
-/** What a run has read: a key with the revision of its last change, or a whole store with the revision of its. */
-export type StoreRead =
-  | { readonly kind: "key"; readonly store: string; readonly key: string; readonly revision: Revision }
-  | { readonly kind: "list"; readonly store: string; readonly prefix: ""; readonly revision: Revision };
-
 /** The methods of the addon that this file is made of. Those that give a string give JSON. */
 export interface NativeKv {
   kvGet(tenant: string, store: string, key: string): { readonly value: Buffer; readonly revision: number } | null;
+  kvCheck(since: number, deps: Uint8Array): number;
   kvRevision(): number;
   kvRevisionOf(tenant: string, store: string, key: string): number;
   kvRevisionUnder(tenant: string, store: string, prefix: string): number;
@@ -152,6 +153,7 @@ export function keyValue(native: NativeKv, request: Request): KeyValue {
     list: (tenant, store, prefix, after, limit) =>
       JSON.parse(guard(() => native.kvList(tenant, store, prefix, after ?? undefined, limit))) as KvListing,
     revisionUnder: (tenant, store, prefix) => guard(() => native.kvRevisionUnder(tenant, store, prefix)),
+    check: (reads, since) => guard(() => native.kvCheck(since, reads)),
     stores: (tenant) => JSON.parse(guard(() => native.kvStores(tenant))) as KvStore[],
     usage: (tenant) => usage(tenant).used,
     quota: (tenant) => usage(tenant).quota,
@@ -177,18 +179,4 @@ function guard<T>(work: () => T): T {
   } catch (error) {
     throw kvError((error as Error).message, error);
   }
-}
-
-/** The trace of a run as the addon gives it; see `native/core/src/kv/trace.rs`. */
-export function readTrace(json: string): { readonly reads: readonly StoreRead[] | "unknown"; readonly wrote: boolean } {
-  const { reads, wrote } = JSON.parse(json) as { reads: ([string, string, number] | [string, number])[] | null; wrote: boolean };
-  if (reads === null) return { reads: "unknown", wrote };
-  return {
-    wrote,
-    reads: reads.map((read) =>
-      read.length === 3
-        ? { kind: "key", store: read[0], key: read[1], revision: read[2] }
-        : { kind: "list", store: read[0], prefix: "", revision: read[1] },
-    ),
-  };
 }

@@ -11,6 +11,7 @@ import { keyValue, kvError, type KeyValueSettings, type NativeKv } from "./kv.js
 import type { CellUsage, Command, Engine, EngineEvent, EngineStats, ProgramId } from "./engine.js";
 import { ConsultWriter, type Consulted } from "./sidecars.js";
 import type { ComponentInfo, LinkReport, ProgramSpec } from "./program.js";
+import type { Probed } from "./trace.js";
 
 /** What `new NativeEngine` takes, as JSON. See `native/core/src/settings.rs`. */
 export interface EngineSettings {
@@ -48,6 +49,7 @@ interface NativeEngine extends NativeKv {
     cell: number,
     run: number,
     last: boolean,
+    traced: boolean,
     head: number,
     total: number,
     iface: string,
@@ -61,6 +63,7 @@ interface NativeEngine extends NativeKv {
     cell: number,
     run: number,
     last: boolean,
+    traced: boolean,
     head: number,
     total: number,
     call: number,
@@ -75,6 +78,7 @@ interface NativeEngine extends NativeKv {
     cell: number,
     run: number,
     last: boolean,
+    traced: boolean,
     head: number,
     total: number,
   ): void;
@@ -85,6 +89,7 @@ interface NativeEngine extends NativeKv {
     cell: number,
     run: number,
     last: boolean,
+    traced: boolean,
     head: number,
     total: number,
     config: string,
@@ -109,6 +114,7 @@ interface NativeEngine extends NativeKv {
   cells(): string;
   isPublic(address: string): boolean;
   footprint(request: number, program: number): void;
+  probe(request: number, probe: string): void;
   drain(): Buffer[] | undefined;
   stats(): string;
   close(): void;
@@ -176,6 +182,8 @@ export function startEngine(settings: EngineSettings): Engine {
     written: (request: number, revision: number | undefined, error: string | undefined) =>
       settle(request, revision, error === undefined ? undefined : kvError(error)),
     measured: (request: number, bytes: number | undefined, error: string | undefined) => settle(request, bytes, failure(error)),
+    probed: (request: number, json: string | undefined, error: string | undefined) =>
+      settle(request, json === undefined ? undefined : JSON.parse(json), failure(error)),
     closed: () => closed?.(),
   };
   const wake = (): void => {
@@ -219,6 +227,7 @@ export function startEngine(settings: EngineSettings): Engine {
     stats: () => JSON.parse(native.stats()) as EngineStats,
     isPublic: (address) => native.isPublic(address),
     cells: () => JSON.parse(native.cells()) as CellUsage[],
+    probe: (probe) => request<Probed>((id) => guard(() => native.probe(id, JSON.stringify(probe)))),
     footprint: (program) => request<number>((id) => native.footprint(id, program)),
     close: () =>
       (closing ??= new Promise<void>((resolve) => {
@@ -288,7 +297,7 @@ function send(native: NativeEngine, command: Command, numbers: Float64Array, fra
 }
 
 function sendRun(native: NativeEngine, command: Command & { kind: "run" }, numbers: Float64Array, writer: FrameWriter): void {
-  const { slot, generation, program, cell = NO_CELL, run, last, frame, deadlines } = command;
+  const { slot, generation, program, cell = NO_CELL, run, last, traced = false, frame, deadlines } = command;
   switch (frame.kind) {
     case "http": {
       numbers[0] = slot;
@@ -301,7 +310,8 @@ function sendRun(native: NativeEngine, command: Command & { kind: "run" }, numbe
       numbers[7] = deadlines.total;
       numbers[8] = frame.more ? 1 : 0;
       numbers[9] = cell;
-      const written = writer.write(10, [frame.method, frame.scheme, frame.authority, frame.target, joinHeaders(frame.headers)], frame.body);
+      numbers[10] = traced ? 1 : 0;
+      const written = writer.write(11, [frame.method, frame.scheme, frame.authority, frame.target, joinHeaders(frame.headers)], frame.body);
       if (written === undefined) throw new EngineError(`a request head of this size cannot cross; at most ${BYTES} bytes can`);
       return native.runHttp(written.large);
     }
@@ -313,6 +323,7 @@ function sendRun(native: NativeEngine, command: Command & { kind: "run" }, numbe
         cell,
         run,
         last,
+        traced,
         deadlines.head,
         deadlines.total,
         frame.interface,
@@ -327,6 +338,7 @@ function sendRun(native: NativeEngine, command: Command & { kind: "run" }, numbe
         cell,
         run,
         last,
+        traced,
         deadlines.head,
         deadlines.total,
         frame.call,
@@ -335,8 +347,19 @@ function sendRun(native: NativeEngine, command: Command & { kind: "run" }, numbe
         frame.keep,
       );
     case "sidecar":
-      return native.runSidecar(slot, generation, program, cell, run, last, deadlines.head, deadlines.total, JSON.stringify(frame.config));
+      return native.runSidecar(
+        slot,
+        generation,
+        program,
+        cell,
+        run,
+        last,
+        traced,
+        deadlines.head,
+        deadlines.total,
+        JSON.stringify(frame.config),
+      );
     case "command":
-      return native.runCommand(slot, generation, program, cell, run, last, deadlines.head, deadlines.total);
+      return native.runCommand(slot, generation, program, cell, run, last, traced, deadlines.head, deadlines.total);
   }
 }

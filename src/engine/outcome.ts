@@ -46,6 +46,8 @@ export type RefusalCode =
   | "draining"
   /** A sidecar kept it from starting. */
   | "sidecar"
+  /** The request takes a record alone, and there is none. */
+  | "only-if-cached"
   | "malformed"
   | "not-http"
   | "not-command"

@@ -226,7 +226,7 @@ async function resolveWit(to: string, own: string | undefined, world: string, ca
   // A folder that brings its dependencies brings all of them.
   if (existsSync(deps)) return world;
   await mkdir(deps);
-  for (const file of ["dispatch.wit", "sidecar.wit", "task.wit"]) await cp(join(wit, "pilotlight", file), join(deps, file));
+  for (const file of ["dispatch.wit", "memo.wit", "sidecar.wit", "task.wit"]) await cp(join(wit, "pilotlight", file), join(deps, file));
   for (const version of await readdir(join(wit, "wasi"))) {
     for (const file of await readdir(join(wit, "wasi", version)))
       await cp(join(wit, "wasi", version, file), join(deps, `${version}-${file}`));

@@ -26,8 +26,10 @@ export class CallError extends Error {
 const OPERATOR: Caller = { kind: "operator", name: "process" };
 
 export interface CallPorts {
-  readonly executor: Executor;
+  readonly executor: Pick<Executor, "newHandle">;
   readonly clock: Clock;
+  /** Has the run start, or be answered from a record. */
+  start(run: Run): void;
 }
 
 /** Runs a frame on the task and resolves with its result (JSON, for calls) and exit status. Rejects with a `CallError`. */
@@ -49,10 +51,9 @@ export function execute(
         else reject(new CallError(run.id, outcome, problemOf(outcome, true)));
       },
     };
-    const origin = { kind, method: undefined, path: undefined, requestId: undefined, traceparent: undefined };
-    ports.executor.submit(
-      new Run(newRunId(), ports.executor.newHandle(), task, origin, () => frame, listener, ports.clock.now(), OPERATOR),
-    );
+    const path = frame.kind === "call" ? `${frame.interface}#${frame.function}` : undefined;
+    const origin = { kind, method: undefined, path, requestId: undefined, traceparent: undefined };
+    ports.start(new Run(newRunId(), ports.executor.newHandle(), task, origin, () => frame, listener, ports.clock.now(), OPERATOR));
   });
 }
 

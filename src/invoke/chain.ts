@@ -1,6 +1,7 @@
 /** The chain of runs that wait for one: who called whom. */
 import { PROBLEMS, type Problem } from "../base/problem.js";
 import type { Wanted } from "./choosing.js";
+import type { Identity } from "../engine/sidecars.js";
 import type { Run } from "./run.js";
 
 /** Calls from the first run of a chain to the last. */
@@ -44,10 +45,23 @@ function endOf(run: Run): number {
 }
 
 /** The run that began the chain. */
-export function rootOf(run: Run): Run {
+function rootOf(run: Run): Run {
   let root = run;
   while (root.descent.parent !== undefined) root = root.descent.parent;
   return root;
+}
+
+/**
+ * Whom guards have found to be calling, as the run may know it: nobody, where a run of the chain is of a task whose answers do not
+ * depend on that, and so may be given to others.
+ */
+export function identityOf(run: Run): Identity | undefined {
+  let root = run;
+  for (let each: Run | undefined = run; each !== undefined; each = each.descent.parent) {
+    if (each.task.version.manifest.idempotent?.shared === true) return undefined;
+    root = each;
+  }
+  return root.identity;
 }
 
 /** Keys of the tasks that wait for this run's calls, its own too. */

@@ -99,7 +99,7 @@ export class Choosing {
 
   /** A run that was called is over: its time in service is remembered for the next choice. */
   settled(run: Run, func: string): void {
-    if (run.outcome?.kind !== "ok") return;
+    if (run.outcome?.kind !== "ok" || run.memo?.isRecalled === true) return;
     const { usage } = run;
     // A session takes several calls, and its time between them says nothing.
     const serviceMs = (usage.calls === 0 ? usage.runNanoseconds : usage.serviceNanoseconds / usage.calls) / 1e6;

@@ -11,7 +11,7 @@ import type { Engine, EngineEvent, GuestLine, ProgramId, RunHandle } from "../en
 import { NO_USAGE, type Outcome, type Usage } from "../engine/outcome.js";
 import { LOBBY, type Grant, type PoolCommand, type PoolEvent, type RefusalReason } from "../pool/types.js";
 import { Lease } from "./lease.js";
-import { liveRecord, type KnownRun, type Run } from "./run.js";
+import { liveRecord, type KnownRun, type Run, type RunEvent } from "./run.js";
 import type { EndedRuns } from "./runs.js";
 
 /** Told of what happens, for logs and metrics; never in the way. */
@@ -86,6 +86,7 @@ const CPU_EVERY_MS = 20;
 const LONGEST_WAIT_MS = 10_000;
 /** The engine ends a run by itself when its time is up, and is given so long to do it. */
 const LEASE_GRACE_MS = 5000;
+const TRACED = Object.freeze({ traced: true });
 /** A sidecar stands until it is told to stop. */
 const FOR_EVER_MS = 1e12;
 
@@ -162,9 +163,9 @@ export class Executor {
     this.#step(parent === undefined && stands === undefined ? demand : { ...demand, ...stands, ...(parent && { parent: parent.handle }) });
   }
 
-  /** Ends an admitted run that was never submitted: its sidecars kept it from starting, or its client left. */
-  endUnstarted(run: Run, outcome: Outcome): void {
-    this.#settle(run, outcome, NO_USAGE);
+  /** Ends an admitted run that was never submitted: its sidecars kept it from starting, its client left, or a record answers it. */
+  endUnstarted(run: Run, outcome: Outcome, usage: Usage = NO_USAGE): void {
+    this.#settle(run, outcome, usage);
   }
 
   /** Ends a run as soon as possible; it settles as `cancelled` unless it is over already. */
@@ -258,16 +259,24 @@ export class Executor {
           this.#ports.asked(event, this.#runs.get(event.run));
           break;
         default:
-          this.#runs.get(event.run)?.listener.event(event);
+          this.#tell(event);
       }
     }
   }
 
+  #tell(event: RunEvent): void {
+    const run = this.#runs.get(event.run);
+    if (run === undefined) return;
+    run.recording?.event(run, event);
+    run.listener.event(event);
+  }
+
   /** A run that is not known any more has outlived its lease: whatever comes of it now changes nothing. */
-  #settled({ run: handle, outcome, usage, began }: Extract<EngineEvent, { kind: "settled" }>): void {
+  #settled({ run: handle, outcome, usage, began, trace }: Extract<EngineEvent, { kind: "settled" }>): void {
     const run = this.#runs.get(handle);
     if (run === undefined) return;
     run.began = began;
+    run.trace = trace;
     const { lease } = run;
     lease?.over(outcome, usage);
     try {
@@ -392,6 +401,7 @@ export class Executor {
             ? { head: left(limits.timeout), idle: limits.idle, total: left(limits.duration) }
             : { head: run.stands.callMs, idle: FOR_EVER_MS, total: FOR_EVER_MS },
         last: grant.last,
+        ...(run.recording !== undefined && TRACED),
       });
     } catch (error) {
       this.#stillborn(run, grant, lease, messageOf(error));

@@ -16,6 +16,7 @@ import { GUARD, OBSERVER, RESPOND, TAP, TRANSFORM, refusalOf, requestHeadersOf, 
 import type { Task } from "../tasks/task.js";
 import { Beside, isUp, type BesideOne, type BesideRequest, type Move } from "./beside.js";
 import type { Executor, GuestCall } from "./executor.js";
+import type { Recalls } from "./recalls.js";
 import { SidecarRuns } from "./sidecar-runs.js";
 import type { Refusal, Run } from "./run.js";
 
@@ -35,8 +36,9 @@ export interface Binding {
 }
 
 export interface LaunchPorts {
-  readonly executor: Pick<Executor, "newHandle" | "submit" | "cancel" | "endUnstarted">;
+  readonly executor: Pick<Executor, "newHandle" | "cancel" | "endUnstarted">;
   readonly engine: Pick<Engine, "send">;
+  readonly recalls: Pick<Recalls, "start" | "cancel" | "ended" | "taken" | "unread">;
   readonly runs: SidecarRuns;
   readonly clock: Clock;
   /** The version of a sidecar that runs of the tenant get now: a task of its own, or one that Pilotlight ships. */
@@ -67,7 +69,7 @@ export class Launcher {
   /** Has the run start, when its sidecars allow; its listener hears of everything. */
   launch(run: Run, request: BesideRequest): void {
     const entries = this.#planOf(run, request);
-    if (entries.length === 0) return this.#ports.executor.submit(run);
+    if (entries.length === 0) return this.#ports.recalls.start(run, request);
     const beside = this.#beside(run, entries);
     if (!this.#attach(run, beside)) return;
     this.#whenStarted(run, beside, () => this.#guard(run, beside, request));
@@ -76,20 +78,33 @@ export class Launcher {
   /** A run that a guest has called: of its sidecars it has those that serve its imports. */
   launchCalled(run: Run): void {
     const bindings = this.#ports.bindings(run.task);
-    if (bindings.length === 0) return this.#ports.executor.submit(run);
+    if (bindings.length === 0) return this.#ports.recalls.start(run, undefined);
     const entries = this.#planOf(run, NOBODY).filter(({ use }) => bindings.some((binding) => binding.use === use));
     const beside = this.#beside(run, entries);
     if (!this.#attach(run, beside)) return;
-    this.#whenStarted(run, beside, () => this.#submit(run, beside));
+    this.#whenStarted(run, beside, () => this.#submit(run, beside, undefined));
   }
 
   /** Ends a run, whether its sidecars still decide or it goes on. */
   cancel(run: Run): void {
     const { beside } = run;
-    if (beside === undefined || !beside.isDeciding) return this.#ports.executor.cancel(run);
+    if (beside === undefined || !beside.isDeciding) {
+      if (!this.#ports.recalls.cancel(run)) this.#ports.executor.cancel(run);
+      return;
+    }
     if (beside.cancelled) return;
     beside.cancelled = true;
     this.#end(run, beside, { kind: "cancelled" });
+  }
+
+  /** The client has taken so much of the answer; gives how much of that is for the engine to know. */
+  taken(run: Run, bytes: number): number {
+    return this.#ports.recalls.taken(run, bytes);
+  }
+
+  /** The client wants no more of the answer, which is recorded all the same. */
+  unread(run: Run): void {
+    this.#ports.recalls.unread(run);
   }
 
   /** Whether some sidecar has to see the heads of the run's answers. */
@@ -133,6 +148,7 @@ export class Launcher {
   /** The run has ended, however: those that observe it are told, and its own sidecars stop. */
   ended(run: Run): void {
     const { beside, outcome } = run;
+    this.#ports.recalls.ended(run);
     if (beside === undefined || outcome === undefined) return;
     if (beside.isBound && !run.began) this.#ports.engine.send({ kind: "unbind", run: run.handle });
     this.#noteUse(run, beside);
@@ -274,7 +290,7 @@ export class Launcher {
 
   #transform(run: Run, beside: Beside, request: BesideRequest): void {
     const ones = beside.has(TRANSFORM) ? beside.having(TRANSFORM).filter(isUp) : NONE;
-    if (ones.length === 0) return this.#submit(run, beside);
+    if (ones.length === 0) return this.#submit(run, beside, request);
     request.body(TRANSFORM_BYTES, ones.some(hides), (body) => {
       if (beside.cancelled) return;
       if (body === "too-long") {
@@ -295,7 +311,7 @@ export class Launcher {
             body: body === "long" ? undefined : Buffer.from(text, "base64"),
           };
         } else if (body !== "long") beside.transformed = { head: request.head(), body };
-        this.#submit(run, beside);
+        this.#submit(run, beside, request);
       });
     });
   }
@@ -322,8 +338,8 @@ export class Launcher {
     return false;
   }
 
-  #submit(run: Run, beside: Beside): void {
-    const { engine, executor } = this.#ports;
+  #submit(run: Run, beside: Beside, request: BesideRequest | undefined): void {
+    const { engine, recalls } = this.#ports;
     beside.isDeciding = false;
     for (const binding of this.#ports.bindings(run.task)) {
       const one = beside.ones.find(({ entry }) => entry.use === binding.use);
@@ -338,7 +354,7 @@ export class Launcher {
       beside.isBound = true;
       engine.send({ kind: "bind", run: run.handle, import: binding.import, ...serving });
     }
-    executor.submit(run);
+    recalls.start(run, request);
   }
 
   /** One has failed: the run goes on without it, or ends. True: it goes on. */
@@ -375,7 +391,8 @@ export class Launcher {
       if (ones.length === 0) return this.#release(run, beside);
       const { outcome, status } = run;
       const nanoseconds = Math.round(((run.settledAt ?? run.admittedAt) - run.admittedAt) * 1e6);
-      const question = { kind: "ended", ending: (outcome as Outcome).kind, status, nanoseconds } as const;
+      const ending = run.memo?.isRecalled === true ? "recalled" : (outcome as Outcome).kind;
+      const question = { kind: "ended", ending, status, nanoseconds } as const;
       // Shared ones go on: nothing of them is lost when nobody waits.
       const [first] = ones;
       if (ones.length === 1 && first?.unit?.want.scope !== "request" && first?.unit?.outdated === false) {

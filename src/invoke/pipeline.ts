@@ -18,7 +18,11 @@ import type { Executor } from "./executor.js";
 import type { Exchange, Incoming, Invoke, Reply } from "./invocation.js";
 import type { RequestHead } from "../engine/sidecars.js";
 import type { BesideRequest } from "./beside.js";
+import { etagOf, isUnmodified, unmodifiedHeaders } from "../memo/conditional.js";
+import { obstacle, seenHeaders } from "../memo/policy.js";
+import { cacheStatus } from "../memo/verdict.js";
 import type { Launcher } from "./launch.js";
+import type { Memo } from "./memo.js";
 import { Run, type Refusal, type RunEvent, type RunListener } from "./run.js";
 import { admit } from "./stages/admit.js";
 import { withOurs, withoutOurs } from "./stages/head.js";
@@ -30,7 +34,7 @@ export interface PipelinePorts {
   /** Whose keys they are, what tenants may use at once, and who sees the insides of runs. */
   readonly tenants: TenantPort;
   readonly executor: Pick<Executor, "newHandle">;
-  readonly launcher: Pick<Launcher, "launch" | "cancel" | "responds" | "respond">;
+  readonly launcher: Pick<Launcher, "launch" | "cancel" | "responds" | "respond" | "taken" | "unread">;
   readonly engine: Engine;
   readonly clock: Clock;
   /** Numbers from [0, 1), for weighted choices. */
@@ -110,6 +114,8 @@ class HttpRun implements Exchange, RunListener, BesideRequest {
   #collecting: Collecting | undefined;
   /** It has been read for them: what still comes is nobody's. */
   #collected = false;
+  /** The body, once it has been read to its end. */
+  #whole: Uint8Array | undefined;
 
   constructor(ports: PipelinePorts, task: Task, caller: Caller, gate: TenantGate, incoming: Incoming, reply: Reply) {
     this.#ports = ports;
@@ -147,7 +153,9 @@ class HttpRun implements Exchange, RunListener, BesideRequest {
   }
 
   taken(bytes: number): void {
-    if (!this.#settled) this.#ports.engine.send({ kind: "credit", run: this.#run.handle, bytes });
+    if (this.#settled) return;
+    const wanted = this.#run.memo === undefined ? bytes : this.#ports.launcher.taken(this.#run, bytes);
+    if (wanted > 0) this.#ports.engine.send({ kind: "credit", run: this.#run.handle, bytes: wanted });
   }
 
   cancel(): void {
@@ -196,7 +204,8 @@ class HttpRun implements Exchange, RunListener, BesideRequest {
         this.#headSent = true;
         this.#ended = event.ended;
         const explain = this.#asksFor("pilotlight-explain");
-        this.#reply.head(event.status, withOurs(event.headers, this.#run, explain), event.body, event.ended, event.trailers);
+        if (this.#run.memo !== undefined) this.#recalledHead(event, this.#run.memo, explain);
+        else this.#reply.head(event.status, withOurs(event.headers, this.#run, explain), event.body, event.ended, event.trailers);
         break;
       }
       case "chunk":
@@ -212,6 +221,34 @@ class HttpRun implements Exchange, RunListener, BesideRequest {
       case "result":
         break;
     }
+  }
+
+  /** The head of an answer that is, or may become, a record. A client that has it already is told so. */
+  #recalledHead(event: Extract<RunEvent, { kind: "head" }>, memo: Memo, explain: boolean): void {
+    const { method } = this.#incoming;
+    const { status, body, ended, trailers, notes = 0 } = event;
+    const { headers, etag } = tagged(event, method);
+    const all = [...withOurs(headers, this.#run, explain), "Cache-Status", this.#cacheStatus(memo, notes)];
+    const validators = {
+      ifNoneMatch: headerValue(this.#incoming.headers, "if-none-match"),
+      ifModifiedSince: headerValue(this.#incoming.headers, "if-modified-since"),
+    };
+    if (!isUnmodified(validators, method, status, etag, headers)) return this.#reply.head(status, all, body, ended, trailers);
+    this.#ended = true;
+    this.#replaced = true;
+    this.#run.status = 304;
+    const ours = all.slice(headers.length);
+    this.#reply.head(304, [...unmodifiedHeaders(headers), ...ours], undefined, true, undefined);
+    // What is left of the answer is for the record alone.
+    if (!ended && !memo.isRecalled) this.#ports.launcher.unread(this.#run);
+    else if (!ended) this.#ports.launcher.cancel(this.#run);
+  }
+
+  #cacheStatus({ verdict }: Memo, notes: number): string {
+    const { caller, task } = this.#run;
+    const { idempotent } = task.version.manifest;
+    const insides = verdict.what !== undefined && this.#ports.tenants.mayDebug(caller, task.tenant, this.#incoming.peer);
+    return cacheStatus(verdict, idempotent && obstacle(notes, idempotent), insides);
   }
 
   settled(run: Run): void {
@@ -231,7 +268,9 @@ class HttpRun implements Exchange, RunListener, BesideRequest {
     }
     const debug = this.#asksFor("pilotlight-debug");
     const problem: Refusal = failureOf(run, debug) ?? { code: "platform/internal", detail: undefined };
-    const [name, id, ...others] = [...ourHeaders(this.run, problem), ...(problem.headers ?? [])] as [string, string, ...string[]];
+    const theirs = problem.headers ?? [];
+    const status = run.memo === undefined ? [] : ["Cache-Status", this.#cacheStatus(run.memo, run.trace?.notes ?? 0)];
+    const [name, id, ...others] = [...ourHeaders(this.run, problem), ...theirs, ...status] as [string, string, ...string[]];
     if (this.#ports.launcher.responds(run)) this.#respondProblem(problem, others);
     else this.#reply.problem(problem, [name, id, ...others]);
   }
@@ -266,8 +305,13 @@ class HttpRun implements Exchange, RunListener, BesideRequest {
     const isLong = streaming && (contentLength === undefined ? !must : contentLength > most);
     if (isLong) return told(must ? "too-long" : "long");
     if (!streaming) return told(body);
+    if (this.#whole !== undefined) return told(this.#whole);
     this.#collected = true;
-    this.#collecting = { pieces: [body], bytes: body.byteLength, most, told };
+    const collected = (read: Uint8Array | "too-long"): void => {
+      if (read !== "too-long") this.#whole = read;
+      told(read);
+    };
+    this.#collecting = { pieces: [body], bytes: body.byteLength, most, told: collected };
     this.#reply.wantInput(most + 1);
   }
 
@@ -284,16 +328,36 @@ class HttpRun implements Exchange, RunListener, BesideRequest {
     return (this.#clean ??= withoutOurs(stripHopByHop(this.#incoming.headers)));
   }
 
+  /** What the guest is to see of those. */
+  #seen(headers: HeaderList): HeaderList {
+    const { idempotent } = this.#run.task.version.manifest;
+    return idempotent === undefined ? headers : seenHeaders(headers, idempotent);
+  }
+
   #frame(run: Run): Frame {
-    const { method, scheme, authority, target, body, streaming } = this.#incoming;
+    const { method, scheme, authority, target } = this.#incoming;
+    const body = this.#whole ?? this.#incoming.body;
+    const streaming = this.#incoming.streaming && this.#whole === undefined;
     const transformed = run.beside?.transformed;
     if (transformed === undefined)
-      return { kind: "http", method, scheme, authority, target, headers: this.#headers(), body, more: streaming };
+      return { kind: "http", method, scheme, authority, target, headers: this.#seen(this.#headers()), body, more: streaming };
     const { head } = transformed;
     const whole = transformed.body === undefined ? { body, more: streaming } : { body: transformed.body, more: false };
     const { pathWithQuery } = head;
-    return { kind: "http", method: head.method, scheme, authority: head.authority, target: pathWithQuery, headers: head.headers, ...whole };
+    const headers = this.#seen(head.headers);
+    return { kind: "http", method: head.method, scheme, authority: head.authority, target: pathWithQuery, headers, ...whole };
   }
+}
+
+/** The head with its entity tag, one that is made of the body where the guest gave none. */
+function tagged(
+  { status, headers, body, ended }: Extract<RunEvent, { kind: "head" }>,
+  method: string,
+): { readonly headers: HeaderList; readonly etag: string | undefined } {
+  const etag = headerValue(headers, "etag");
+  if (etag !== undefined || !ended || status !== 200 || method !== "GET") return { headers, etag };
+  const own = etagOf(body ?? NO_BYTES);
+  return { headers: [...headers, "ETag", own], etag: own };
 }
 
 interface Collecting {

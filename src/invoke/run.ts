@@ -6,7 +6,10 @@ import type { EngineEvent, Frame, RunHandle } from "../engine/engine.js";
 import { NO_USAGE, type Outcome, type Usage } from "../engine/outcome.js";
 import type { Priority, Rung, SubPool, Term } from "../pool/types.js";
 import type { Identity } from "../engine/sidecars.js";
+import type { Trace } from "../engine/trace.js";
 import type { Beside, Move } from "./beside.js";
+import type { Memo } from "./memo.js";
+import type { Recording } from "./recording.js";
 import type { Task } from "../tasks/task.js";
 import type { Caller } from "../tenants/tenant.js";
 import type { Lease } from "./lease.js";
@@ -64,8 +67,8 @@ const NO_SIDECARS: readonly never[] = Object.freeze([]);
 export class Run {
   state: RunState = "admitted";
   priority: Priority = "interactive";
-  /** Milliseconds on the pipeline's clock. */
-  readonly admittedAt: number;
+  /** Milliseconds on the pipeline's clock. Set anew where it has waited for a run of another that came to nothing. */
+  admittedAt: number;
   grantedAt: number | undefined;
   headAt: number | undefined;
   settledAt: number | undefined;
@@ -100,6 +103,12 @@ export class Run {
   argumentBytes = 0;
   /** Why the front could not send the guest's answer. */
   badAnswer: string | undefined;
+  /** Of an idempotent task: how it came by its answer. */
+  memo: Memo | undefined;
+  /** What is kept of it, or of the run that led to it. */
+  recording: Recording | undefined;
+  /** What its results depend on, where that is wanted. */
+  trace: Trace | undefined;
   outcome: Outcome | undefined;
   usage: Usage = NO_USAGE;
   readonly startedAtWall: number;

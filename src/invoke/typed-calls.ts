@@ -74,6 +74,12 @@ export interface TypedCallPorts extends AttemptPorts {
   draining(): boolean;
   /** The caller sees traps' own words. */
   mayDebug(caller: Caller, tenant: string): boolean;
+  /** Whether a record would answer the call here and now. */
+  holds(task: Task, frame: CallFrame): boolean;
+}
+
+interface CallCandidate extends Candidate {
+  readonly call: CallFrame;
 }
 
 export class TypedCalls {
@@ -112,7 +118,12 @@ export class TypedCalls {
       throw new ProblemError("request/body-too-large", `limits.requestBody allows ${limit} bytes; the request has ${call.bytes}.`);
     const json = call.arguments(named);
     const frames = await Promise.all(candidates.map(({ task }) => this.#frame(task, call, named, json)));
-    return this.#run(call, frames, pick, named, json);
+    const recalled = pick === undefined ? -1 : frames.findIndex(({ task, call }) => this.#ports.holds(task, call));
+    if (recalled < 0) return this.#run(call, frames, pick, named, json);
+    // To look at a record costs next to nothing, whatever running takes.
+    const [cheapest] = frames.splice(recalled, 1) as [CallCandidate];
+    const why = `${cheapest.task.name} has a record that holds`;
+    return this.#run(call, [cheapest, ...frames], { ...(pick as Choices["pick"]), why }, named, json);
   }
 
   #run(
@@ -164,7 +175,7 @@ export class TypedCalls {
   }
 
   /** Other candidates than the first may export another version of the interface. */
-  async #frame(task: Task, call: TypedCall, named: Callable, json: string): Promise<Candidate> {
+  async #frame(task: Task, call: TypedCall, named: Callable, json: string): Promise<CallCandidate> {
     const info = await this.#ports.describe(task);
     const exported = call.interface === "" ? undefined : exportOf(info, call.interface);
     const frame: CallFrame = {
@@ -173,7 +184,7 @@ export class TypedCalls {
       function: call.function,
       arguments: json,
     };
-    return { task, frame: ({ beside }) => withArguments(frame, beside?.transformed?.body) };
+    return { task, call: frame, frame: ({ beside }) => withArguments(frame, beside?.transformed?.body) };
   }
 
   #candidates(

@@ -5,6 +5,7 @@ import type { RefusedChange } from "../control/control.js";
 import type { GuestLine } from "../engine/engine.js";
 import type { Outcome, OutcomeKind } from "../engine/outcome.js";
 import type { Incoming } from "../invoke/invocation.js";
+import type { Memo } from "../invoke/memo.js";
 import type { Run } from "../invoke/run.js";
 import type { Task } from "../tasks/task.js";
 import { LineSink } from "./line-sink.js";
@@ -55,7 +56,9 @@ function writeOk(log: Logger, run: Run): void {
   if (origin.method !== undefined) line += `,"method":${quote(origin.method)}`;
   if (origin.path !== undefined) line += `,"path":${quote(origin.path)}`;
   if (run.status !== undefined) line += `,"status":${run.status}`;
-  line += `,"outcome":"ok","capacity":"${run.rung}"`;
+  line += `,"outcome":"ok"`;
+  if (run.memo !== undefined) line += recordFields(run.memo);
+  if (run.rung !== undefined) line += `,"capacity":"${run.rung}"`;
   if (!isUsual(run)) line += `,"pool":"${run.pool}"${isDirect(run) ? "" : `,"term":"${run.term}"`},"why":${JSON.stringify(run.why)}`;
   line += `,"queueMs":${round(granted - run.admittedAt)}`;
   if (usage.startNanoseconds !== 0) line += `,"startMs":${round(usage.startNanoseconds / 1e6)}`;
@@ -67,6 +70,16 @@ function writeOk(log: Logger, run: Run): void {
   if (origin.requestId !== undefined) line += `,"requestId":${quote(origin.requestId)}`;
   if (origin.traceparent !== undefined) line += `,"traceparent":${quote(origin.traceparent)}`;
   insides[pino.symbols.streamSym].write(`${line},"msg":"run"}\n`);
+}
+
+/** How it came by its answer, and what became of the record. */
+function recordFields({ verdict, recorded }: Memo): string {
+  let fields = `,"record":"${verdict.kind}"`;
+  const why = verdict.what ?? verdict.reason;
+  if (why !== undefined) fields += `,"recordWhy":${quote(why)}`;
+  if (verdict.recalls !== undefined) fields += `,"recalls":"${verdict.recalls}"`;
+  if (recorded !== undefined) fields += `,"recorded":${quote(recorded)}`;
+  return fields;
 }
 
 /** pino's own fields of a logger, under its published symbols. */
@@ -96,6 +109,9 @@ function writeOther(log: Logger, run: Run, level: LogLevel & keyof Logger, outco
       status: run.status,
       outcome: outcome.kind,
       cause: causeOf(run),
+      record: run.memo?.verdict.kind,
+      recordWhy: run.memo?.verdict.what ?? run.memo?.verdict.reason,
+      recorded: run.memo?.recorded,
       capacity: run.rung,
       pool: isUsual(run) ? undefined : run.pool,
       term: isDirect(run) ? undefined : run.term,

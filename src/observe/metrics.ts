@@ -6,6 +6,7 @@ import { monitorEventLoopDelay, performance, type EventLoopUtilization } from "n
 import { Counter, Gauge, Registry, collectDefaultMetrics } from "prom-client";
 import type { EngineStats } from "../engine/engine.js";
 import type { Run } from "../invoke/run.js";
+import type { StoreFigures } from "../memo/store.js";
 import type { PoolCounts } from "../pool/pool.js";
 import { registerCapacity, type CapacitySources } from "./capacity-metrics.js";
 import { Histogram } from "./histogram.js";
@@ -19,8 +20,16 @@ export interface MetricSources {
   readonly capacity: CapacitySources;
   /** Components compiled or mapped, and programs linked, ever. */
   code(): { readonly load: number; readonly link: number };
+  records(): StoreFigures;
   liveRuns(): number;
   connections(): number;
+}
+
+/** What a task's runs have come to since the last scrape. */
+interface OfTask {
+  ok: number;
+  readonly cold: Map<string, number>;
+  readonly recalls: Map<string, number>;
 }
 
 /** The labels of a task's series; its key is `tenant/task`, neither of which needs escaping. */
@@ -35,13 +44,14 @@ export class Metrics {
   readonly #limits: Counter<"tenant" | "task" | "limit">;
   readonly #coldstarts: Counter<"tenant" | "task" | "rung">;
   readonly #dropped: Counter<"tenant" | "task">;
+  readonly #recalls: Counter<"tenant" | "task" | "record">;
   readonly #duration = new Histogram("faas_invoke_duration_seconds", "From the lease until the run has settled.", ofTask, SECONDS);
   readonly #init = new Histogram("faas_init_duration_seconds", "Making an instance, by rung.", (rung) => `rung="${rung}"`, SECONDS);
   readonly #wait = new Histogram("pilotlight_lease_wait_seconds", "From admission until the lease.", ofTask, SECONDS);
   readonly #delay = monitorEventLoopDelay({ resolution: 10 });
   #utilization: EventLoopUtilization = performance.eventLoopUtilization();
   /** Runs that ended well, and cold starts by rung, since the last scrape: counted here because a look-up by labels costs. */
-  readonly #tally = new Map<string, { ok: number; readonly cold: Map<string, number> }>();
+  readonly #tally = new Map<string, OfTask>();
 
   constructor(sources: MetricSources) {
     const registers = [this.#registry];
@@ -70,6 +80,12 @@ export class Metrics {
       labelNames: ["tenant", "task"],
       registers,
     });
+    this.#recalls = new Counter({
+      name: "pilotlight_recalls_total",
+      help: "Runs of idempotent tasks, by what records did for them: hit and collapsed ran nothing.",
+      labelNames: ["tenant", "task", "record"],
+      registers,
+    });
     this.#delay.enable();
     this.#gauges(sources);
     registerCapacity(this.#registry, sources.capacity);
@@ -81,6 +97,12 @@ export class Metrics {
     if (outcome === undefined) return;
     const { tenant, name, key: task } = run.task;
     const tally = this.#tallyOf(task);
+    if (run.memo !== undefined) {
+      const { kind } = run.memo.verdict;
+      tally.recalls.set(kind, (tally.recalls.get(kind) ?? 0) + 1);
+      // A skip is no invocation of the function.
+      if (run.memo.isRecalled && outcome.kind === "ok") return;
+    }
     if (outcome.kind === "ok") tally.ok++;
     else this.#invocations.inc({ tenant, task: name, outcome: outcome.kind });
     if (outcome.kind === "limit") this.#limits.inc({ tenant, task: name, limit: outcome.limit });
@@ -106,6 +128,8 @@ export class Metrics {
       tally.ok = 0;
       for (const [rung, count] of tally.cold) this.#coldstarts.inc({ tenant, task, rung }, count);
       tally.cold.clear();
+      for (const [record, count] of tally.recalls) this.#recalls.inc({ tenant, task, record }, count);
+      tally.recalls.clear();
     }
     const histograms = [this.#duration, this.#init, this.#wait].map((histogram) => histogram.render());
     return [await this.#registry.metrics(), ...histograms].join("\n");
@@ -116,10 +140,10 @@ export class Metrics {
     this.#registry.clear();
   }
 
-  #tallyOf(task: string): { ok: number; readonly cold: Map<string, number> } {
+  #tallyOf(task: string): OfTask {
     let tally = this.#tally.get(task);
     if (tally === undefined) {
-      tally = { ok: 0, cold: new Map() };
+      tally = { ok: 0, cold: new Map(), recalls: new Map() };
       this.#tally.set(task, tally);
     }
     return tally;
@@ -139,6 +163,9 @@ export class Metrics {
     gauge("pilotlight_runs_waiting", "Runs that wait for a lease.", () => sources.pool().waiting);
     gauge("pilotlight_runs_live", "Runs that have not settled.", () => sources.liveRuns());
     gauge("pilotlight_guest_memory_bytes", "Linear memories and tables of all instances.", () => sources.engine().guestBytes);
+    gauge("pilotlight_records", "Records that are kept.", () => sources.records().records);
+    gauge("pilotlight_records_bytes", "What records take.", () => sources.records().bytes);
+    gauge("pilotlight_records_memory_bytes", "What of that is in memory.", () => sources.records().memoryBytes);
     gauge("pilotlight_programs", "Programs linked.", () => sources.engine().programs);
     gauge("pilotlight_outbound_connections", "Outbound connections of guests.", () => sources.engine().connections);
     gauge("pilotlight_client_connections", "Connections of clients.", () => sources.connections());

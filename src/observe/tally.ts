@@ -35,6 +35,8 @@ export interface UsageOfRun {
   readonly concurrent: number;
   /** Why it was refused. */
   readonly refused: string | undefined;
+  /** It was answered from a record, and ran nothing. */
+  readonly recalled?: boolean;
   /** The limit that ended it. */
   readonly limit: string | undefined;
 }
@@ -50,6 +52,7 @@ const SUMS = [
   "runs",
   "refused",
   "abandoned",
+  "recalled",
   "runMs",
   "cpuMs",
   "gibSeconds",
@@ -79,10 +82,11 @@ export interface StoredTally {
 }
 
 export class Tally {
-  /** Runs that got a place; those that were refused; those that were given up before they got one. */
+  /** Runs that got a place; those that were refused; those that were given up before they got one; those that a record spared. */
   runs = 0;
   refused = 0;
   abandoned = 0;
+  recalled = 0;
   runMs = 0;
   cpuMs = 0;
   /** Memory that was charged, times the time that it was used. */
@@ -115,10 +119,16 @@ export class Tally {
 
   /** Goes up by one with each run that is added. */
   get count(): number {
-    return this.runs + this.refused + this.abandoned;
+    return this.runs + this.refused + this.abandoned + this.recalled;
   }
 
   add(run: UsageOfRun): void {
+    if (run.recalled === true) {
+      // What it waited for was no place.
+      this.recalled++;
+      this.responseBytes += run.responseBytes;
+      return;
+    }
     if (run.refused !== undefined) this.#refuse(run.refused);
     else if (run.term === "none") this.abandoned++;
     else this.#ran(run);

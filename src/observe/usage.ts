@@ -17,7 +17,7 @@ import { Tally, type StoredTally, type UsageOfRun, type UsageTerm } from "./tall
 export type SettledRun = Pick<
   Run,
   "task" | "pool" | "term" | "rung" | "admittedAt" | "grantedAt" | "headAt" | "settledAt" | "outcome" | "usage"
->;
+> & { readonly memo?: Run["memo"] };
 
 /** What a run does not know of itself. */
 export interface UsageSources {
@@ -48,6 +48,7 @@ export function usageOf(run: SettledRun, sources: UsageSources): UsageOfRun {
     concurrent: sources.concurrent(task),
     refused: outcome?.kind === "refused" ? outcome.code : undefined,
     limit: outcome?.kind === "limit" ? outcome.limit : undefined,
+    ...(run.memo?.isRecalled === true && outcome?.kind === "ok" && { recalled: true }),
   };
 }
 

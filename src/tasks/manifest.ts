@@ -114,13 +114,55 @@ const provides = z
   })
   .default([]);
 
+const varied = z
+  .string()
+  .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, 'expected the name of a header, such as "accept"')
+  .transform((name) => name.toLowerCase())
+  .refine((name) => !name.startsWith("pilotlight-") && !CONDITIONAL.has(name), "Pilotlight acts on this header itself; leave it out");
+
+const CONDITIONAL: ReadonlySet<string> = new Set([
+  "if-match",
+  "if-none-match",
+  "if-modified-since",
+  "if-unmodified-since",
+  "if-range",
+  "range",
+  "cache-control",
+  "connection",
+  "transfer-encoding",
+  "te",
+  "upgrade",
+]);
+
+const ALLOW = ["clock", "random", "sockets", "requests", "imports"] as const;
+
 const idempotent = z.strictObject({
-  ttl: z.string().optional(),
-  vary: z.array(z.string()).optional(),
-  reads: z.array(z.string()).optional(),
-  allow: z.array(z.enum(["clock", "random"])).optional(),
-  maxStale: z.string().optional(),
+  ttl: duration
+    .refine((ms) => ms > 0, "expected more than nothing; leave idempotent out where nothing is to be recorded")
+    .default(3_600_000),
+  vary: z.array(varied).max(32, "at most 32 headers").default([]),
+  reads: z
+    .array(
+      z
+        .string()
+        .regex(
+          /^(?:kv:[a-z][a-z0-9-]{0,62}\/[^*]{0,480}\*?|https?:\/\/\S+)$/,
+          'expected "kv:STORE/KEY", "kv:STORE/PREFIX*" or an address that begins with https:// or http://',
+        ),
+    )
+    .max(64, "at most 64 readings")
+    .default([]),
+  allow: z.array(z.enum(ALLOW, { error: 'expected "clock", "random", "sockets", "requests" or "imports"' })).default([]),
+  maxStale: duration.default(0),
+  /** The answer does not depend on who is calling: neither on credentials nor on whom a guard has found. */
+  shared: z.boolean().default(false),
+  /** Where the states of resources are asked for that guests name with `pilotlight:memo/depend`. */
+  resolver: z
+    .string()
+    .regex(/^https?:\/\/\S+$/, "expected an address that begins with https:// or http://")
+    .optional(),
 });
+
 const trigger = z.union([z.strictObject({ cron: z.string() }), z.strictObject({ store: z.string(), prefix: z.string().optional() })]);
 
 /** A path, or a host of the tenant and a path. */
@@ -230,11 +272,19 @@ const document = z.strictObject({
   uses: z.record(interfaceName, z.strictObject({ task: taskName })).default({}),
   sidecars,
   sidecar: asSidecar.optional(),
-  idempotent: later(idempotent),
+  idempotent: idempotent.optional(),
   triggers: later(z.array(trigger)),
 });
 
-export const manifestSchema = document.superRefine(({ name, config, secrets, uses, sidecars: beside }, ctx) => {
+export const manifestSchema = document.superRefine(({ name, config, secrets, uses, sidecars: beside, reuse: used, ...more }, ctx) => {
+  if (more.idempotent !== undefined && used.maxRequests > 1)
+    ctx.addIssue({
+      code: "custom",
+      path: ["reuse", "maxRequests"],
+      message: "what an idempotent run has read is known of an instance that it has to itself; leave this at 1, or idempotent out",
+    });
+  if (more.idempotent !== undefined && more.sidecar !== undefined)
+    ctx.addIssue({ code: "custom", path: ["idempotent"], message: "calls of a sidecar are not recorded; leave it out" });
   for (const [i, { use }] of beside.entries())
     if (use === name)
       ctx.addIssue({ code: "custom", path: ["sidecars", i, "use"], message: "a task cannot stand beside itself; name another" });

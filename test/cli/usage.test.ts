@@ -14,6 +14,7 @@ function row(over: Partial<UsageView> = {}): UsageView {
     runs: 1000,
     refused: 0,
     abandoned: 0,
+    recalled: 0,
     refusals: {},
     runSeconds: 20,
     cpuSeconds: 10,

@@ -51,6 +51,7 @@ describe("what flags and file mean together", () => {
         forecast: true,
       },
       prices: USUAL_PRICES,
+      records: { bytes: 256 * 2 ** 20, memoryBytes: 32 * 2 ** 20 },
       compiledBytes: 10 * GiB,
     });
   });

@@ -13,7 +13,7 @@ function refusal(text: string): string {
 }
 
 describe("a configuration", () => {
-  it("may be empty", () => expect(readConfig("{}", "file")).toEqual({ tasks: [], node: {}, kv: {}, pools: {}, prices: {} }));
+  it("may be empty", () => expect(readConfig("{}", "file")).toEqual({ tasks: [], node: {}, kv: {}, pools: {}, prices: {}, records: {} }));
 
   it("may say everything that there is", () => {
     const whole = {
@@ -44,6 +44,7 @@ describe("a configuration", () => {
         dedicated: { cell: "256MiB", slots: 40, warming: 0 },
         variable: { cell: "128MiB", slots: 20, warming: 1, ceiling: "30%" },
       },
+      records: { size: "1GiB", memory: "64MiB" },
       prices: { shared: 1, dedicated: 1.5, variable: [{ from: "22:00", to: "06:00", price: 0.25 }, { price: 0.5 }] },
     };
     expect(readConfig(JSON.stringify(whole), "file")).toEqual(whole);

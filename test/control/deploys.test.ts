@@ -87,14 +87,14 @@ describe("a deploy", () => {
 
   it("is refused whole when the manifest is wrong, with every field", async () => {
     const b = await bench();
-    const manifest = { name: "Hello", routes: ["x"], secret: [], idempotent: {} };
+    const manifest = { name: "Hello", routes: ["x"], secret: [], idempotent: { ttl: "never" } };
     await expect(b.deploy("acme", manifest)).rejects.toMatchObject({
       problem: {
         code: "request/invalid",
         errors: [
           { field: "manifest.name", message: expect.stringContaining("expected a name of lower-case letters") as string },
           { field: "manifest.routes[0]", message: expect.stringContaining('expected a path that begins with "/"') as string },
-          { field: "manifest.idempotent", message: "not supported by this version of Pilotlight; remove the field" },
+          { field: "manifest.idempotent.ttl", message: expect.stringContaining("expected a duration") as string },
           { field: "manifest.secret", message: "unknown field" },
         ],
       },

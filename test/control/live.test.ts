@@ -42,6 +42,7 @@ async function restarted() {
     isProvided: () => false,
     used: () => undefined,
     sidecars: NO_SIDECARS,
+    secretsAt: () => "",
   });
   const live = new Live({ ledger: {} as Ledger, tenants, secrets, catalog, programs, router: new Router(), registry: new Registry() });
   live.restore((_task, error) => expect.fail(String(error)));

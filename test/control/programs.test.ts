@@ -33,6 +33,7 @@ async function bench(folder: string | null = tempDir()) {
     isProvided: () => false,
     used: () => undefined,
     sidecars: NO_SIDECARS,
+    secretsAt: () => "",
   });
   return { engine, told, programs, tried, terms, forms };
 }

@@ -8,7 +8,7 @@ import { NO_USAGE, type Outcome } from "../../src/engine/outcome.js";
 /** Larger bodies travel as Buffers of their own. */
 const SMALL = 16 * 1024;
 
-const NO_REPLIES: Replies = { loaded() {}, linked() {}, closed() {}, written() {}, measured() {} };
+const NO_REPLIES: Replies = { loaded() {}, linked() {}, closed() {}, written() {}, measured() {}, probed() {} };
 
 /** What `drain` does. */
 class Wire {
@@ -71,7 +71,7 @@ class Wire {
           .body(event.body as Buffer | undefined)
           .put(Number(event.ended))
           .headers(event.trailers)
-          .put(event.startNanoseconds);
+          .put(event.startNanoseconds, event.notes ?? 0);
       case "chunk":
         return this.put(4, event.run).body(event.bytes as Buffer);
       case "end":
@@ -175,6 +175,7 @@ const event: fc.Arbitrary<EngineEvent> = fc.oneof(
     ended: fc.boolean(),
     trailers: absent(headers),
     startNanoseconds: id,
+    notes: id,
   }),
   fc.record({ kind: fc.constant("chunk" as const), run: id, bytes: body }),
   fc.record({ kind: fc.constant("end" as const), run: id, trailers: absent(headers) }),
@@ -221,34 +222,28 @@ describe("events", () => {
     expect(Buffer.from((events[0] as { bytes: Uint8Array }).bytes).toString()).toBe("mine");
   });
 
-  it("tell what the instance of an ended run has read", () => {
-    const settled = (trace: object): unknown =>
+  it("tell what the results of an ended run depend on", () => {
+    const settled = (trace: Buffer): unknown =>
       new Wire()
         .put(10, 1, 1, 0, ...Object.values(NO_USAGE))
-        .text(JSON.stringify(trace))
+        .body(trace)
         .put(-1)
         .read().events[0];
-    expect(
-      settled({
-        reads: [
-          ["s", "k", 3],
-          ["s", 4],
-        ],
-        wrote: true,
-      }),
-    ).toEqual({
+    const trace = (notes: number, reads: string, rest: string): Buffer => {
+      const head = Buffer.alloc(8);
+      head.writeUInt32LE(notes, 0);
+      head.writeUInt32LE(reads.length, 4);
+      return Buffer.concat([head, Buffer.from(reads + rest)]);
+    };
+    expect(settled(trace(5, "what was read", ""))).toEqual({
       kind: "settled",
       run: 1,
       began: true,
       outcome: { kind: "ok", exit: 0 },
       usage: NO_USAGE,
-      reads: [
-        { kind: "key", store: "s", key: "k", revision: 3 },
-        { kind: "list", store: "s", prefix: "", revision: 4 },
-      ],
-      wrote: true,
+      trace: { notes: 5, reads: Buffer.from("what was read"), depends: {}, fetched: [] },
     });
-    expect(settled({ reads: null, wrote: false })).toMatchObject({ reads: "unknown", wrote: false });
+    expect(settled(trace(0, "", '{"depends":{"r":"1"},"fetched":[]}'))).toMatchObject({ trace: { notes: 0, depends: { r: "1" } } });
   });
 
   it("of an unknown kind are refused: the two halves are not of one build", () => {
@@ -265,6 +260,7 @@ describe("events", () => {
       closed: () => void seen.push(["closed"]),
       written: (...args) => void seen.push(["written", ...args]),
       measured: (...args) => void seen.push(["measured", ...args]),
+      probed: (...args) => void seen.push(["probed", ...args]),
     };
     const wire = new Wire().put(12, 1).text("{}").text(undefined).put(12, 2).text(undefined).text("no component");
     wire.put(13, 3, 7).text(undefined).put(13, 4, -1).text("unmet").put(14);

@@ -1,6 +1,8 @@
 /** What guests can do with `wasi:keyvalue`, in both drafts, and what the engine says of it afterwards. */
 import { describe, expect, it } from "vitest";
-import { useEngine, type Answer, type Terms } from "../support/engine.js";
+import { NOTE } from "../../src/engine/trace.js";
+import { readDeps, type StoreDep } from "../../src/memo/deps.js";
+import { useEngine, type Answer, type Terms, type TestRun } from "../support/engine.js";
 
 const engine = useEngine();
 
@@ -137,19 +139,19 @@ describe.each(DRAFTS)("the guest %s", (draft) => {
     const { kv } = engine.port;
     const revision = await kv.put(terms.tenant, "s", "k", bytes("v"));
     const settled = async (target: string): Promise<object | undefined> => {
-      const run = engine.run(await engine.program(draft, terms), `${target}&store=s`);
-      await run.ended;
-      return run.events.find((event) => event.kind === "settled");
+      const run = engine.run(await engine.program(draft, terms), `${target}&store=s`, { traced: true });
+      return traceOf(await run.ended, run);
     };
-    expect(await settled("/get?key=k")).toMatchObject({ reads: [{ kind: "key", store: "s", key: "k", revision }], wrote: false });
-    expect(await settled("/exists?key=none")).toMatchObject({ reads: [{ kind: "key", store: "s", key: "none", revision: 0 }] });
-    expect(await settled("/list?x=1")).toMatchObject({ reads: [{ kind: "list", store: "s", prefix: "", revision }], wrote: false });
+    const { tenant } = terms;
+    expect(await settled("/get?key=k")).toMatchObject({ reads: [{ tenant, kind: "value", store: "s", key: "k", revision }], notes: 0 });
+    expect(await settled("/exists?key=none")).toMatchObject({ reads: [{ tenant, kind: "exists", store: "s", key: "none", revision: 0 }] });
+    expect(await settled("/list?x=1")).toMatchObject({ reads: [{ tenant, kind: "list", store: "s", key: "", revision }], notes: 0 });
     expect(await settled("/get-many?keys=k,none")).toMatchObject({
-      reads: expect.arrayContaining([{ kind: "key", store: "s", key: "k", revision }]),
+      reads: expect.arrayContaining([{ tenant, kind: "value", store: "s", key: "k", revision }]),
     });
-    expect(await settled("/set?key=k&value=w")).toMatchObject({ reads: [], wrote: true });
+    expect(await settled("/set?key=k&value=w")).toMatchObject({ reads: [], notes: NOTE.wrote });
     const gone = await kv.delete(terms.tenant, "s", "k");
-    expect(await settled("/get?key=k")).toMatchObject({ reads: [{ kind: "key", store: "s", key: "k", revision: gone }] });
+    expect(await settled("/get?key=k")).toMatchObject({ reads: [{ tenant, kind: "value", store: "s", key: "k", revision: gone }] });
     expect(kv.revisionOf(terms.tenant, "s", "k")).toBe(gone);
   });
 });
@@ -187,7 +189,7 @@ describe("the guest of the second draft", () => {
   });
 });
 
-it("runs of a program without stores say nothing of reads", async () => {
+it("runs that are not traced say nothing of reads", async () => {
   const run = engine.run(await engine.program("hello-p2"), "/");
   await run.ended;
   expect(Object.keys(run.events.find((event) => event.kind === "settled") as object).sort()).toEqual([
@@ -203,14 +205,17 @@ it("an instance that is used again still depends on what its earlier runs have r
   const terms = someone();
   const on = engine.slot();
   const program = await engine.program("kv-draft", terms);
-  const first = engine.run(program, "/set?key=a&value=1&store=s", { on, last: false });
+  const first = engine.run(program, "/set?key=a&value=1&store=s", { on, last: false, traced: true });
   await first.ended;
-  await engine.run(program, "/get?key=a&store=s", { on, last: false }).ended;
-  const last = engine.run(program, "/get?key=b&store=s", { on, last: true });
-  await last.ended;
-  const settled = last.events.find((event) => event.kind === "settled");
-  expect(settled).toMatchObject({ wrote: false });
-  expect(
-    settled?.kind === "settled" && settled.reads !== "unknown" && settled.reads?.map((read) => read.kind === "key" && read.key).sort(),
-  ).toEqual(["a", "b"]);
+  await engine.run(program, "/get?key=a&store=s", { on, last: false, traced: true }).ended;
+  const last = engine.run(program, "/get?key=b&store=s", { on, last: true, traced: true });
+  const { notes, reads } = traceOf(await last.ended, last);
+  expect(notes).toBe(0);
+  expect(reads.map(({ key }) => key).sort()).toEqual(["a", "b"]);
 });
+
+function traceOf(_ended: unknown, run: TestRun): { readonly notes: number; readonly reads: readonly StoreDep[] } {
+  const settled = run.events.find((event) => event.kind === "settled");
+  if (settled?.kind !== "settled" || settled.trace === undefined) throw new Error("the run was not traced");
+  return { notes: settled.trace.notes, reads: readDeps(settled.trace.reads) };
+}

@@ -1,15 +1,19 @@
 import { describe, expect, it } from "vitest";
 import type { Outcome } from "../../src/engine/outcome.js";
-import { CallError, execute } from "../../src/invoke/call.js";
+import { CallError, execute, type CallPorts } from "../../src/invoke/call.js";
 import { fakeTask } from "../tasks/fake-task.js";
 import { Workbench } from "./workbench.js";
 
 const FRAME = { kind: "call", interface: "i", function: "f", arguments: "[1]" } as const;
 
+function portsOf({ executor, clock }: Workbench): CallPorts {
+  return { executor, clock, start: (run) => executor.submit(run) };
+}
+
 function started(kind: "call" | "command" = "call") {
   const bench = new Workbench();
   const task = bench.deploy(fakeTask("a"));
-  const result = execute(bench, task, kind, kind === "call" ? FRAME : { kind: "command" });
+  const result = execute(portsOf(bench), task, kind, kind === "call" ? FRAME : { kind: "command" });
   return { bench, result, handle: 1 };
 }
 

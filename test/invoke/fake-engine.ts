@@ -71,6 +71,7 @@ export class FakeEngine implements Engine {
   close = unused;
   cells = unused;
   footprint = unused;
+  probe = unused;
   get kv(): KeyValue {
     return unused();
   }

@@ -88,6 +88,8 @@ class Pipe {
         cancel: (run) => executor.cancel(run),
         responds: () => false,
         respond: (_run, head, told) => told(head),
+        taken: (_run, bytes) => bytes,
+        unread: (run) => executor.cancel(run),
       },
       engine,
       clock,

@@ -68,6 +68,7 @@ function metrics(): Metrics {
     code: () => CODE,
     liveRuns: () => 8,
     connections: () => 9,
+    records: () => ({ records: 30, bytes: 31, memoryBytes: 32, evicted: 33, rejected: 34 }),
   });
   onTestFinished(() => made.stop());
   return made;
@@ -150,6 +151,9 @@ describe("the metrics", () => {
       pilotlight_log_lines_dropped_total: "task,tenant",
       pilotlight_outbound_connections: "",
       pilotlight_programs: "",
+      pilotlight_records: "",
+      pilotlight_records_bytes: "",
+      pilotlight_records_memory_bytes: "",
       pilotlight_run_limit: "",
       pilotlight_runs_foreseen_total: "",
       pilotlight_runs_live: "",

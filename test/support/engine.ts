@@ -58,6 +58,7 @@ export interface Answer extends Ended {
 }
 
 interface RunOptions {
+  readonly traced?: boolean;
   readonly on?: InstanceName;
   /** Where an instance that is made on the way counts. */
   readonly cell?: number;
@@ -271,7 +272,7 @@ export class TestEngine {
   run(
     program: ProgramId,
     frame: Frame | string,
-    { on = this.slot(), cell = 0, last = true, deadlines, credit = true }: RunOptions = {},
+    { on = this.slot(), cell = 0, last = true, traced = false, deadlines, credit = true }: RunOptions = {},
   ): TestRun {
     const run = new TestRun(this, this.#nextRun++, on, credit);
     this.#runs.set(run.handle, run);
@@ -284,6 +285,7 @@ export class TestEngine {
       frame: typeof frame === "string" ? http(frame) : frame,
       deadlines: { head: 10_000, idle: 10_000, total: 20_000, ...deadlines },
       last,
+      traced,
     });
     return run;
   }

@@ -131,7 +131,7 @@ describe("a manifest", () => {
         limits: { memory: "64mb", timout: "10s" },
         files: [{ host: "/a", guest: "/b", rw: true }],
         colour: "red",
-        idempotent: {},
+        idempotent: { ttl: "never" },
       }),
     ).toEqual([
       "name: expected a name of lower-case letters, digits and dashes that begins with a letter, at most 63 long",
@@ -140,7 +140,7 @@ describe("a manifest", () => {
       `limits.memory: ${SIZE}`,
       "limits.timout: unknown field",
       "files[0].rw: unknown field",
-      "idempotent: not supported by this version of Pilotlight; remove the field",
+      `idempotent.ttl: ${DURATION}`,
       "colour: unknown field",
     ]);
   });
@@ -339,7 +339,6 @@ describe("what a manifest says of sidecars", () => {
 
 describe("a field whose mechanism has not landed", () => {
   it.each([
-    ["idempotent", { ttl: "1h" }],
     ["triggers", [{ cron: "*/5 * * * *" }]],
     ["triggers", null],
   ])("is refused as such, never ignored: %s = %j", (field, value) => {

@@ -10,8 +10,8 @@ use crate::engine::Shared;
 use crate::events::Event;
 use crate::frame::Deadlines;
 use crate::job::JobState;
-use crate::kv::Trace;
 use crate::outcome::{Limit, Outcome, Usage};
+use crate::program::Program;
 use crate::run::Run;
 
 /// A session ends when its caller leaves it alone for so long: it holds room, and another is found in a thousandth of this.
@@ -43,8 +43,7 @@ pub(crate) struct Active {
     /// How the run will have ended, where the guest has said so.
     verdict: Option<Outcome>,
     settled: bool,
-    /// The instance's, once there is one with a store granted.
-    pub trace: Option<Arc<Trace>>,
+    program: Arc<Program>,
     shared: Arc<Shared>,
 }
 
@@ -55,6 +54,7 @@ impl Active {
         received: Instant,
         response_limit: u64,
         expects_answer: bool,
+        program: Arc<Program>,
         shared: Arc<Shared>,
     ) -> Self {
         Self {
@@ -75,7 +75,7 @@ impl Active {
             expects_answer,
             verdict: None,
             settled: false,
-            trace: None,
+            program,
             shared,
         }
     }
@@ -241,7 +241,7 @@ impl Active {
             self.shared.documents().retain(|(run, _), _| *run != self.run.handle);
             sidecar.set_outcome(outcome.clone());
         }
-        let trace = self.trace.as_ref().map(|trace| trace.report());
+        let trace = self.run.trace().map(|trace| trace.report(&self.program.spec.tenant));
         let began = self.run.has_begun();
         let owed = self.run.owed().map(|reply| (reply, outcome.reason()));
         self.shared.events.push(Event::Settled { run: self.run.handle, outcome, usage: self.usage, trace, began });

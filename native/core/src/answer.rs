@@ -165,6 +165,7 @@ impl Answer {
                 ended: self.done,
                 trailers: if self.done { self.trailers.take() } else { None },
                 start: self.start,
+                notes: run.trace().map_or(0, |trace| trace.notes()),
             });
         }
         while let Some(bytes) = self.next_piece(run) {

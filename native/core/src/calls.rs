@@ -188,7 +188,8 @@ fn bound(host: &Host, target: &Target) -> Option<Arc<Bound>> {
 /// Puts the call in the sidecar's line; what comes of it follows.
 fn to_sidecar(host: &Host, bound: &Bound, target: &Arc<Target>, parameters: &[Val]) -> impl Future<Output = Results> + use<> {
     let (owed, answer) = bound.sidecar.owed();
-    let what = What::Import { export: bound.export.clone(), target: target.clone(), arguments: parameters.to_vec() };
+    let trace = host.trace.is_on().then(|| host.trace.clone());
+    let what = What::Import { export: bound.export.clone(), target: target.clone(), arguments: parameters.to_vec(), trace };
     host.take(&bound.sidecar.desk);
     // One that takes no more drops it: then the answer is how it has ended.
     drop(bound.sidecar.ask(Asked { what, owed, on: host.run, until: Instant::now() + bound.limit }));

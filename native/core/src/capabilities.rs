@@ -11,10 +11,12 @@ use wasmtime::{Engine, Result, StoreContextMut, format_err};
 use crate::engine::{Reply, Shared};
 use crate::events::Event;
 use crate::host::Host;
+use crate::trace::note;
 use crate::values::{self, Limits};
 
 /// Pre-release versions do not match by semver, so each draft that is in use is linked by its name.
 const CONFIG_DRAFTS: [&str; 2] = ["wasi:config/store@0.2.0-rc.1", "wasi:config/store@0.2.0-draft-2024-09-27"];
+const DEPEND: &str = "pilotlight:memo/depend@0.1.0";
 const LOGGING: &str = "wasi:logging/logging@0.1.0-draft";
 
 #[derive(ComponentType, Lift, Lower, Clone, Copy)]
@@ -67,6 +69,11 @@ pub fn add_to_linker(linker: &mut Linker<Host>) -> Result<()> {
             Ok(())
         },
     )?;
+    linker.instance(DEPEND)?.func_wrap("on", |store: StoreContextMut<'_, Host>, (resource, state): (String, String)| {
+        let host = store.data();
+        host.serving.as_ref().unwrap_or(&host.trace).depends(resource, state);
+        Ok(())
+    })?;
     crate::keyvalue::add_to_linker(linker)?;
     crate::sidecars::jwks::add_to_linker(linker)?;
     for name in CONFIG_DRAFTS {
@@ -129,6 +136,10 @@ fn add_script(
 /// Sends the question on its way. The answer's receiver takes the question back when it is dropped unanswered.
 fn ask(host: &mut Host, interface: &str, function: &str, ty: &ComponentFunc, parameters: &[Val]) -> Result<Asked> {
     let arguments = values::values_to_json(parameters, ty.params().map(|(_, ty)| ty), host.value_limits())?;
+    // What Pilotlight itself is asked is known to it.
+    if !interface.starts_with("pilotlight:") {
+        host.trace.note(note::IMPORT);
+    }
     let shared = host.shared.clone();
     let ask = shared.next_ask.fetch_add(1, Ordering::Relaxed);
     let (sender, receiver) = oneshot::channel();

@@ -26,7 +26,7 @@ use crate::frame::{Deadlines, Frame};
 use crate::host::Host;
 use crate::instance::{self, Mailbox, Order};
 use crate::kv::{self, Kv, KvError};
-use crate::outbound::{Grant, Outbound};
+use crate::outbound::{self, Grant, Outbound, Probe};
 use crate::outcome::{Outcome, Usage};
 use crate::program::{Program, ProgramSpec};
 use crate::run::Run;
@@ -61,6 +61,15 @@ pub struct Place {
     pub program: u32,
     /// 0: in no cell.
     pub cell: u32,
+}
+
+/// Of one run.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms {
+    /// The instance goes when it has settled.
+    pub last: bool,
+    /// What its results depend on is told when it has.
+    pub traced: bool,
 }
 
 /// What all instances share.
@@ -251,7 +260,7 @@ impl Engine {
     }
 
     /// Runs a frame on an instance, made on the way if the slot is unused.
-    pub fn run(&self, place: Place, handle: u64, frame: Frame, deadlines: Deadlines, last: bool) {
+    pub fn run(&self, place: Place, handle: u64, frame: Frame, deadlines: Deadlines, Terms { last, traced }: Terms) {
         let id = place.id;
         let (held, fresh) = match self.shared.lookup(id) {
             Lookup::Held(held) => (held, None),
@@ -264,7 +273,7 @@ impl Engine {
             }
         };
         let limit = held.program.spec.limits.request_body_bytes;
-        let run = Arc::new(Run::new(handle, held.mailbox.signal.clone(), limit, self.shared.clone()));
+        let run = Arc::new(Run::new(handle, held.mailbox.signal.clone(), limit, traced, self.shared.clone()));
         self.shared.runs().insert(handle, run.clone());
         let order = Order { run, frame, deadlines, last, received: Instant::now() };
         if !held.mailbox.post(order) {
@@ -444,6 +453,17 @@ impl Engine {
         if none {
             self.shared.close();
         }
+    }
+
+    /// Makes an outbound request as a program of these grants may, and answers with [`Event::Probed`].
+    pub fn probe(&self, request: u64, probe: Probe) {
+        let shared = self.shared.clone();
+        let Some(threads) = self.threads.common() else { return };
+        threads.spawn(async move {
+            let result = outbound::probe(probe).await;
+            let result = result.and_then(|probed| serde_json::to_string(&probed).map_err(|error| error.to_string()));
+            shared.events.push(Event::Probed { request, result });
+        });
     }
 
     /// Key-value data, for reading.

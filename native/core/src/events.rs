@@ -40,6 +40,8 @@ pub enum Event {
         ended: bool,
         trailers: Option<HeaderBlock>,
         start: u64,
+        /// Of a run that is traced: what it has done so far ([`crate::trace::note`]).
+        notes: u32,
     },
     Chunk {
         run: u64,
@@ -73,13 +75,13 @@ pub enum Event {
         bytes: u64,
     },
     Log(GuestLine),
-    /// `trace` is what the instance has read of key-value data and whether the run wrote, as JSON
-    /// ([`crate::kv::Trace::report`]); absent where no store was granted.
+    /// `trace` is what the results depend on ([`crate::trace::Trace::report`]), of a run that is traced and had its instance to
+    /// itself.
     Settled {
         run: u64,
         outcome: Outcome,
         usage: Usage,
-        trace: Option<String>,
+        trace: Option<Vec<u8>>,
         /// The guest's export was entered.
         began: bool,
     },
@@ -101,6 +103,11 @@ pub enum Event {
     Measured {
         request: u64,
         result: Result<u64, String>,
+    },
+    /// A request was made again: its answer as JSON, or why there is none.
+    Probed {
+        request: u64,
+        result: Result<String, String>,
     },
     /// A write to key-value data has been done, at a revision, or refused.
     KvWritten {

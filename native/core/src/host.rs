@@ -11,13 +11,14 @@ use crate::desk::{Desk, Taken};
 use crate::engine::Shared;
 use crate::events::Origin;
 use crate::guestlog::{GuestLog, LogStream};
-use crate::kv::{Kv, Trace};
+use crate::kv::Kv;
 use crate::meter::MemoryMeter;
 use crate::outbound::{Hooks, address_allowed};
 use crate::outcome::Evidence;
 use crate::program::{Program, Stdio};
 use crate::sessions::Waiting;
 use crate::sidecars::Bound;
+use crate::trace::{Clock, Random, Trace, note};
 
 pub struct Host {
     table: ResourceTable,
@@ -37,8 +38,10 @@ pub struct Host {
     pub(crate) taken: Arc<Mutex<Vec<Taken>>>,
     /// Sidecars that serve its imports, for the run that it has.
     pub(crate) bound: Vec<Arc<Bound>>,
-    /// What it reads of key-value data; only where it was granted a store.
-    pub(crate) trace: Option<Arc<Trace>>,
+    /// What it reads and does that results depend on.
+    pub(crate) trace: Arc<Trace>,
+    /// Of a sidecar: the trace of the run that it is called for.
+    pub(crate) serving: Option<Arc<Trace>>,
 }
 
 impl Host {
@@ -66,11 +69,12 @@ impl Host {
         table.set_max_capacity(spec.limits.handles as usize);
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(spec.limits.header_bytes as usize);
+        let trace = Arc::<Trace>::default();
         Ok(Self {
             table,
-            wasi: wasi(program, &log, stdio)?,
+            wasi: wasi(program, &log, stdio, &trace)?,
             http,
-            hooks: Hooks::new(program.outbound.clone()),
+            hooks: Hooks::new(program.outbound.clone(), trace.clone()),
             memory: MemoryMeter::new(spec.limits.memory_bytes, shared.counts.guest_bytes.clone(), cell),
             log,
             program: program.clone(),
@@ -80,7 +84,8 @@ impl Host {
             desk: Weak::new(),
             taken: Arc::default(),
             bound: Vec::new(),
-            trace: (!spec.stores.is_empty()).then(Arc::default),
+            trace,
+            serving: None,
         })
     }
 
@@ -89,8 +94,8 @@ impl Host {
     }
 
     /// The resources, the key-value data, and where to note what is read of it.
-    pub(crate) fn reading(&mut self) -> (&mut ResourceTable, &Arc<Kv>, Option<&Trace>) {
-        (&mut self.table, &self.shared.kv, self.trace.as_deref())
+    pub(crate) fn reading(&mut self) -> (&mut ResourceTable, &Arc<Kv>, &Trace) {
+        (&mut self.table, &self.shared.kv, &self.trace)
     }
 
     pub(crate) fn value_limits(&self) -> crate::values::Limits {
@@ -115,9 +120,10 @@ impl Host {
     }
 }
 
-fn wasi(program: &Program, log: &Arc<GuestLog>, stdio: Stdio) -> wasmtime::Result<WasiCtx> {
+fn wasi(program: &Program, log: &Arc<GuestLog>, stdio: Stdio, trace: &Arc<Trace>) -> wasmtime::Result<WasiCtx> {
     let spec = &program.spec;
     let mut builder = WasiCtx::builder();
+    builder.wall_clock(Clock(trace.clone())).secure_random(Random(trace.clone())).insecure_random(Random(trace.clone()));
     builder.envs(&spec.environment).args(&spec.arguments);
     match stdio {
         Stdio::Inherit => {
@@ -135,10 +141,12 @@ fn wasi(program: &Program, log: &Arc<GuestLog>, stdio: Stdio) -> wasmtime::Resul
     }
     if spec.sockets {
         builder.inherit_network().allow_tcp(true).allow_udp(true).allow_ip_name_lookup(true);
-        if !spec.outbound.any_address {
-            // What outbound HTTP may not reach, a socket may not either.
-            builder.socket_addr_check(|address, _use| Box::pin(async move { address_allowed(address.ip()) }));
-        }
+        let (any, trace) = (spec.outbound.any_address, trace.clone());
+        // What outbound HTTP may not reach, a socket may not either.
+        builder.socket_addr_check(move |address, _use| {
+            trace.note(note::SOCKETS);
+            Box::pin(async move { any || address_allowed(address.ip()) })
+        });
     } else {
         builder.allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
     }

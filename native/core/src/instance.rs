@@ -33,7 +33,6 @@ use crate::frame::Frame;
 use crate::guestlog::GuestLog;
 use crate::host::Host;
 use crate::job::Job;
-use crate::kv::Trace;
 pub(crate) use crate::mailbox::{Inbox, Mailbox, Order};
 use crate::outcome::{Limit, Outcome, blame};
 use crate::program::{HttpEntry, Program, Stdio};
@@ -107,7 +106,6 @@ struct Task {
     /// Until there is a store to count with it.
     cell: Option<Share>,
     log: Option<Arc<GuestLog>>,
-    trace: Option<Arc<Trace>>,
     sessions: Option<Arc<Waiting>>,
     desk: Weak<Desk>,
     /// Tasks of other instances that the guest waits for.
@@ -178,7 +176,6 @@ impl Task {
             memory: Arc::default(),
             cell: None,
             log: None,
-            trace: None,
             sessions: None,
             desk: Weak::new(),
             taken: Arc::default(),
@@ -256,7 +253,6 @@ impl Task {
         host.log.begin(self.actives.first().map(|active| active.run.handle));
         self.memory = host.memory.peak_gauge();
         self.log = Some(host.log.clone());
-        self.trace = host.trace.clone();
         self.sessions = Some(host.sessions.clone());
         host.desk = self.desk.clone();
         host.taken = self.taken.clone();
@@ -500,7 +496,8 @@ impl Task {
         let Some(order) = self.mailbox.next() else { return false };
         let expects_answer = matches!(order.frame, Frame::Http(_));
         let limit = self.program.spec.limits.response_body_bytes;
-        let mut active = Active::new(order.run.clone(), order.deadlines, order.received, limit, expects_answer, self.shared.clone());
+        let (program, shared) = (self.program.clone(), self.shared.clone());
+        let mut active = Active::new(order.run.clone(), order.deadlines, order.received, limit, expects_answer, program, shared);
         active.cpu_base = self.cpu;
         let alone = self.program.spec.max_concurrent <= 1;
         self.suspect = Some(order.run.handle);
@@ -584,8 +581,7 @@ impl Task {
         }
     }
 
-    fn settle(&mut self, mut active: Active, outcome: Outcome) {
-        active.trace = self.trace.clone();
+    fn settle(&mut self, active: Active, outcome: Outcome) {
         self.count_cpu();
         if self.program.spec.stdio == Stdio::Inherit {
             // Rust's stdout is buffered, and a library in another program's process has no exit of its own to flush it.

@@ -113,8 +113,8 @@ impl Job {
             }
             host.memory.forgive();
             host.log.begin(run);
-            if let (Some(_), Some(trace)) = (run, &host.trace) {
-                trace.begin();
+            if run.is_some() {
+                self.run.begins_with(&host.trace);
             }
         });
         match self.frame {

@@ -10,10 +10,8 @@ use wasmtime::component::{ComponentType, Lift, Linker, LinkerInstance, Lower, Re
 use wasmtime::{Result, StoreContextMut};
 
 use crate::host::Host;
-use crate::kv::{Code, Delta, Done, Expect, Kv, KvError, Op, Place, StoreNumber, Trace};
-
-/// Names of keys in one answer of `list-keys`, in bytes.
-const PAGE_BYTES: usize = 64 * 1024;
+use crate::kv::{Code, Delta, Dep, Done, Expect, Kv, KvError, Mark, Op, PAGE_KEYS, Place, StoreNumber, page_key, page_mark};
+use crate::trace::{Trace, hash};
 
 #[derive(ComponentType, Lift, Lower, Debug)]
 #[component(variant)]
@@ -124,10 +122,10 @@ fn add_store(store: &mut LinkerInstance<'_, Host>) -> Result<()> {
     })?;
     store.func_wrap("open", |mut store: StoreContextMut<'_, Host>, (name,): (String,)| Ok((open(store.data_mut(), &name)?,)))?;
     store.func_wrap("[method]bucket.get", |mut store: StoreContextMut<'_, Host>, (bucket, key): (Resource<Bucket>, String)| {
-        look(store.data_mut(), &bucket, &key, |value| value.map(<[u8]>::to_vec))
+        look(store.data_mut(), Dep::Value, &bucket, &key, |value| value.map(<[u8]>::to_vec))
     })?;
     store.func_wrap("[method]bucket.exists", |mut store: StoreContextMut<'_, Host>, (bucket, key): (Resource<Bucket>, String)| {
-        look(store.data_mut(), &bucket, &key, |value| value.is_some())
+        look(store.data_mut(), Dep::Exists, &bucket, &key, |value| value.is_some())
     })?;
     store.func_wrap_async(
         "[method]bucket.set",
@@ -214,14 +212,24 @@ fn open(host: &mut Host, name: &str) -> Result<Result<Resource<Bucket>, StoreErr
     Ok(Ok(host.table().push(bucket)?))
 }
 
-fn look<T>(host: &mut Host, bucket: &Resource<Bucket>, key: &str, read: impl FnOnce(Option<&[u8]>) -> T) -> Answer<T> {
+fn look<T>(host: &mut Host, dep: Dep, bucket: &Resource<Bucket>, key: &str, read: impl FnOnce(Option<&[u8]>) -> T) -> Answer<T> {
     let (table, kv, trace) = host.reading();
     let Bucket { store, number } = table.get_mut(bucket)?;
-    let found = kv.look(&store.place, number, key, |revision, value| (revision, read(value)));
-    Ok((found.map_err(Into::into).map(|(revision, value)| {
-        note(trace, |trace| trace.read(&store.name, key, revision));
+    let found = kv.look(&store.place, number, key, |revision, value| (revision, mark(trace, dep, value), read(value)));
+    Ok((found.map_err(Into::into).map(|(revision, mark, value)| {
+        trace.read(&store.name, dep, key, revision, mark);
         value
     }),))
+}
+
+/// What stands for a value that was read; worth its price where the run is traced.
+fn mark(trace: &Trace, dep: Dep, value: Option<&[u8]>) -> Mark {
+    match value {
+        None => Mark::Absent,
+        Some(_) if dep == Dep::Exists => Mark::Present([0; 16]),
+        Some(value) if trace.is_on() => Mark::Present(hash(value)),
+        Some(_) => Mark::Unknown,
+    }
 }
 
 fn get_many(host: &mut Host, bucket: &Resource<Bucket>, keys: Vec<String>) -> Answer<Pairs> {
@@ -234,7 +242,7 @@ fn get_many(host: &mut Host, bucket: &Resource<Bucket>, keys: Vec<String>) -> An
         Err(error) => return Ok((Err(error.into()),)),
     };
     let pair = |(key, (revision, value)): (String, (u64, Option<Vec<u8>>))| {
-        note(trace, |trace| trace.read(&store.name, &key, revision));
+        trace.read(&store.name, Dep::Value, &key, revision, mark(trace, Dep::Value, value.as_deref()));
         value.map(|value| (key, value))
     };
     Ok((Ok(keys.into_iter().zip(found).map(pair).collect()),))
@@ -244,19 +252,21 @@ fn get_many(host: &mut Host, bucket: &Resource<Bucket>, keys: Vec<String>) -> An
 fn list(host: &mut Host, bucket: &Resource<Bucket>, after: Option<&str>, skip: u64) -> Result<Result<(Vec<String>, bool), StoreError>> {
     let (table, kv, trace) = host.reading();
     let Bucket { store, .. } = table.get(bucket)?;
-    Ok(kv.keys(&store.place, after, skip, PAGE_BYTES).map_err(Into::into).map(|(keys, revision, more)| {
-        note(trace, |trace| trace.listed(&store.name, revision));
+    Ok(kv.keys(&store.place, after, skip, PAGE_KEYS).map_err(Into::into).map(|(keys, revision, more)| {
+        let mark = if trace.is_on() { page_mark(&keys, more) } else { Mark::Unknown };
+        trace.read(&store.name, Dep::Page, &page_key(after, skip), revision, mark);
         (keys, more)
     }))
 }
 
 fn new_cas(host: &mut Host, store: Opened, key: String) -> Result<Result<Resource<Cas>, StoreError>> {
     let (table, kv, trace) = host.reading();
-    let revision = match kv.revision_of(&store.place, &key) {
-        Ok(revision) => revision,
+    let looked = kv.look(&store.place, &mut StoreNumber::default(), &key, |revision, value| (revision, mark(trace, Dep::Value, value)));
+    let (revision, mark) = match looked {
+        Ok(looked) => looked,
         Err(error) => return Ok(Err(error.into())),
     };
-    note(trace, |trace| trace.read(&store.name, &key, revision));
+    trace.read(&store.name, Dep::Value, &key, revision, mark);
     Ok(Ok(table.push(Cas { store, key, revision })?))
 }
 
@@ -264,9 +274,11 @@ fn new_cas(host: &mut Host, store: Opened, key: String) -> Result<Result<Resourc
 fn current(host: &mut Host, cas: &Resource<Cas>) -> Answer<Option<Vec<u8>>> {
     let (table, kv, trace) = host.reading();
     let Cas { store, key, revision } = table.get_mut(cas)?;
-    let found = kv.look(&store.place, &mut StoreNumber::default(), key, |revision, value| (revision, value.map(<[u8]>::to_vec)));
-    Ok((found.map_err(Into::into).map(|(now, value)| {
-        note(trace, |trace| trace.read(&store.name, key, now));
+    let found = kv.look(&store.place, &mut StoreNumber::default(), key, |revision, value| {
+        (revision, mark(trace, Dep::Value, value), value.map(<[u8]>::to_vec))
+    });
+    Ok((found.map_err(Into::into).map(|(now, mark, value)| {
+        trace.read(&store.name, Dep::Value, key, now, mark);
         *revision = now;
         value
     }),))
@@ -294,13 +306,7 @@ fn write<F: FnOnce(Place) -> Op>(
 
 fn submit(host: &mut Host, op: Op) -> impl Future<Output = std::result::Result<Done, KvError>> + Send + use<> {
     let (_, kv, trace) = host.reading();
-    note(trace, Trace::wrote);
+    trace.wrote();
     let kv: Arc<Kv> = kv.clone();
     async move { kv.write(op).await }
-}
-
-fn note(trace: Option<&Trace>, work: impl FnOnce(&Trace)) {
-    if let Some(trace) = trace {
-        work(trace);
-    }
 }

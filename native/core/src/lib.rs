@@ -33,4 +33,5 @@ pub mod settings;
 pub mod sidecars;
 mod signal;
 mod threads;
+pub mod trace;
 pub mod values;

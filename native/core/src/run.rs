@@ -21,6 +21,7 @@ use crate::outcome::{Limit, Outcome};
 use crate::sessions::Waiting;
 use crate::sidecars::Sidecar;
 use crate::signal::Signal;
+use crate::trace::Trace;
 
 /// Bytes on their way in one direction before the receiver has asked for more.
 pub const CREDIT: u64 = 256 * 1024;
@@ -47,6 +48,10 @@ pub struct Run {
     paused: AtomicBool,
     /// Of the tasks that its guest has called, once it has an instance of its own.
     sessions: OnceLock<Arc<Waiting>>,
+    /// What it reads is to be told.
+    traced: bool,
+    /// Its instance's, once it has one of its own.
+    trace: OnceLock<Arc<Trace>>,
 }
 
 #[derive(Default)]
@@ -62,7 +67,7 @@ struct Input {
 }
 
 impl Run {
-    pub(crate) fn new(handle: u64, signal: Arc<Signal>, request_limit: u64, shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(handle: u64, signal: Arc<Signal>, request_limit: u64, traced: bool, shared: Arc<Shared>) -> Self {
         shared.counts.runs.fetch_add(1, Ordering::Relaxed);
         Self {
             handle,
@@ -79,7 +84,22 @@ impl Run {
             sidecar: OnceLock::new(),
             paused: AtomicBool::new(false),
             sessions: OnceLock::new(),
+            traced,
+            trace: OnceLock::new(),
         }
+    }
+
+    /// It begins on an instance that it has for itself.
+    pub(crate) fn begins_with(&self, trace: &Arc<Trace>) {
+        trace.begin(self.traced);
+        if self.traced {
+            let _ = self.trace.set(trace.clone());
+        }
+    }
+
+    /// What its results depend on; none where that is not to be told, or not known.
+    pub(crate) fn trace(&self) -> Option<&Arc<Trace>> {
+        self.trace.get()
     }
 
     pub(crate) fn set_began(&self) {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use pilotlight_core::engine::{Engine, InstanceId, Place};
+use pilotlight_core::engine::{Engine, InstanceId, Place, Terms};
 use pilotlight_core::events::Event;
 use pilotlight_core::frame::{Deadlines, Frame, HttpFrame};
 use pilotlight_core::outcome::{Limit, Outcome};
@@ -13,6 +13,8 @@ use pilotlight_core::program::ProgramSpec;
 use pilotlight_core::settings::Settings;
 
 /// The owner's side: events come in by condition variable instead of an event loop.
+const LAST: Terms = Terms { last: true, traced: false };
+
 struct Owner {
     engine: Engine,
     woken: Arc<(Mutex<bool>, Condvar)>,
@@ -85,7 +87,7 @@ impl Owner {
     }
 
     fn get(&mut self, id: InstanceId, program: u32, run: u64, target: &str) {
-        self.engine.run(place(id, program), run, http("GET", target, None, false), deadlines(5_000), true);
+        self.engine.run(place(id, program), run, http("GET", target, None, false), deadlines(5_000), LAST);
     }
 
     /// The bytes of a run's answer so far.
@@ -198,7 +200,7 @@ fn bodies_stream_both_ways_by_credit() {
     for guest in ["echo-p2", "echo-p3"] {
         let mut owner = Owner::start();
         let program = owner.program(guest);
-        owner.engine.run(place(id(0, 1), program), 1, http("POST", "/", None, true), deadlines(5_000), true);
+        owner.engine.run(place(id(0, 1), program), 1, http("POST", "/", None, true), deadlines(5_000), LAST);
         let piece = Bytes::from(vec![b'x'; 64 * 1024]);
         let (mut sent, mut credited) = (0u64, 0usize);
         const TOTAL: u64 = 4 << 20;
@@ -254,7 +256,7 @@ fn whatever_a_guest_does_ends_with_the_right_blame() {
             // Only the one that waits is to run into its deadline; on a busy machine CPU time passes slowly.
             let head = if target == "/hang" { 1_000 } else { 15_000 };
             let deadlines = Deadlines { total: Duration::from_secs(20), ..deadlines(head) };
-            owner.engine.run(place(id(run as u32, 1), program), run, http("GET", target, None, false), deadlines, true);
+            owner.engine.run(place(id(run as u32, 1), program), run, http("GET", target, None, false), deadlines, LAST);
             let outcome = owner.outcome(run);
             assert!(fits(&outcome), "{guest} {target}: {outcome:?}");
         }

@@ -16,6 +16,7 @@ interface UsageFlags extends NodeFlags {
 
 const DAY_MS = 86_400_000;
 /** In a line of sums; nothing has this for a name. */
+const RECALLED = "RECALLED";
 const ALL = "*";
 
 export function usageCommand(terminal: Terminal): Command {
@@ -59,8 +60,13 @@ async function printUsage(terminal: Terminal, { client }: Session, flags: UsageF
   const rows = await client.usage(flags.tenant, { ...query, by });
   if (flags.json === true) return printJson(terminal, rows);
   const times = by === "task" ? [] : ["FROM"];
-  const headings = [...times, "TENANT", "TASK", "POOL", "TERM", "RUNS", "REFUSED", "WAIT(avg,max)", "GIB-S", "COST"];
+  const headings = [...times, "TENANT", "TASK", "POOL", "TERM", "RUNS", RECALLED, "REFUSED", "WAIT(avg,max)", "GIB-S", "COST"];
   const lines = groups(rows, ({ tenant }) => tenant).flatMap((ofTenant) => linesOf(ofTenant, by));
+  if (rows.every(({ recalled }) => recalled === 0)) {
+    // Most nodes have no idempotent tasks, and lines are long enough.
+    const column = headings.indexOf(RECALLED);
+    for (const each of [headings, ...lines]) each.splice(column, 1);
+  }
   printTable(terminal, headings, lines, `nothing ran in the last ${durationText(flags.since)}`);
 }
 
@@ -74,7 +80,7 @@ function linesOf(rows: readonly UsageView[], by: UsageBy): string[][] {
   return tasks.length === 1 ? lines : [...lines, sumLine(by, rows, ALL)];
 }
 
-type Sums = Pick<UsageView, "runs" | "refused" | "abandoned" | "waitSeconds" | "maxWaitSeconds" | "gibSeconds" | "cost">;
+type Sums = Pick<UsageView, "runs" | "refused" | "abandoned" | "recalled" | "waitSeconds" | "maxWaitSeconds" | "gibSeconds" | "cost">;
 
 function sumLine(by: UsageBy, rows: readonly UsageView[], task: string): string[] {
   const sum = (name: keyof Sums): number => rows.reduce((total, row) => total + row[name], 0);
@@ -82,6 +88,7 @@ function sumLine(by: UsageBy, rows: readonly UsageView[], task: string): string[
     runs: sum("runs"),
     refused: sum("refused"),
     abandoned: sum("abandoned"),
+    recalled: sum("recalled"),
     waitSeconds: sum("waitSeconds"),
     maxWaitSeconds: Math.max(...rows.map(({ maxWaitSeconds }) => maxWaitSeconds)),
     gibSeconds: sum("gibSeconds"),
@@ -91,11 +98,11 @@ function sumLine(by: UsageBy, rows: readonly UsageView[], task: string): string[
 }
 
 function line(by: UsageBy, row: Sums & Pick<UsageView, "from">, names: readonly string[]): string[] {
-  const { runs, refused, abandoned, waitSeconds, maxWaitSeconds, gibSeconds, cost } = row;
+  const { runs, refused, abandoned, recalled, waitSeconds, maxWaitSeconds, gibSeconds, cost } = row;
   const average = waitSeconds / Math.max(1, runs + refused + abandoned);
   const wait = `${milliseconds(average)},${milliseconds(maxWaitSeconds)}`;
   const time = by === "task" ? [] : [timeText(row.from, by)];
-  return [...time, ...names, String(runs), String(refused), wait, figure(gibSeconds), figure(cost)];
+  return [...time, ...names, String(runs), String(recalled), String(refused), wait, figure(gibSeconds), figure(cost)];
 }
 
 /** `2026-11-25T12:00Z`, or the day alone. */

@@ -20,6 +20,7 @@ import { routesOf, type AdminApp, type Routes } from "./endpoint.js";
 import { addSidecars } from "./sidecars.js";
 import { addLogs } from "./logs.js";
 import { describeHealth, openApi } from "./open-api.js";
+import { addRecords } from "./records.js";
 import { addAliases, addTasks, addVersions } from "./tasks.js";
 import { addAudit, addKeys, addTenants, addWhoami } from "./tenants.js";
 import { addUsage } from "./usage.js";
@@ -84,6 +85,7 @@ export function addAdminApi(app: AdminApp, options: AdminApiOptions): void {
   addUsage(routes, control);
   addCapabilities(routes, control);
   addSidecars(routes, control);
+  addRecords(routes, control);
   routes.close();
 }
 

@@ -55,6 +55,7 @@ export function openApi(app: AdminApp, version: string): string {
       "Stores",
       "Capabilities",
       "Sidecars",
+      "Records",
       "Capacity",
       "Logs",
       "Audit",

@@ -7,6 +7,7 @@
 import { z } from "@hono/zod-openapi";
 import { USAGE_BY } from "../../control/control.js";
 import { PREFER_HELP } from "../../base/preference.js";
+import { READS_HELP } from "../../memo/select.js";
 import { SUB_POOLS, WHEN_FULL } from "../../pool/types.js";
 import { SCOPES } from "../../tenants/tenant.js";
 
@@ -401,6 +402,7 @@ export const usage = z
     runs: count,
     refused: count,
     abandoned: count.openapi({ description: "Given up before there was a place" }),
+    recalled: count.openapi({ description: "Answered from records: nothing ran for them" }),
     refusals: z.record(z.string(), count).openapi({ description: "Refused, by reason", example: { "task-full": 3 } }),
     runSeconds: seconds,
     cpuSeconds: seconds,
@@ -417,6 +419,56 @@ export const usage = z
     responseBytes: count,
   })
   .openapi("Usage");
+
+const selection = {
+  task: z.string().optional(),
+  key: z.string().optional().openapi({ description: "With this the key begins" }),
+  reads: z
+    .string()
+    .max(4096)
+    .optional()
+    .openapi({
+      description: `What it has read: ${READS_HELP}`,
+      example: "kv:default/catalogue/*",
+    }),
+};
+export const recordQuery = page.extend(selection);
+export const purgeQuery = z.strictObject({
+  ...selection,
+  all: z
+    .enum(["true"], { error: "expected true, or nothing" })
+    .optional()
+    .openapi({ description: "For all of the tenant's, where nothing else is said" }),
+});
+export const purged = z.object({ purged: count.openapi({ description: "How many went" }) }).openapi("Purged");
+
+export const record = z
+  .object({
+    key: z.string().openapi({ description: "32 hex digits" }),
+    task: z.string(),
+    version: z.string(),
+    what: z.string().openapi({ description: "What was asked", example: "GET /thumbs/7" }),
+    run: z.string().openapi({ description: "The run whose answer it is" }),
+    recordedAt: instant,
+    expiresAt: instant.optional().openapi({ description: "By the live manifest; left out: the task is not idempotent any more" }),
+    status: count.optional().openapi({ description: "Left out: it is the result of a call" }),
+    bytes: count.openapi({ description: "All of it, as the node counts" }),
+    runMs: z.number().openapi({ description: "Milliseconds that running took" }),
+    hits: count.openapi({ description: "Requests that it answered since the node started" }),
+    dependencies: count.openapi({ description: "How much it has read that is looked at" }),
+  })
+  .openapi("Record");
+
+export const recordDetail = record
+  .extend({
+    headers: z.array(z.object({ name: z.string(), value: z.string() })).openapi({ description: "Of the answer" }),
+    bodyBytes: count,
+    reads: strings.openapi({
+      description: "What it has read, with the revision or state of then",
+      example: ["kv:default/catalogue/7 @ 140737488355328", "task:png"],
+    }),
+  })
+  .openapi("RecordDetail");
 
 export const sidecar = z
   .object({

@@ -15,6 +15,10 @@ import type {
   LogQuery,
   Page,
   Paged,
+  PurgeQuery,
+  RecordDetail,
+  RecordQuery,
+  RecordView,
   SecretView,
   TaskView,
   TenantView,
@@ -69,6 +73,8 @@ export class FakeControl implements Control {
   #capacity: CapacityChange = {};
   /** What was used, of whichever tenant. */
   used: readonly UsageView[] = [];
+  /** What is recorded, of whichever tenant. */
+  recorded: readonly RecordDetail[] = [];
   /** Thrown by the next `whoami`, once. */
   fault: unknown;
   readonly #tenants = new Map<string, FakeTenant>();
@@ -425,6 +431,32 @@ export class FakeControl implements Control {
   sidecars(caller: Caller, tenant: string): ReturnType<Control["sidecars"]> {
     this.#reach(caller, tenant, "read");
     return { items: [], next: undefined };
+  }
+
+  records(caller: Caller, tenant: string, { task, key = "" }: RecordQuery, page: Page): Paged<RecordView> {
+    this.#reach(caller, tenant, "read");
+    const found = this.recorded.filter((one) => (task ?? one.task) === task && one.key.startsWith(key));
+    return paged(
+      found.map((one) => one.key),
+      page,
+      (of) => found.find((one) => one.key === of) as RecordView,
+    );
+  }
+
+  record(caller: Caller, tenant: string, key: string): RecordDetail {
+    this.#reach(caller, tenant, "read");
+    const found = this.recorded.find((one) => one.key.startsWith(key));
+    if (found === undefined) throw noSuch("record", key);
+    return found;
+  }
+
+  async purgeRecords(caller: Caller, tenant: string, { task, key = "", reads, all }: PurgeQuery): Promise<{ purged: number }> {
+    this.#reach(caller, tenant, "deploy");
+    if (task === undefined && key === "" && reads === undefined && all !== true) throw invalid("all", "expected task, key or reads");
+    const left = this.recorded.filter((one) => (task !== undefined && one.task !== task) || !one.key.startsWith(key));
+    const purged = this.recorded.length - left.length;
+    this.recorded = left;
+    return { purged };
   }
 
   /** Nothing runs here. */

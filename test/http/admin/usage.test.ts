@@ -78,6 +78,7 @@ describe("usage", () => {
           runs: 4,
           refused: 0,
           abandoned: 0,
+          recalled: 0,
           refusals: {},
           runSeconds: 1,
           cpuSeconds: 0.5,

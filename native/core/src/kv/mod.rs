@@ -7,11 +7,11 @@
 //! [`crate::keyvalue`]. `docs/keyvalue.md` has the reasons.
 
 mod apply;
+mod deps;
 mod error;
 mod file;
 mod record;
 mod tables;
-mod trace;
 mod writer;
 
 use std::path::PathBuf;
@@ -23,9 +23,9 @@ use serde::Deserialize;
 use tokio::sync::oneshot;
 
 pub use apply::{Delta, Done, Expect, Op};
+pub use deps::{Dep, Deps, Mark, Verdict, page_key, page_mark};
 pub use error::{Code, KvError};
 pub use record::{Change, KEY_BYTES, Kind, Place, VALUE_BYTES};
-pub use trace::Trace;
 pub use writer::Reply;
 
 use file::Hold;
@@ -78,6 +78,9 @@ impl Settings {
         wanted.max(STEP).next_multiple_of(STEP)
     }
 }
+
+/// Names of keys in one page of a listing, in bytes.
+pub const PAGE_KEYS: usize = 64 * 1024;
 
 /// A value and the revision of the change that put it there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -275,26 +278,7 @@ impl Kv {
     /// Keys of a whole store, from behind `after` and `skip` further ones, until they are more than `limit` bytes; the
     /// revision of the store, and whether there are more.
     pub fn keys(&self, place: &Place, after: Option<&str>, skip: u64, limit: usize) -> Result<(Vec<String>, u64, bool), KvError> {
-        self.reading(|tables, txn| {
-            let (mut keys, mut bytes, mut more, mut skip) = (Vec::new(), 0, false, skip);
-            let Some(store) = tables.store(txn, place)? else { return Ok((keys, tables.floor(txn, place)?, more)) };
-            tables.each_under(txn, store.id, "", after, |key, entry| {
-                if entry.value.is_none() {
-                    return Ok(true);
-                }
-                if skip > 0 {
-                    skip -= 1;
-                    return Ok(true);
-                }
-                more = bytes > limit;
-                if !more {
-                    bytes += key.len() + 16;
-                    keys.push(record::text(key)?);
-                }
-                Ok(!more)
-            })?;
-            Ok((keys, store.revision, more))
-        })
+        self.reading(|tables, txn| keys_in(tables, txn, place, after, skip, limit))
     }
 
     /// The highest revision under a prefix, deletions included. Costs nothing for the whole store, and otherwise a look
@@ -355,6 +339,34 @@ impl Kv {
         self.submit(op, Box::new(move |result| drop(sender.send(result))));
         receiver.await.unwrap_or_else(|_| Err(KvError::closed()))
     }
+}
+
+fn keys_in(
+    tables: &Tables,
+    txn: &RoTxn,
+    place: &Place,
+    after: Option<&str>,
+    skip: u64,
+    limit: usize,
+) -> Result<(Vec<String>, u64, bool), KvError> {
+    let (mut keys, mut bytes, mut more, mut skip) = (Vec::new(), 0, false, skip);
+    let Some(store) = tables.store(txn, place)? else { return Ok((keys, tables.floor(txn, place)?, more)) };
+    tables.each_under(txn, store.id, "", after, |key, entry| {
+        if entry.value.is_none() {
+            return Ok(true);
+        }
+        if skip > 0 {
+            skip -= 1;
+            return Ok(true);
+        }
+        more = bytes > limit;
+        if !more {
+            bytes += key.len() + 16;
+            keys.push(record::text(key)?);
+        }
+        Ok(!more)
+    })?;
+    Ok((keys, store.revision, more))
 }
 
 fn read<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {

@@ -20,6 +20,7 @@ mod origin;
 mod policy;
 mod slots;
 mod timing;
+mod traced;
 mod upload;
 mod wire;
 
@@ -37,7 +38,9 @@ pub use address::address_allowed;
 pub use connect::{Resolve, SystemResolver, Wiring, tls_config};
 pub use policy::GrantError;
 pub use slots::open_connections;
+pub use traced::{Probe, Probed, probe};
 
+use crate::trace::Trace;
 use answer::{Answer, Driver};
 use origin::Origin;
 use policy::Policy;
@@ -215,11 +218,12 @@ async fn exchange(
 /// A store's hooks into `wasi:http`.
 pub struct Hooks {
     outbound: Arc<Outbound>,
+    trace: Arc<Trace>,
 }
 
 impl Hooks {
-    pub fn new(outbound: Arc<Outbound>) -> Self {
-        Self { outbound }
+    pub fn new(outbound: Arc<Outbound>, trace: Arc<Trace>) -> Self {
+        Self { outbound, trace }
     }
 }
 
@@ -235,6 +239,10 @@ impl WasiHttpHooks for Hooks {
         options: Option<RequestOptions>,
         _consumed: Sending,
     ) -> Box<dyn Future<Output = Result<(Response<WasiBody>, Sending), Error>> + Send> {
-        Box::new(self.outbound.clone().send(request, options))
+        let sending = self.outbound.clone();
+        if self.trace.is_on() {
+            return Box::new(traced::send(sending, self.trace.clone(), request, options));
+        }
+        Box::new(sending.send(request, options))
     }
 }

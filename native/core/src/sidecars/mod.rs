@@ -33,6 +33,7 @@ use crate::job::{JobState, find_function};
 use crate::outcome::{Limit, Outcome};
 use crate::program::Program;
 use crate::run::Run;
+use crate::trace::{Trace, note};
 use crate::values::{self, ValueError};
 
 /// How the owner's and the guests' calls reach one.
@@ -84,6 +85,8 @@ pub(crate) enum What {
         export: Arc<str>,
         target: Arc<Target>,
         arguments: Vec<Val>,
+        /// The caller's, where it is traced.
+        trace: Option<Arc<Trace>>,
     },
 }
 
@@ -245,9 +248,18 @@ pub(crate) async fn stand(
                 }
                 owed.done(done);
             }
-            What::Import { export, target, arguments } => {
+            What::Import { export, target, arguments, trace } => {
+                let before = trace.as_ref().map(|trace| trace.named());
+                accessor.with(|mut store| store.get().serving = trace.clone());
                 let said = import(accessor, instance, &mut known, &export, &target, arguments).await;
                 drop(turn);
+                accessor.with(|mut store| store.get().serving = None);
+                // What it says depends on what only it knows.
+                if let Some(trace) = trace
+                    && before == Some(trace.named())
+                {
+                    trace.note(note::SIDECAR);
+                }
                 match said {
                     Ok(values) => owed.results(Ok(values)),
                     Err(Failed::This(message)) => owed.results(Err(message)),

@@ -1,0 +1,752 @@
+/**
+ * Stage recall: a run of an idempotent task whose record still holds is answered from it and takes no capacity; one that is equal
+ * to a run under way waits for that; any other runs and is recorded.
+ *
+ * A record is looked up by all that its run saw (src/memo/key.ts) and holds while all that it read is as it was: what costs nothing
+ * to look at first, what others have to be asked last. Whoever waited looks again when the run is over, so that nobody is given
+ * what has changed meanwhile; and when that run came to nothing, one of those who waited runs, and the others wait for it.
+ */
+import { hash } from "node:crypto";
+import type { Clock } from "../base/clock.js";
+import { messageOf } from "../base/errors.js";
+import { headerValue, type HeaderList } from "../base/headers.js";
+import type { CallFrame, Engine, Frame, HttpFrame } from "../engine/engine.js";
+import type { KeyValue } from "../engine/kv.js";
+import { NO_USAGE, type Outcome } from "../engine/outcome.js";
+import type { OutboundGrant } from "../engine/program.js";
+import { directivesOf, etagOf, keepsOut, type Directives } from "../memo/conditional.js";
+import { depName, prefixDep, readDeps } from "../memo/deps.js";
+import { folderState } from "../memo/files.js";
+import { recordKey } from "../memo/key.js";
+import { obstacle, type Idempotent } from "../memo/policy.js";
+import { isLocal, type HttpAnswer, type MemoRecord, type RecordTrace } from "../memo/record.js";
+import type { Held, RecordStore } from "../memo/store.js";
+import type { Task } from "../tasks/task.js";
+import type { BesideRequest } from "./beside.js";
+import type { Executor } from "./executor.js";
+import { identityOf } from "./chain.js";
+import { Memo } from "./memo.js";
+import { Recording } from "./recording.js";
+import type { Refusal, Run } from "./run.js";
+
+export interface RecallPorts {
+  readonly executor: Pick<Executor, "submit" | "cancel" | "endUnstarted">;
+  readonly engine: Pick<Engine, "send" | "probe"> & { readonly kv: Pick<KeyValue, "check" | "revisionUnder" | "revisionOf"> };
+  readonly store: RecordStore;
+  readonly clock: Clock;
+  /** Milliseconds since 1970; does not go back. */
+  wall(): number;
+  /** What a task's program is made of, sidecars that serve its imports included. */
+  print(task: Task): string;
+  /** Versions of a task, `tenant/name`, that requests get now. */
+  live(task: string): readonly Task[];
+  /** Where guests of the task may send requests. */
+  outbound(task: Task): Pick<OutboundGrant, "origins" | "anyAddress">;
+  /** The state of a resource, where the embedder knows it; undefined: it does not resolve any. */
+  readonly resolve: ((tenant: string, resource: string) => string | undefined | Promise<string | undefined>) | undefined;
+  /** Whether one of the texts has a secret of the tenant in it. */
+  hasSecret(tenant: string, texts: readonly (() => string)[]): boolean;
+  /** Told what has become of a run's record, where that was not clear yet when the run settled. */
+  concluded(run: Run, recorded: string): void;
+  report(error: unknown): void;
+}
+
+/** The longest body of a request that records are looked up by. */
+const BODY_BYTES = 1024 * 1024;
+/** Equal requests wait for so many runs of others, one after the other; then each runs for itself. */
+const ROUNDS = 2;
+/** A run ends by its own limits before those who wait for it are told that it was too late. Milliseconds. */
+const PATIENCE_MS = 1000;
+/** Tasks whose runs leave no records are not waited for; after this long it is seen whether they do now. Milliseconds. */
+const FRUITLESS_MS = 10_000;
+const MOST_FRUITLESS = 10_000;
+/** Where looking takes longer than running, the record is left alone for so long. Milliseconds. */
+const COSTLY_MS = 10_000;
+/** So many looks tell what one takes. */
+const LOOKS = 8;
+/** How much of a state a resolver may answer with. */
+const STATE_BYTES = 4096;
+const LONG_BODY = 64 * 1024;
+
+/** A run under way that equal requests wait for. */
+interface Flight {
+  readonly recording: Recording;
+  readonly waiting: Set<Waiter>;
+}
+
+interface Waiter {
+  readonly run: Run;
+  readonly asked: Asked;
+  readonly memo: Memo;
+  timer: NodeJS.Timeout | undefined;
+}
+
+/** What a run asks of records. */
+interface Asked {
+  readonly key: string;
+  readonly print: string;
+  readonly frame: HttpFrame | CallFrame;
+  readonly policy: Idempotent;
+  readonly directives: Directives;
+}
+
+/** What has been found of a record. */
+type Found = { readonly holds: true } | { readonly holds: false; readonly reason: string; readonly what: string | undefined };
+const HOLDS: Found = { holds: true };
+const OK: Outcome = { kind: "ok", exit: 0 };
+
+export class Recalls {
+  readonly #ports: RecallPorts;
+  readonly #flights = new Map<string, Flight>();
+  /** Keys whose last run left no record, and will hardly leave one the next time; with when that was. */
+  readonly #fruitless = new Map<string, number>();
+  /** Records that take longer to look at than to make again; with when that was found. */
+  readonly #costly = new Map<string, number>();
+  #closed = false;
+
+  constructor(ports: RecallPorts) {
+    this.#ports = ports;
+  }
+
+  /** Has a run that may start be answered, or started. `request`: undefined where no client's request began it. */
+  start(run: Run, request: BesideRequest | undefined): void {
+    const policy = run.task.version.manifest.idempotent;
+    const parent = run.descent.parent?.recording;
+    if (policy === undefined) return this.#submit(run, parent);
+    this.#read(run, request, (frame) => {
+      if (run.state === "settled" || this.#closed) return;
+      if (frame === undefined) this.#bypass(run, parent, "body");
+      else if (frame.kind !== "http" && frame.kind !== "call") this.#submit(run, parent);
+      else this.#recall(run, this.#asked(run, frame, policy, request), parent);
+    });
+  }
+
+  /** Whether a record would answer the call, as far as can be told here and now. */
+  holds(task: Task, frame: CallFrame): boolean {
+    const policy = task.version.manifest.idempotent;
+    if (policy === undefined || task.version.manifest.sidecars.length > 0) return false;
+    const held = this.#ports.store.get(recordKey({ task: task.key, print: this.#ports.print(task), identity: undefined }, frame));
+    return held !== undefined && isLocal(held.record.trace) && this.#look(held, task, policy).holds;
+  }
+
+  /** The run has settled: what was kept of it becomes a record, or not. */
+  ended(run: Run): void {
+    const { recording } = run;
+    if (recording === undefined) return;
+    if (recording.settled(run, run.trace)) void this.#conclude(recording);
+    // Its line is written now; what becomes of the record is told by one of its own.
+    if (run === recording.root && run.memo?.recorded === undefined) recording.isLate = true;
+  }
+
+  /** Its client has taken so much of the answer; gives how much of that is for the engine to know. */
+  taken(run: Run, bytes: number): number {
+    if (run.memo?.taken !== undefined) {
+      run.memo.taken(bytes);
+      return 0;
+    }
+    return run.recording !== undefined && run.recording.root === run ? run.recording.taken(bytes) : bytes;
+  }
+
+  /** Its client wants no more of the answer: what comes is for the record alone. */
+  unread(run: Run): void {
+    const { recording } = run;
+    if (recording?.root !== run) return this.#ports.executor.cancel(run);
+    recording.isUnread = true;
+    this.#hurry(recording);
+  }
+
+  /** Something of the answer has come that nobody takes, or that others wait for. */
+  #came(recording: Recording): void {
+    if (recording.obstacle === undefined) return this.#hurry(recording);
+    // There is nothing to wait for any more.
+    this.#note(this.#fruitless, recording.key);
+    this.#land(recording);
+    if (recording.isUnread) this.#ports.executor.cancel(recording.root);
+  }
+
+  /** Its client has gone. True: it is ended here, or goes on for others. */
+  cancel(run: Run): boolean {
+    const { memo, recording } = run;
+    if (memo?.leave !== undefined) {
+      memo.leave();
+      return true;
+    }
+    if (recording === undefined || recording.root !== run) return false;
+    const flight = this.#flights.get(recording.key);
+    if (flight?.recording !== recording || flight.waiting.size === 0 || recording.obstacle !== undefined) return false;
+    this.unread(run);
+    return true;
+  }
+
+  /** Ends what waits. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const { waiting } of this.#flights.values()) for (const { memo } of waiting) memo.leave?.();
+    await this.#ports.store.close();
+  }
+
+  /** The frame, with the whole body; undefined: that is too long. */
+  #read(run: Run, request: BesideRequest | undefined, told: (frame: Frame | undefined) => void): void {
+    if (request === undefined || run.beside?.transformed !== undefined) {
+      const frame = run.frame(run);
+      return told(frame.kind === "http" && (frame.more || (frame.body?.byteLength ?? 0) > BODY_BYTES) ? undefined : frame);
+    }
+    request.body(BODY_BYTES, false, (body) => told(typeof body === "string" ? undefined : run.frame(run)));
+  }
+
+  #asked(run: Run, frame: HttpFrame | CallFrame, policy: Idempotent, request: BesideRequest | undefined): Asked {
+    const print = this.#ports.print(run.task);
+    const key = recordKey({ task: run.task.key, print, identity: identityOf(run) }, frame);
+    return { key, print, frame, policy, directives: directivesOf(request?.header("cache-control", run.task)) };
+  }
+
+  #bypass(run: Run, parent: Recording | undefined, reason: string): void {
+    run.memo ??= new Memo({ kind: "bypass" });
+    run.memo.verdict = { kind: "bypass", reason };
+    this.#submit(run, parent);
+  }
+
+  /** Runs it. What it reads its caller has read. */
+  #submit(run: Run, parent: Recording | undefined): void {
+    if (parent !== undefined) {
+      const { files, idempotent } = run.task.version.manifest;
+      run.recording = parent;
+      parent.joins();
+      parent.tasks.set(run.task.key, this.#ports.print(run.task));
+      // What it says that it reads is looked at before the run of a record's own alone.
+      if (files.length > 0 || idempotent?.reads.some(isAddress)) parent.fails("callee reads files or addresses");
+      if (idempotent !== undefined) this.#declare(parent, idempotent.reads, run.task);
+    }
+    this.#ports.executor.submit(run);
+  }
+
+  #recall(run: Run, asked: Asked, parent: Recording | undefined): void {
+    const { store } = this.#ports;
+    const { key, directives } = asked;
+    const memo = (run.memo ??= new Memo({ kind: "miss" }));
+    memo.key = key;
+    store.asked(key);
+    if (directives.noCache) {
+      memo.verdict = { kind: "forced" };
+      // Nobody is given what was there before once this answer is out.
+      store.remove(key);
+      return this.#run(run, asked, memo, parent);
+    }
+    const held = store.get(key);
+    if (held === undefined) return this.#missed(run, asked, memo, parent, { kind: "miss" });
+    const { trace } = held.record;
+    const since = this.#costly.get(key);
+    if (since !== undefined && this.#ports.clock.now() - since < COSTLY_MS && !directives.onlyIfCached)
+      return this.#bypass(run, parent, "cheaper to run");
+    const near = this.#look(held, run.task, asked.policy);
+    const isFresh = isLocal(trace) || this.#ports.wall() - held.lookedAt < asked.policy.maxStale;
+    if (!near.holds || isFresh) return this.#decided(run, asked, memo, parent, held, near);
+    this.#later(run, memo, this.#lookAround(held, run.task), (far) =>
+      // What is here may have changed while others were asked.
+      this.#decided(run, asked, memo, parent, held, far.holds ? this.#look(held, run.task, asked.policy) : far),
+    );
+  }
+
+  #decided(run: Run, asked: Asked, memo: Memo, parent: Recording | undefined, held: Held, found: Found): void {
+    if (found.holds) return this.#whenKept(run, asked, memo, parent, held);
+    // What cannot be looked at may be as it was; all else is as good as gone.
+    if (found.reason !== "unreachable") this.#ports.store.remove(asked.key);
+    this.#missed(run, asked, memo, parent, { kind: "stale", reason: found.reason, what: found.what });
+  }
+
+  /** An answer that was given from a record is there again after a crash. */
+  #whenKept(run: Run, asked: Asked, memo: Memo, parent: Recording | undefined, held: Held): void {
+    const keeping = this.#ports.store.keeping(asked.key);
+    if (keeping === undefined) return this.#hit(run, asked, memo, parent, held);
+    this.#later(run, memo, keeping, () => this.#recall(run, asked, parent));
+  }
+
+  #hit(run: Run, asked: Asked, memo: Memo, parent: Recording | undefined, held: Held): void {
+    const { record } = held;
+    const { answer } = record;
+    if (answer.kind === "http" && answer.body === undefined && !held.isWhole) {
+      return this.#makeSure(run, asked, memo, parent, held, answer);
+    }
+    this.#ports.store.used(asked.key);
+    if (parent !== undefined) this.#adopt(parent, run, record);
+    const ttl = Math.max(0, Math.floor((record.at + asked.policy.ttl - this.#ports.wall()) / 1000));
+    memo.verdict = { kind: memo.rounds > 0 ? "collapsed" : "hit", recalls: record.run, ttl };
+    this.#answer(run, memo, record);
+  }
+
+  /** The body lies by itself: whether it is whole is looked at once in the life of a process. */
+  #makeSure(run: Run, asked: Asked, memo: Memo, parent: Recording | undefined, held: Held, { digest }: HttpAnswer): void {
+    const { store } = this.#ports;
+    const file = store.fileOf(asked.key);
+    const found = file === undefined ? Promise.resolve(undefined) : store.bodies.digest(file);
+    this.#later(run, memo, found, (now) => {
+      held.isWhole = now !== undefined && now === digest;
+      if (!held.isWhole) store.remove(asked.key);
+      this.#recall(run, asked, parent);
+    });
+  }
+
+  #answer(run: Run, memo: Memo, { key, answer }: MemoRecord): void {
+    const now = this.#ports.clock.now();
+    run.headAt = now;
+    if (answer.kind === "call") {
+      const { json } = answer;
+      // Whoever calls may not expect an answer while it still asks.
+      return queueMicrotask(() => {
+        if (run.state === "settled") return;
+        if (json !== undefined) run.listener.event({ kind: "result", run: run.handle, json });
+        this.#ports.executor.endUnstarted(run, OK, { ...NO_USAGE, responseBytes: json?.length ?? 0 });
+      });
+    }
+    const { status, headers, trailers, body } = answer;
+    const head = { kind: "head", run: run.handle, status, headers, startNanoseconds: 0 } as const;
+    if (body !== undefined) {
+      // A front may not expect an answer while it still asks.
+      return queueMicrotask(() => {
+        if (run.state === "settled") return;
+        run.listener.event({ ...head, body: body.byteLength === 0 ? undefined : body, ended: true, trailers });
+        this.#ports.executor.endUnstarted(run, OK, { ...NO_USAGE, responseBytes: body.byteLength });
+      });
+    }
+    const file = this.#ports.store.fileOf(key) ?? "";
+    queueMicrotask(() => {
+      if (run.state === "settled") return;
+      run.listener.event({ ...head, body: undefined, ended: false, trailers: undefined });
+      this.#stream(run, memo, file, trailers);
+    });
+  }
+
+  /** Sends a body that lies by itself, as fast as the client takes it. */
+  #stream(run: Run, memo: Memo, file: string, trailers: HeaderList | undefined): void {
+    const { store, executor } = this.#ports;
+    const stream = store.bodies.read(file);
+    let [owed, sent] = [0, 0];
+    memo.leave = () => {
+      stream.destroy();
+      this.#leaves(run, memo);
+    };
+    memo.taken = (bytes) => {
+      owed -= bytes;
+      if (owed < LONG_BODY) stream.resume();
+    };
+    stream.on("data", (bytes: Buffer) => {
+      owed += bytes.byteLength;
+      sent += bytes.byteLength;
+      if (owed >= 4 * LONG_BODY) stream.pause();
+      run.listener.event({ kind: "chunk", run: run.handle, bytes });
+    });
+    stream.on("end", () => {
+      memo.leave = undefined;
+      run.listener.event({ kind: "end", run: run.handle, trailers });
+      executor.endUnstarted(run, OK, { ...NO_USAGE, responseBytes: sent });
+    });
+    stream.on("error", (error) => {
+      if (run.state === "settled") return;
+      memo.leave = undefined;
+      if (memo.key !== undefined) store.remove(memo.key);
+      this.#ports.report(error);
+      executor.endUnstarted(run, { kind: "platform", code: "internal", message: messageOf(error) });
+    });
+  }
+
+  #missed(run: Run, asked: Asked, memo: Memo, parent: Recording | undefined, verdict: Memo["verdict"]): void {
+    memo.verdict = verdict;
+    if (asked.directives.onlyIfCached) {
+      run.refusal = ONLY_IF_CACHED;
+      return this.#ports.executor.endUnstarted(run, { kind: "refused", code: "only-if-cached", message: "no record holds" });
+    }
+    const flight = this.#flights.get(asked.key);
+    const mayWait = parent === undefined && memo.rounds < ROUNDS && !this.#isFruitless(asked.key);
+    if (flight !== undefined && mayWait && flight.recording.obstacle === undefined) this.#wait(run, asked, memo, flight);
+    else this.#run(run, asked, memo, parent);
+  }
+
+  #wait(run: Run, asked: Asked, memo: Memo, flight: Flight): void {
+    memo.rounds++;
+    const waiter: Waiter = { run, asked, memo, timer: undefined };
+    flight.waiting.add(waiter);
+    flight.recording.isAwaited = true;
+    memo.leave = () => {
+      this.#stops(flight, waiter);
+      this.#leaves(run, memo);
+    };
+    const { timeout } = run.task.version.manifest.limits;
+    waiter.timer = setTimeout(() => {
+      this.#stops(flight, waiter);
+      memo.leave = undefined;
+      const used = Math.round(this.#ports.clock.now() - run.admittedAt);
+      this.#ports.executor.endUnstarted(run, { kind: "limit", limit: "head-time", used, allowed: timeout });
+    }, timeout + PATIENCE_MS).unref();
+    this.#hurry(flight.recording);
+  }
+
+  /** Nobody waits for how fast a client takes what it is sent. */
+  #hurry(recording: Recording): void {
+    const bytes = recording.ahead();
+    if (bytes > 0) this.#ports.engine.send({ kind: "credit", run: recording.root.handle, bytes });
+  }
+
+  #stops(flight: Flight, waiter: Waiter): void {
+    clearTimeout(waiter.timer);
+    flight.waiting.delete(waiter);
+  }
+
+  /** What waited is called off. */
+  #leaves(run: Run, memo: Memo): void {
+    memo.leave = undefined;
+    this.#ports.executor.endUnstarted(run, { kind: "cancelled" });
+  }
+
+  #run(run: Run, asked: Asked, memo: Memo, parent: Recording | undefined): void {
+    memo.leave = undefined;
+    // It leaves a record of its own when it is called by itself.
+    if (parent !== undefined) return this.#submit(run, parent);
+    const { key, print, policy } = asked;
+    const recording = new Recording(run, key, print, policy, this.#ports.wall(), this.#ports.store.largest, () => this.#came(recording));
+    run.recording = recording;
+    recording.joins();
+    if (asked.directives.noStore) recording.fails("no-store");
+    if (!this.#flights.has(key)) this.#flights.set(key, { recording, waiting: new Set() });
+    const begin = (): void => {
+      this.#declare(recording, policy.reads, run.task);
+      this.#ports.executor.submit(run);
+    };
+    const isFar = run.task.version.manifest.files.length > 0 || policy.reads.some(isAddress);
+    if (recording.obstacle !== undefined || !isFar) return begin();
+    this.#later(run, memo, this.#declareFar(recording, run.task), begin);
+  }
+
+  /** Goes on once that is done, unless the client has left by then. */
+  #later<T>(run: Run, memo: Memo, work: Promise<T>, then: (value: T) => void): void {
+    let left = false;
+    memo.leave = () => {
+      left = true;
+      this.#leaves(run, memo);
+    };
+    const goOn = async (): Promise<void> => {
+      try {
+        const value = await work;
+        if (left) return;
+        memo.leave = undefined;
+        then(value);
+      } catch (error) {
+        this.#ports.report(error);
+        if (!left && run.state !== "settled") this.#leaves(run, memo);
+      }
+    };
+    void goOn();
+  }
+
+  /** What the manifest says that is read in stores, as it is now. */
+  #declare(recording: Recording, reads: Idempotent["reads"], { tenant }: Task): void {
+    const { kv } = this.#ports.engine;
+    for (const read of reads) {
+      const [, store, text] = /^kv:([^/]*)\/(.*)$/s.exec(read) ?? [];
+      if (store === undefined || text === undefined) continue;
+      const prefix = text.endsWith("*") ? text.slice(0, -1) : text;
+      recording.reads.push(prefixDep(tenant, store, prefix, kv.revisionUnder(tenant, store, prefix)));
+    }
+  }
+
+  /** What lies elsewhere, as it is before the run: if that reads another state, the next look finds that one, and not this. */
+  async #declareFar(recording: Recording, task: Task): Promise<void> {
+    const { files } = task.version.manifest;
+    if (files.length > 0) {
+      const states = await this.#filesOf(task);
+      if (states === undefined) return recording.fails("files");
+      recording.files = states;
+    }
+    for (const url of recording.policy.reads.filter(isAddress)) {
+      try {
+        const grant = this.#ports.outbound(task);
+        const { status, etag, lastModified, body } = await this.#ports.engine.probe({ ...grant, method: "GET", url, headers: [] });
+        recording.fetched.push({ task: task.key, of: { method: "GET", url, headers: [], status, etag, lastModified, body } });
+      } catch {
+        return recording.fails("unreachable");
+      }
+    }
+  }
+
+  /** A called run was answered from a record: what that has read the caller has. */
+  #adopt(recording: Recording, { task }: Run, { trace }: MemoRecord): void {
+    if (trace.reads.byteLength > 0) recording.reads.push(trace.reads);
+    recording.tasks.set(task.key, this.#ports.print(task));
+    for (const [key, print] of trace.tasks) recording.tasks.set(key, print);
+    recording.depends.push(...trace.depends.map(([by, resource, state]) => ({ task: by, of: [resource, state] as const })));
+    recording.fetched.push(...trace.fetched.map(([by, of]) => ({ task: by, of })));
+    if (trace.files.length > 0) recording.fails("callee reads files or addresses");
+  }
+
+  async #filesOf({ version }: Task): Promise<[folder: string, state: string][] | undefined> {
+    const now = this.#ports.wall();
+    const states: [string, string][] = [];
+    for (const { host } of version.manifest.files) {
+      const state = await folderState(host, now);
+      if (state === undefined) return undefined;
+      states.push([host, state]);
+    }
+    return states;
+  }
+
+  /** All runs of a recording are over. */
+  async #conclude(recording: Recording): Promise<void> {
+    const { root } = recording;
+    const memo = root.memo as Memo;
+    let why: string | undefined;
+    try {
+      // Most need nothing that takes time, and then the record is there before anything else happens.
+      why = this.#obstacleOf(recording);
+      if (why === undefined && recording.files.length > 0) {
+        const now = await this.#filesOf(root.task);
+        const isSame = now !== undefined && recording.files.every(([, state], i) => now[i]?.[1] === state);
+        why = isSame ? this.#obstacleOf(recording) : "changed meanwhile";
+      }
+      why ??= this.#record(recording);
+    } catch (error) {
+      why = "internal error";
+      this.#ports.report(error);
+    }
+    memo.recorded = why ?? "kept";
+    if (recording.isLate) this.#ports.concluded(root, memo.recorded);
+    if (why === undefined) this.#fruitless.delete(recording.key);
+    else if (!PASSING.has(why) && !why.startsWith("status")) this.#note(this.#fruitless, recording.key);
+    this.#land(recording);
+  }
+
+  /** Those who wait for it look again. */
+  #land(recording: Recording): void {
+    const flight = this.#flights.get(recording.key);
+    if (flight?.recording !== recording) return;
+    this.#flights.delete(recording.key);
+    recording.isAwaited = false;
+    for (const waiter of flight.waiting) this.#release(flight, waiter);
+  }
+
+  #release(flight: Flight, waiter: Waiter): void {
+    this.#stops(flight, waiter);
+    waiter.memo.leave = undefined;
+    // What it waits for now has its whole time before it.
+    waiter.run.admittedAt = this.#ports.clock.now();
+    this.#recall(waiter.run, waiter.asked, undefined);
+  }
+
+  /** Why the recording becomes no record, as things are now. */
+  #obstacleOf(recording: Recording): string | undefined {
+    const { root, policy } = recording;
+    if (recording.obstacle !== undefined) return recording.obstacle;
+    const noted = obstacle(recording.notes, policy);
+    if (noted !== undefined) return noted;
+    const { head } = recording;
+    if (!recording.ended) return "cut off";
+    if (head !== undefined) {
+      if (head.status >= 500) return `status ${head.status}`;
+      const kept = keepsOut(head.headers);
+      if (kept !== undefined) return kept;
+    }
+    if (recording.depends.length > 0 && !this.#canResolve(recording)) return "no resolver";
+    if (recording.fetched.some(({ of }) => of.headers.some(([name]) => name === "authorization" || name === "cookie")))
+      return "outbound credentials";
+    if (!this.#isSame(recording)) return "changed meanwhile";
+    const rest = (): string => JSON.stringify([head?.headers, recording.depends, recording.fetched]);
+    const texts = [() => recording.json ?? Buffer.from(recording.body()).toString("utf8"), rest];
+    return this.#ports.hasSecret(root.task.tenant, texts) ? "secret" : undefined;
+  }
+
+  /** All that the runs read of what is here is as it was when they read it. */
+  #isSame({ root, print, reads, tasks }: Recording): boolean {
+    // Of a task that is gone there is nobody to ask for a record.
+    if (this.#ports.print(root.task) !== print || this.#ports.live(root.task.key).length === 0) return false;
+    for (const [key, made] of tasks) if (key !== root.task.key && !this.#isLive(key, made)) return false;
+    return reads.length === 0 || this.#ports.engine.kv.check(joined(reads), 0) >= 0;
+  }
+
+  #isLive(task: string, print: string): boolean {
+    return this.#ports.live(task).some((each) => this.#ports.print(each) === print);
+  }
+
+  #canResolve({ depends }: Recording): boolean {
+    if (this.#ports.resolve !== undefined) return true;
+    return depends.every(({ task }) => this.#ports.live(task).some(({ version }) => version.manifest.idempotent?.resolver !== undefined));
+  }
+
+  /** Why it is not kept. */
+  #record(recording: Recording): string | undefined {
+    const { root, key, at, head, policy } = recording;
+    const { tenant, name, version } = root.task;
+    const reads = joined(recording.reads);
+    const since = reads.byteLength === 0 ? 0 : this.#ports.engine.kv.check(reads, 0);
+    if (since < 0) return "changed meanwhile";
+    const trace: RecordTrace = {
+      reads,
+      since,
+      tasks: [...recording.tasks].filter(([task]) => task !== root.task.key),
+      files: recording.files,
+      depends: recording.depends.map(({ task, of: [resource, state] }) => [task, resource, state] as const),
+      fetched: recording.fetched.map(({ task, of }) => [task, of] as const),
+    };
+    const body = head === undefined ? undefined : recording.body();
+    const tag = head === undefined ? undefined : headerValue(head.headers, "etag");
+    const own = tag === undefined && head?.status === 200 && root.origin.method === "GET" ? etagOf(body as Uint8Array) : undefined;
+    const isLong = body !== undefined && body.byteLength > LONG_BODY;
+    const record: MemoRecord = {
+      key,
+      tenant,
+      task: name,
+      version: version.label,
+      run: root.id,
+      at,
+      runMs: (root.settledAt ?? root.admittedAt) - (root.grantedAt ?? root.admittedAt),
+      what: root.origin.method === undefined ? (root.origin.path ?? "") : `${root.origin.method} ${root.origin.path}`,
+      answer:
+        head === undefined || body === undefined
+          ? { kind: "call", json: recording.json }
+          : {
+              kind: "http",
+              ...head,
+              headers: own === undefined ? head.headers : [...head.headers, "ETag", own],
+              etag: tag ?? own,
+              body: isLong ? undefined : body,
+              bytes: body.byteLength,
+              digest: isLong ? hash("sha256", body, "hex") : undefined,
+            },
+      trace,
+    };
+    return this.#ports.store.put(record, isLong ? body : undefined, at + policy.ttl) ? undefined : "room";
+  }
+
+  /** What can be looked at here: what costs least first, the first difference ends it. */
+  #look(held: Held, { key, tenant }: Task, { ttl }: Idempotent): Found {
+    const { record } = held;
+    const { trace } = record;
+    if (this.#ports.wall() >= record.at + ttl) return changed("expired", undefined);
+    for (const [task, print] of trace.tasks) {
+      if (task === key || this.#isLive(task, print)) continue;
+      return changed("task changed", task.startsWith(`${tenant}/`) ? `task:${task.slice(tenant.length + 1)} changed` : undefined);
+    }
+    if (trace.reads.byteLength === 0) return HOLDS;
+    const found = this.#ports.engine.kv.check(trace.reads, held.since);
+    if (found >= 0) {
+      held.since = found;
+      return HOLDS;
+    }
+    const dep = readDeps(trace.reads)[-1 - found];
+    // What another tenant's task has read is that tenant's.
+    return changed("kv changed", dep?.tenant === tenant ? `${depName(dep)} changed` : undefined);
+  }
+
+  /** What others have to be asked about. */
+  async #lookAround(held: Held, task: Task): Promise<Found> {
+    const began = this.#ports.clock.now();
+    const { depends, fetched, files } = held.record.trace;
+    const found = await this.#around(task, depends, fetched, files);
+    const took = this.#ports.clock.now() - began;
+    held.checkMs = held.checkMs === 0 ? took : held.checkMs + (took - held.checkMs) / 4;
+    if (found.holds) {
+      held.lookedAt = this.#ports.wall();
+      if (++held.looks >= LOOKS && held.checkMs > held.record.runMs) this.#note(this.#costly, held.record.key);
+      else this.#costly.delete(held.record.key);
+    }
+    return found;
+  }
+
+  async #around(task: Task, depends: RecordTrace["depends"], fetched: RecordTrace["fetched"], files: RecordTrace["files"]): Promise<Found> {
+    const insides = (by: string, what: string): string | undefined => (by.startsWith(`${task.tenant}/`) ? what : undefined);
+    for (const [folder, state] of files) {
+      if ((await folderState(folder, this.#ports.wall())) !== state) return changed("files changed", `${folder} changed`);
+    }
+    for (const [by, resource, state] of depends) {
+      const now = await this.#resolved(by, resource);
+      if (now === undefined) return changed("unreachable", insides(by, `${resource} unreachable`));
+      if (now.state !== state) return changed("resource changed", insides(by, `${resource} changed`));
+    }
+    for (const [by, of] of fetched) {
+      const [owner] = this.#ports.live(by);
+      if (owner === undefined) return changed("task changed", undefined);
+      const headers: [string, string][] = of.headers.filter(([name]) => !CONDITIONS.has(name)).map(([name, value]) => [name, value]);
+      if (of.etag !== null) headers.push(["if-none-match", of.etag]);
+      else if (of.lastModified !== null) headers.push(["if-modified-since", of.lastModified]);
+      try {
+        const { method, url } = of;
+        const now = await this.#ports.engine.probe({ ...this.#ports.outbound(owner), method, url, headers });
+        if (now.status === 304 || (now.status === of.status && isSameAnswer(of, now))) continue;
+        return changed("outbound changed", insides(by, `${url} changed`));
+      } catch {
+        return changed("unreachable", insides(by, `${of.url} unreachable`));
+      }
+    }
+    return HOLDS;
+  }
+
+  async #resolved(by: string, resource: string): Promise<{ readonly state: string | undefined } | undefined> {
+    const [owner] = this.#ports.live(by);
+    if (owner === undefined) return undefined;
+    const url = owner.version.manifest.idempotent?.resolver;
+    try {
+      if (url === undefined) {
+        if (this.#ports.resolve === undefined) return undefined;
+        return { state: await this.#ports.resolve(owner.tenant, resource) };
+      }
+      const asked = `${url}${url.includes("?") ? "&" : "?"}resource=${encodeURIComponent(resource)}`;
+      const grant = this.#ports.outbound(owner);
+      const { status, text } = await this.#ports.engine.probe({ ...grant, method: "GET", url: asked, headers: [], textBytes: STATE_BYTES });
+      if (status === 404) return { state: undefined };
+      return status === 200 && text !== null ? { state: text.trim() } : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  #isFruitless(key: string): boolean {
+    const since = this.#fruitless.get(key);
+    return since !== undefined && this.#ports.clock.now() - since < FRUITLESS_MS;
+  }
+
+  #note(notes: Map<string, number>, key: string): void {
+    notes.delete(key);
+    notes.set(key, this.#ports.clock.now());
+    const [oldest] = notes.keys();
+    if (notes.size > MOST_FRUITLESS && oldest !== undefined) notes.delete(oldest);
+  }
+}
+
+/** Reasons that may be over by the next time. */
+const PASSING: ReadonlySet<string> = new Set([
+  "failed",
+  "cut off",
+  "changed meanwhile",
+  "callee failed",
+  "room",
+  "unreachable",
+  "internal error",
+]);
+
+const ONLY_IF_CACHED: Refusal = {
+  code: "request/only-if-cached",
+  detail: "The request takes a recorded answer alone (Cache-Control: only-if-cached), and there is none that holds.",
+};
+
+/** Conditions that the guest's own request had: the question is another now. */
+const CONDITIONS: ReadonlySet<string> = new Set(["if-none-match", "if-modified-since", "host", "connection"]);
+
+function isSameAnswer(
+  before: { readonly etag: string | null; readonly body: string | null },
+  now: { readonly etag: string | null; readonly body: string },
+): boolean {
+  // The guest has seen the tag as well.
+  if (before.etag !== now.etag) return false;
+  // A weak one says that answers mean the same, which is not that they read the same.
+  if (before.etag !== null && !before.etag.startsWith("W/")) return true;
+  return before.body !== null && before.body === now.body;
+}
+
+function isAddress(read: string): boolean {
+  return !read.startsWith("kv:");
+}
+
+function changed(reason: string, what: string | undefined): Found {
+  return { holds: false, reason, what };
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  return parts.length === 1 ? (parts[0] as Uint8Array) : Buffer.concat(parts);
+}
