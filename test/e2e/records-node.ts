@@ -62,7 +62,7 @@ export async function asked(response: Response): Promise<Asked> {
 }
 
 /** Asks with these headers and none that a client adds. */
-export async function plainly(node: RecordsNode, path: string, headers: Readonly<Record<string, string>>): Promise<Asked> {
+export async function plainly(node: Pick<RecordsNode, "origin">, path: string, headers: Readonly<Record<string, string>>): Promise<Asked> {
   const [message] = (await once(get(node.origin + path, { headers }), "response")) as [IncomingMessage];
   const body = message.statusCode === 304 ? null : await buffer(message);
   message.resume();
