@@ -8,6 +8,7 @@ import type { Priority, Rung, SubPool, Term } from "../pool/types.js";
 import type { Identity } from "../engine/sidecars.js";
 import type { Trace } from "../engine/trace.js";
 import type { Beside, Move } from "./beside.js";
+import type { Verdict } from "../memo/verdict.js";
 import type { Memo } from "./memo.js";
 import type { Recording } from "./recording.js";
 import type { Task } from "../tasks/task.js";
@@ -161,6 +162,8 @@ export interface RunRecord {
   readonly parent: string | undefined;
   /** Why this task, where it was called for what it does. */
   readonly pick: Decision | undefined;
+  /** Of an idempotent task: what records did for it. */
+  readonly record: RecordVerdict | undefined;
   /** How many calls of that run it took, once it has ended. */
   readonly calls: number | undefined;
   /** What it and its sidecars did together, in order; undefined where it has none. */
@@ -169,6 +172,22 @@ export interface RunRecord {
   readonly runMs: number | undefined;
   readonly cpuMs: number | undefined;
   readonly memoryBytes: number | undefined;
+}
+
+/** What whoever knows the run may know: not what it was that has changed. */
+export interface RecordVerdict {
+  readonly how: Verdict["kind"];
+  readonly reason: string | undefined;
+  /** The run whose answer it was given. */
+  readonly recalls: string | undefined;
+  /** `kept`, or why its answer was not. */
+  readonly recorded: string | undefined;
+}
+
+export function verdictOf(memo: Memo | undefined): RecordVerdict | undefined {
+  if (memo === undefined) return undefined;
+  const { kind, reason, recalls } = memo.verdict;
+  return { how: kind, reason, recalls, recorded: memo.recorded };
 }
 
 /** The record of a run that goes on. */
@@ -189,6 +208,7 @@ export function liveRecord(run: Run): RunRecord {
     why: run.why,
     parent: run.descent.parent?.id,
     pick: run.descent.pick,
+    record: verdictOf(run.memo),
     calls: undefined,
     lifecycle: run.moves,
     queueMs: run.grantedAt === undefined ? undefined : run.grantedAt - run.admittedAt,

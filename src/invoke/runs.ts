@@ -8,7 +8,8 @@
 import type { OutcomeKind } from "../engine/outcome.js";
 import type { Task } from "../tasks/task.js";
 import type { Caller } from "../tenants/tenant.js";
-import { NO_REASONS, type KnownRun, type Run, type RunRecord } from "./run.js";
+import type { Memo } from "./memo.js";
+import { NO_REASONS, verdictOf, type KnownRun, type Run, type RunRecord } from "./run.js";
 
 /** Ended runs that are remembered of each tenant. */
 export const ENDED_RUNS = 10_000;
@@ -67,6 +68,8 @@ class Ring {
   /** Nearly all of them are lists that the pool has once. */
   readonly #whys: (readonly string[] | undefined)[];
   readonly #callers: (Caller | undefined)[];
+  /** Of idempotent tasks alone. */
+  readonly #memos: (Memo | undefined)[];
   /** What most runs do not have: who called them, and why them. */
   readonly #descents: (Descended | undefined)[];
   #next = 0;
@@ -84,6 +87,7 @@ class Ring {
     this.#whys = Array.from({ length: size });
     this.#callers = Array.from({ length: size });
     this.#descents = Array.from({ length: size });
+    this.#memos = Array.from({ length: size });
   }
 
   /** The next run would take the place of the oldest. */
@@ -105,6 +109,7 @@ class Ring {
       ring.#whys[at] = this.#whys[at];
       ring.#callers[at] = this.#callers[at];
       ring.#descents[at] = this.#descents[at];
+      ring.#memos[at] = this.#memos[at];
     }
     ring.#next = this.size;
     ring.#count = this.size;
@@ -135,6 +140,7 @@ class Ring {
     this.#terms[at] = run.term;
     this.#whys[at] = run.why;
     this.#callers[at] = run.caller;
+    this.#memos[at] = run.memo;
     const { parent, pick } = run.descent;
     this.#descents[at] =
       parent === undefined && pick === undefined && run.moves === undefined
@@ -173,6 +179,7 @@ class Ring {
       why: this.#whys[at] ?? NO_REASONS,
       parent: this.#descents[at]?.parent,
       pick: this.#descents[at]?.pick,
+      record: verdictOf(this.#memos[at]),
       calls: this.#descents[at]?.calls,
       // Its sidecars stop after it.
       lifecycle: this.#descents[at]?.lifecycle,

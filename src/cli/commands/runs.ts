@@ -23,6 +23,7 @@ interface ShownRun {
   readonly runMs?: number;
   readonly cpuMs?: number;
   readonly memoryBytes?: number;
+  readonly record?: { readonly how: string; readonly reason?: string; readonly recalls?: string; readonly recorded?: string };
   readonly pick?: ShownPick;
   readonly lifecycle?: readonly {
     readonly of: string;
@@ -88,6 +89,12 @@ export function runsCommand(terminal: Terminal): Command {
   return command.addCommand(show).addCommand(cancel).addCommand(pause).addCommand(resume);
 }
 
+function recordText({ how, reason, recalls, recorded }: NonNullable<ShownRun["record"]>): string {
+  const why = reason === undefined ? "" : ` (${reason})`;
+  const left = recorded === undefined ? "" : `; ${recorded === "kept" ? "left one" : `left none: ${recorded}`}`;
+  return `${how}${why}${recalls === undefined ? "" : ` of run ${recalls}`}${left}`;
+}
+
 function print(terminal: Terminal, run: ShownRun): void {
   const { pick, why = [] } = run;
   const place = [run.capacity, run.pool, run.term].filter((part) => part !== undefined).join(", ");
@@ -106,6 +113,7 @@ function print(terminal: Terminal, run: ShownRun): void {
     ["because", why.length === 0 ? undefined : why.join("; ")],
     ...times.map(([name, value]) => [name, value === undefined ? undefined : milliseconds(value)] as const),
     ["chosen", pick?.why],
+    ["record", run.record && recordText(run.record)],
   ];
   printFields(
     terminal,
