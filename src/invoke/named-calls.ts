@@ -39,7 +39,11 @@ export class NamedCalls {
     const answer = (result: Result): void =>
       this.#ports.engine.send({ kind: "answer", ask: ask.ask, ok: JSON.stringify([result]), error: undefined });
     if (caller === undefined) return answer(failed("refused", "Which run calls cannot be told: several share the instance."));
-    if (ask.function === "candidates") return answer(this.#candidates(caller, ...(JSON.parse(ask.arguments) as [string])));
+    if (ask.function === "candidates") {
+      // What they would take now is another thing each time.
+      caller.recording?.fails("candidates");
+      return answer(this.#candidates(caller, ...(JSON.parse(ask.arguments) as [string])));
+    }
     void this.#call(caller, ...(JSON.parse(ask.arguments) as [string, string, string, Prefer])).then(answer);
   }
 
@@ -64,7 +68,10 @@ export class NamedCalls {
 
   async #call(caller: Run, capability: string, func: string, args: string, prefer: Prefer): Promise<Result> {
     const deep = tooDeep(caller, `${capability}#${func}`);
-    if (deep !== undefined) return failed(failureOf(deep.code), textOf(deep));
+    if (deep !== undefined) {
+      caller.recording?.fails("callee failed");
+      return failed(failureOf(deep.code), textOf(deep));
+    }
     const bytes = Buffer.from(args, "base64");
     try {
       const { callable, json = "null" } = await this.#ports.calls.call({
@@ -86,6 +93,8 @@ export class NamedCalls {
       const value = base64(JSON.stringify(val));
       return tag === "ok" ? { tag, val: value } : { tag, val: { tag: "guest", val: value } };
     } catch (error) {
+      // Why may be over by the next time.
+      caller.recording?.fails("callee failed");
       if (error instanceof ProblemError) return failed(failureOf(error.problem.code), textOf(error.problem));
       return failed("failed", messageOf(error));
     }

@@ -117,6 +117,49 @@ describe("calls of functions", () => {
   });
 });
 
+describe("calls by a name that is known only when the guest runs", () => {
+  const base64 = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString("base64");
+  const ask = (node: RecordsNode, func: string, args: unknown): ReturnType<RecordsNode["ask"]> =>
+    node.ask(`/-/tasks/ask/demo:app/ask/${func}`, { method: "POST", body: JSON.stringify(args), headers: JSON_BODY });
+
+  it("are readings of the caller's too, of a callee that runs and of one that has a record", async () => {
+    const provides = [LOOKUP];
+    const node = await recordsNode([
+      called({ provides, idempotent: {} }),
+      guestTask("dispatcher", { name: "ask", routes: [], idempotent: {} }),
+    ]);
+    const get = (): ReturnType<RecordsNode["ask"]> => ask(node, "call", [LOOKUP, "get", base64(["a"])]);
+    await node.put("a", "1");
+    expect(await get()).toMatchObject({ status: 200, text: `"${base64("1")}"`, how: "miss" });
+    await until("it is recorded", async () => (await get()).how === "hit");
+    await node.put("a", "2");
+    expect(await get()).toMatchObject({ text: `"${base64("2")}"`, how: "stale" });
+    // The callee leaves one when it is called by itself, and is not run for the caller then.
+    const own = (): ReturnType<RecordsNode["ask"]> =>
+      node.ask(`/-/tasks/reader/${LOOKUP}/get`, { method: "POST", body: '["b"]', headers: JSON_BODY });
+    await own();
+    await until("it is recorded", async () => (await own()).how === "hit");
+    const ran = node.ran("ran get b");
+    const through = (): ReturnType<RecordsNode["ask"]> => ask(node, "call", [LOOKUP, "get", base64(["b"])]);
+    expect(await through()).toMatchObject({ status: 200, text: `"${base64(null)}"`, how: "miss" });
+    await until("it is recorded", async () => (await through()).how === "hit");
+    expect(node.ran("ran get b")).toBe(ran);
+    await node.put("b", "3");
+    expect(await through()).toMatchObject({ text: `"${base64("3")}"`, how: "stale" });
+  });
+
+  it("leave no record where they came to nothing, or were only looked for", async () => {
+    const node = await recordsNode([guestTask("dispatcher", { name: "ask", routes: [], idempotent: {} })]);
+    const nobody = await ask(node, "call", [LOOKUP, "get", base64(["a"])]);
+    expect(nobody.status).toBe(422);
+    await node.log.first({ msg: "run", task: "ask", recorded: "callee failed" });
+    await node.runtime.deploy(called({ provides: [LOOKUP] }));
+    expect(await ask(node, "call", [LOOKUP, "get", base64(["a"])])).toMatchObject({ status: 200, how: "miss" });
+    await ask(node, "candidates", [LOOKUP]);
+    await node.log.first({ msg: "run", task: "ask", recorded: "candidates" });
+  });
+});
+
 describe("an outbound request", () => {
   it("is made again with its validator, each time, and costs no run while that holds", async () => {
     let tag = '"1"';
@@ -303,6 +346,54 @@ describe("sidecars", () => {
     );
     expect(line).toBeDefined();
   });
+});
+
+describe("a sidecar that serves an import", () => {
+  const WORLD = `package test:rates;
+world rates {
+  import pilotlight:memo/depend@0.1.0;
+  export demo:memo/lookup@1.0.0;
+}
+package demo:memo@1.0.0 {
+  interface lookup {
+    get: func(key: string) -> option<string>;
+    put: func(key: string, value: string);
+    now: func() -> u64;
+  }
+}`;
+  const CODE = `import { on } from "pilotlight:memo/depend@0.1.0";
+export const lookup = {
+  get(key) { if (key !== "silent") on("rates/" + key, "1"); return "rate of " + key; },
+  put() {},
+  now: () => 0n,
+};`;
+
+  it.each(["request", "task"] as const)(
+    "says what it depends on, or the run leaves no record (scope %s)",
+    async (scope) => {
+      const folder = tempDir();
+      writeFileSync(join(folder, "world.wit"), WORLD);
+      writeFileSync(join(folder, "index.js"), CODE);
+      const build = { source: "index.js", wit: "world.wit", world: "rates" };
+      writeFileSync(join(folder, "pilotlight.json"), JSON.stringify({ name: "rates", component: "rates.wasm", build }));
+      await buildGuest(folder);
+      const states = new Map([["rates/eur", "1"]]);
+      const node = await recordsNode(
+        [
+          { manifest: { name: "rates", routes: [], sidecar: {} }, component: readFileSync(join(folder, "rates.wasm")) },
+          asker({ uses: {}, sidecars: [{ use: "rates", scope }] }),
+        ],
+        { records: { resolve: (_tenant, resource) => states.get(resource) } },
+      );
+      expect(await node.ask("/asker/get?keys=eur")).toMatchObject({ status: 200, text: "eur=rate of eur", how: "miss" });
+      await hit(node, "/asker/get?keys=eur");
+      states.set("rates/eur", "2");
+      expect(await node.ask("/asker/get?keys=eur")).toMatchObject({ cache: 'pilotlight; fwd=stale; detail="rates/eur changed"' });
+      await runsTwice(node, "/asker/get?keys=silent");
+      expect(await recorded(node, "/asker/get?keys=silent")).toBe("sidecar");
+    },
+    60_000,
+  );
 });
 
 describe("guests that know nothing of records", () => {
