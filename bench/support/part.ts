@@ -10,11 +10,11 @@ export interface PartResult<T> {
   readonly seconds: number;
 }
 
-/** Runs a TypeScript file (a URL) with arguments and parses what it printed. */
-export async function runPart<T>(file: URL, args: readonly (string | number)[]): Promise<PartResult<T>> {
+/** Runs a TypeScript file (a URL) with arguments and parses what it printed. `flags`: Node's own. */
+export async function runPart<T>(file: URL, args: readonly (string | number)[], flags: readonly string[] = []): Promise<PartResult<T>> {
   const begin = performance.now();
   const output = await new Promise<string>((resolve, reject) => {
-    const child = spawn(process.execPath, ["--import", "tsx", fileURLToPath(file), ...args.map(String)], {
+    const child = spawn(process.execPath, [...flags, "--import", "tsx", fileURLToPath(file), ...args.map(String)], {
       cwd: ROOT,
       stdio: ["ignore", "pipe", "inherit"],
     });

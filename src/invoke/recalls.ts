@@ -102,6 +102,7 @@ export class Recalls {
   readonly #fruitless = new Map<string, number>();
   /** Records that take longer to look at than to make again; with when that was found. */
   readonly #costly = new Map<string, number>();
+  readonly #answers: (() => void)[] = [];
   #closed = false;
 
   constructor(ports: RecallPorts) {
@@ -286,13 +287,32 @@ export class Recalls {
     });
   }
 
+  /**
+   * Once all that has come in is read: answers that go out one after the other wake whoever they are for once, and not each
+   * time. That costs as much as all else of a hit.
+   */
+  #soon(work: () => void): void {
+    this.#answers.push(work);
+    if (this.#answers.length > 1) return;
+    setImmediate(() => {
+      for (const answer of this.#answers.splice(0)) {
+        // Whoever throws when it is told does not keep others from their answers.
+        try {
+          answer();
+        } catch (error) {
+          this.#ports.report(error);
+        }
+      }
+    });
+  }
+
   #answer(run: Run, memo: Memo, { key, answer }: MemoRecord): void {
     const now = this.#ports.clock.now();
     run.headAt = now;
     if (answer.kind === "call") {
       const { json } = answer;
       // Whoever calls may not expect an answer while it still asks.
-      return queueMicrotask(() => {
+      return this.#soon(() => {
         if (run.state === "settled") return;
         if (json !== undefined) run.listener.event({ kind: "result", run: run.handle, json });
         this.#ports.executor.endUnstarted(run, OK, { ...NO_USAGE, responseBytes: json?.length ?? 0 });
@@ -302,14 +322,14 @@ export class Recalls {
     const head = { kind: "head", run: run.handle, status, headers, startNanoseconds: 0 } as const;
     if (body !== undefined) {
       // A front may not expect an answer while it still asks.
-      return queueMicrotask(() => {
+      return this.#soon(() => {
         if (run.state === "settled") return;
         run.listener.event({ ...head, body: body.byteLength === 0 ? undefined : body, ended: true, trailers });
         this.#ports.executor.endUnstarted(run, OK, { ...NO_USAGE, responseBytes: body.byteLength });
       });
     }
     const file = this.#ports.store.fileOf(key) ?? "";
-    queueMicrotask(() => {
+    this.#soon(() => {
       if (run.state === "settled") return;
       run.listener.event({ ...head, body: undefined, ended: false, trailers: undefined });
       this.#stream(run, memo, file, trailers);

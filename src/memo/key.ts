@@ -21,7 +21,22 @@ export interface KeyParts {
 export function recordKey({ task, print, identity }: KeyParts, frame: HttpFrame | CallFrame): string {
   const input = frame.kind === "http" ? httpInput(frame) : callInput(frame);
   const who = identity === undefined ? "" : JSON.stringify([identity.subject, identity.claims]);
-  return hash("sha256", part(task) + part(print) + part(who) + input, "hex").slice(0, 32);
+  return digestOf(part(task) + part(print) + part(who) + input);
+}
+
+/** What was asked is asked again, and to look that up costs less than to hash it. */
+const digests = new Map<string, string>();
+const MOST_DIGESTS = 5000;
+const LONGEST = 1024;
+
+function digestOf(text: string): string {
+  const known = digests.get(text);
+  if (known !== undefined) return known;
+  const digest = hash("sha256", text, "hex").slice(0, 32);
+  if (text.length > LONGEST) return digest;
+  if (digests.size >= MOST_DIGESTS) digests.clear();
+  digests.set(text, digest);
+  return digest;
 }
 
 function part(text: string): string {

@@ -50,7 +50,8 @@ interface Meta {
   /** Its body lies by itself, under this name. */
   readonly file: string | undefined;
   hits: number;
-  priority: number;
+  /** The tenant's when it was last used: what it is worth is on top of that. */
+  floor: number;
   /** Its place among the tenant's. */
   place: number;
   /** While it is not on the disk yet. */
@@ -118,7 +119,7 @@ export class RecordStore {
     const lost: Change[] = [];
     for (const { key, value } of options.state.list(INDEX)) {
       if (value.since > revision) lost.push(remove(INDEX, key), remove(RECORDS, key));
-      else this.#add({ ...value, key, file: value.file, hits: 0, priority: 0, place: 0, keeping: undefined });
+      else this.#add({ ...value, key, file: value.file, hits: 0, floor: 0, place: 0, keeping: undefined });
     }
     if (lost.length > 0) options.state.commit(lost).catch(options.report);
   }
@@ -166,7 +167,7 @@ export class RecordStore {
     const meta = this.#metas.get(key);
     if (meta === undefined) return;
     meta.hits++;
-    meta.priority = this.#worth(meta);
+    meta.floor = this.#tenants.get(meta.tenant)?.floor ?? 0;
   }
 
   /** Resolves once the record is on the disk, or has turned out not to get there; undefined: it is. */
@@ -184,7 +185,7 @@ export class RecordStore {
     this.#drop(key, true);
     const bytes = bytesOf(record);
     const file = body === undefined ? undefined : `${key}${(this.#nextFile++).toString(16).padStart(12, "0")}`;
-    const meta: Meta = { key, tenant, task, bytes, runMs, until, file, hits: 0, priority: 0, place: 0, keeping: undefined };
+    const meta: Meta = { key, tenant, task, bytes, runMs, until, file, hits: 0, floor: 0, place: 0, keeping: undefined };
     if (bytes > this.largest || !this.#makeRoom(meta)) {
       this.#rejected++;
       return false;
@@ -320,7 +321,7 @@ export class RecordStore {
     tenant.bytes += meta.bytes;
     this.#bytes += meta.bytes;
     this.#metas.set(meta.key, meta);
-    meta.priority = this.#worth(meta);
+    meta.floor = tenant.floor;
   }
 
   #drop(key: string, stored: boolean): void {
@@ -350,8 +351,7 @@ export class RecordStore {
     this.#keeping.add(removal);
   }
 
-  #worth({ tenant, key, runMs, bytes, hits }: Meta): number {
-    const floor = this.#tenants.get(tenant)?.floor ?? 0;
+  #worth({ key, runMs, bytes, hits, floor }: Meta): number {
     return floor + (Math.max(runMs, 0.01) * (1 + hits + this.#asked.of(key))) / bytes;
   }
 
@@ -361,9 +361,10 @@ export class RecordStore {
     while (this.#bytes + coming.bytes > budget) {
       const tenant = this.#giving(coming);
       if (tenant === undefined) return false;
-      const victim = this.#least(tenant);
-      if (victim.tenant === coming.tenant && victim.priority > this.#worth(coming)) return false;
-      tenant.floor = Math.max(tenant.floor, victim.priority);
+      const [victim, worth] = this.#least(tenant);
+      coming.floor = this.#tenants.get(coming.tenant)?.floor ?? 0;
+      if (victim.tenant === coming.tenant && worth > this.#worth(coming)) return false;
+      tenant.floor = Math.max(tenant.floor, worth);
       this.#evicted++;
       this.#drop(victim.key, true);
     }
@@ -380,13 +381,15 @@ export class RecordStore {
     return most;
   }
 
-  #least({ metas }: OfTenant): Meta {
+  #least({ metas }: OfTenant): readonly [least: Meta, worth: number] {
     let least = metas[0] as Meta;
+    let worth = this.#worth(least);
     for (let i = 0; i < SAMPLE; i++) {
       const meta = metas[Math.floor(this.#options.random() * metas.length)] as Meta;
-      if (meta.priority < least.priority) least = meta;
+      const its = this.#worth(meta);
+      if (its < worth) [least, worth] = [meta, its];
     }
-    return least;
+    return [least, worth];
   }
 }
 
