@@ -2,9 +2,9 @@
  * What a hit costs whose record has read 0, 8 or 64 keys, beside running hello and beside a cache that trusts time.
  *
  * In process both sides are timed the same way: from when a run is handed on until the head of its answer is with its listener, by
- * the run's own clock; and with the rest of the pipeline, from the request's arrival until the head goes to the front. Unless a
- * row says otherwise, an unrelated key of the same store is written before each look-up, outside of what is timed: each of the
- * keys read is looked at then. Over HTTP hits are held against bare Hono, which answers the same bytes. A percentile is the
+ * the run's own clock; and with the rest of the pipeline, from the request's arrival until the head goes to the front. A hundred
+ * requests of one kind are asked in turn, each of which has its record. Unless a row says otherwise, an unrelated key of the same
+ * store is written before they come round again: then each look has to look at each key that was read. Over HTTP hits are held against bare Hono, which answers the same bytes. A percentile is the
  * median over the rounds of each round's percentile; contenders take turns.
  *
  * `--operations N` a turn in process, `--rounds N`, `--seconds N` a turn over HTTP, `--warmup SECONDS`, `--connections N`,
@@ -28,13 +28,13 @@ type Plan = typeof DEFAULTS;
 const NODE_FLAGS = ["--max-semi-space-size=64"];
 
 const STAGED: Readonly<Record<StageId, readonly [what: string, how: string]>> = {
-  hit_0: ["hit, 0 dependencies", "an unrelated key written before each look-up"],
+  hit_0: ["hit, 0 dependencies", "of 100 records in turn, an unrelated key written in between"],
   hit_8: ["hit, 8 dependencies", "the same"],
   hit_64: ["hit, 64 dependencies", "the same"],
   hit_8_quiet: ["hit, 8 dependencies, quiet", "nothing written since the last look"],
   hit_64_quiet: ["hit, 64 dependencies, quiet", "nothing written since the last look"],
   cache: ["a cache that trusts time", "method and URL in a map, good for some time; nothing else of the pipeline"],
-  hello_p2: ["running hello, WASI 0.2", "lease and run, clean instances, one after the other"],
+  hello_p2: ["running hello, WASI 0.2", "lease and run, clean instances, one after the other, the same writes"],
   hello_p3: ["running hello, WASI 0.3", "the same"],
 };
 

@@ -17,7 +17,7 @@ export interface Served {
   readonly server: RunningServer;
   readonly url: string;
   /** Throws where it does not answer as it is meant to. */
-  expect(): Promise<void>;
+  readonly expect: () => Promise<void>;
 }
 
 /** Everybody, and what they run on. */

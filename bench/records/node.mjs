@@ -11,10 +11,10 @@ const VALUE = "v".repeat(32);
 /** The most that one request reads. */
 const KEYS = 64;
 
-/** What has `reader` read so many keys, once for each run. @param {number} keys */
-export function target(keys) {
-  if (keys === 0) return "/";
-  return `/get?keys=${names(keys).join(",")}&store=default`;
+/** What has `reader` read so many keys. @param {number} keys @param {number} [n] To tell requests apart that are answered the same. */
+export function target(keys, n) {
+  const path = keys === 0 ? "/" : `/get?keys=${names(keys).join(",")}&store=default`;
+  return n === undefined ? path : `${path}${keys === 0 ? "?" : "&"}n=${n}`;
 }
 
 /** What it answers. @param {number} keys */

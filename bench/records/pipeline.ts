@@ -14,7 +14,7 @@ import type { Runtime } from "#dist/runtime.js";
 import { Router } from "#dist/tasks/router.js";
 import { TenantGates } from "#dist/tenants/quotas.js";
 import { BenchError } from "../support/bench-error.js";
-import { TrustingCache } from "./trusting.js";
+import type { TrustingCache } from "./trusting.js";
 
 /** What one request took, in milliseconds. */
 export interface Taken {
@@ -72,7 +72,7 @@ export class Pipeline {
     return new Pipeline(invoke);
   }
 
-  /** Asks for this; `wanted`: whether it is to come from a record. */
+  /** Asks for that; `wanted`: whether it is to come from a record. */
   asks(target: string, wanted: "hit" | "run"): Ask {
     const request = incoming(target);
     return () =>
@@ -102,8 +102,7 @@ export class Pipeline {
 }
 
 /** Asks a cache that trusts time for what was once answered. */
-export function asksCache(target: string, { status, headers, body }: TimedReply): Ask {
-  const cache = new TrustingCache(() => performance.now());
+export function asksCache(cache: TrustingCache, target: string, { status, headers, body }: TimedReply): Ask {
   const request = incoming(target);
   cache.keep(request, { status, headers, body, until: Infinity });
   return () =>

@@ -1,6 +1,6 @@
 /**
  * Hits and runs in process: `stage.ts OPERATIONS ROUNDS`. Contenders take turns; each operation begins with an empty stack, once
- * what came before is over.
+ * what came before is over. Before a record is looked at again, an unrelated key is written: then all that it has read is looked at.
  */
 import { setImmediate as turn } from "node:timers/promises";
 import { BenchError } from "../support/bench-error.js";
@@ -8,6 +8,7 @@ import { answerPart } from "../support/part.js";
 import { percentile, rotated } from "../support/statistics.js";
 import { answerTo, recordingRuntime, target, write } from "./node.mjs";
 import { asksCache, Pipeline, type Ask } from "./pipeline.js";
+import { TrustingCache } from "./trusting.js";
 
 export type StageId = "hit_0" | "hit_8" | "hit_64" | "hit_8_quiet" | "hit_64_quiet" | "cache" | "hello_p2" | "hello_p3";
 
@@ -24,71 +25,88 @@ export interface Staged {
   readonly stage: Percentiles;
 }
 
+/** Requests that are asked in turn; each has its own record. */
+const RECORDS = 100;
 const DEPENDENCIES = [0, 8, 64] as const;
+
+interface Contender extends Staged {
+  readonly asks: readonly Ask[];
+  /** An unrelated key of the store is written after each round of them, before the next. */
+  readonly writes: boolean;
+}
 
 const [operations = 20_000, rounds = 5] = process.argv.slice(2).map(Number);
 const runtime = await recordingRuntime({ write: () => {} });
 const pipeline = await Pipeline.of(runtime, "/hello-p2");
-for (const keys of DEPENDENCIES) await settle(keys);
-const elsewhere = (): Promise<void> => write(runtime, "unrelated");
+for (const keys of DEPENDENCIES) for (let n = 0; n < RECORDS; n++) await settle(keys, n);
 
-const contenders: (Staged & { readonly ask: Ask; readonly before: () => Promise<void> })[] = [
-  contender("hit_0", pipeline.asks(target(0), "hit"), elsewhere),
-  contender("hit_8", pipeline.asks(target(8), "hit"), elsewhere),
-  contender("hit_64", pipeline.asks(target(64), "hit"), elsewhere),
-  contender("hit_8_quiet", pipeline.asks(target(8), "hit")),
-  contender("hit_64_quiet", pipeline.asks(target(64), "hit")),
-  contender("cache", asksCache(target(8), await pipeline.answer(target(8)))),
-  contender("hello_p2", pipeline.asks("/hello-p2", "run")),
-  contender("hello_p3", pipeline.asks("/hello-p3", "run")),
+const cache = new TrustingCache(() => performance.now());
+const trusted = await pipeline.answer(target(8, 0));
+const hits = (keys: number): Ask[] => each((n) => pipeline.asks(target(keys, n), "hit"));
+const contenders: readonly Contender[] = [
+  contender("hit_0", hits(0), true),
+  contender("hit_8", hits(8), true),
+  contender("hit_64", hits(64), true),
+  contender("hit_8_quiet", hits(8), false),
+  contender("hit_64_quiet", hits(64), false),
+  contender(
+    "cache",
+    each((n) => asksCache(cache, target(8, n), trusted)),
+    true,
+  ),
+  contender("hello_p2", [pipeline.asks("/hello-p2", "run")], true),
+  contender("hello_p3", [pipeline.asks("/hello-p3", "run")], true),
 ];
-for (const each of contenders) await take(each, Math.ceil(operations / 4));
+for (const one of contenders) await take(one, Math.ceil(operations / 4));
 for (let round = 0; round < rounds; round++) {
-  for (const each of rotated(contenders, round)) {
-    const { whole, stage } = await take(each, operations);
-    keep(each.whole, whole);
-    if (stage !== undefined) keep(each.stage, stage);
-    process.stderr.write(`round ${round + 1}/${rounds}: ${each.id} ${(1000 * percentile(stage ?? whole, 50)).toFixed(1)} µs\n`);
+  for (const one of rotated(contenders, round)) {
+    const { whole, stage } = await take(one, operations);
+    keep(one.whole, whole);
+    if (stage !== undefined) keep(one.stage, stage);
+    process.stderr.write(`round ${round + 1}/${rounds}: ${one.id} ${(1000 * percentile(stage ?? whole, 50)).toFixed(1)} µs\n`);
   }
 }
 await runtime.close();
 answerPart(contenders.map(({ id, whole, stage }): Staged => ({ id, whole, stage })));
 
-/** Until its answer comes from a record, which has read what it is said to. */
-async function settle(keys: number): Promise<void> {
-  const { control, operator } = runtime;
+/** Until the answer comes from a record, which has read what it is said to. */
+async function settle(keys: number, n: number): Promise<void> {
+  const path = target(keys, n);
   for (let i = 0; i < 100; i++) {
-    const { headers, body } = await pipeline.answer(target(keys));
-    if (Buffer.from(body).toString() !== answerTo(keys))
-      throw new BenchError(`${target(keys)} was answered ${Buffer.from(body).toString()}`);
+    const { headers, body } = await pipeline.answer(path);
+    const text = Buffer.from(body).toString();
+    if (text !== answerTo(keys)) throw new BenchError(`${path} was answered ${text}`);
     if (headers[headers.indexOf("Cache-Status") + 1]?.startsWith("pilotlight; hit") === true) {
-      const { items } = control.records(operator, "default", { task: "reader" }, {});
-      const found = items.find(({ what }) => what === `GET ${target(keys)}`);
-      const reads = found === undefined ? undefined : control.record(operator, "default", found.key).reads.length;
-      if (reads !== keys) throw new BenchError(`the record of ${target(keys)} has ${reads} readings, not ${keys}`);
+      const { items } = runtime.control.records(runtime.operator, "default", { task: "reader" }, { limit: 1000 });
+      const dependencies = items.find(({ what }) => what === `GET ${path}`)?.dependencies;
+      if (dependencies !== keys) throw new BenchError(`the record of ${path} has read ${dependencies} things, not ${keys}`);
       return;
     }
     await turn();
   }
-  throw new BenchError(`${target(keys)} does not become a record`);
+  throw new BenchError(`${path} does not become a record`);
 }
 
-function contender(id: StageId, ask: Ask, before: () => Promise<void> = () => Promise.resolve()): (typeof contenders)[number] {
-  return { id, ask, before, whole: { p50: [], p99: [] }, stage: { p50: [], p99: [] } };
+function each(ask: (n: number) => Ask): Ask[] {
+  return Array.from({ length: RECORDS }, (_, n) => ask(n));
+}
+
+function contender(id: StageId, asks: readonly Ask[], writes: boolean): Contender {
+  return { id, asks, writes, whole: { p50: [], p99: [] }, stage: { p50: [], p99: [] } };
 }
 
 /** Milliseconds of each operation. */
 async function take(
-  { ask, before }: (typeof contenders)[number],
+  { asks, writes }: Contender,
   count: number,
 ): Promise<{ readonly whole: Float64Array; readonly stage: Float64Array | undefined }> {
   const whole = new Float64Array(count);
   const stage = new Float64Array(count);
   let isStaged = true;
   for (let i = 0; i < count; i++) {
-    await before();
+    if (writes && i % RECORDS === 0) await write(runtime, "unrelated");
     await turn();
-    const taken = await ask();
+    const taken = await (asks[i % asks.length] as Ask)();
     whole[i] = taken.whole;
     if (taken.stage === undefined) isStaged = false;
     else stage[i] = taken.stage;
