@@ -457,9 +457,11 @@ export class Programs implements CodePort {
 
 /** What of a manifest says how runs are let in, found and bounded, and not what they answer. */
 function printOf({ digest, manifest, own }: ProgramRequest): string {
-  const { name: _name, routes: _routes, access: _access, limits: _limits, capacity: _capacity, build: _build, ...made } = manifest;
+  const { name: _name, routes: _routes, access: _access, limits, capacity: _capacity, build: _build, ...made } = manifest;
+  // A guest can tell how much room it has.
+  const { memory, handles, values } = limits;
   const { ttl: _ttl, maxStale: _stale, ...idempotent } = manifest.idempotent ?? { ttl: 0, maxStale: 0 };
-  return hash("sha256", canonical([digest, { ...made, idempotent }, own]), "hex").slice(0, 32);
+  return hash("sha256", canonical([digest, { ...made, idempotent, room: [memory, handles, values] }, own]), "hex").slice(0, 32);
 }
 
 /** What leads to a program: a task at one of its versions. */

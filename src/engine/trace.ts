@@ -14,6 +14,8 @@ export const NOTE = {
   sidecar: 1 << 7,
   torn: 1 << 8,
   many: 1 << 9,
+  short: 1 << 10,
+  failed: 1 << 11,
 } as const;
 export type Note = keyof typeof NOTE;
 

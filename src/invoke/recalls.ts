@@ -26,7 +26,7 @@ import type { BesideRequest } from "./beside.js";
 import type { Executor } from "./executor.js";
 import { identityOf } from "./chain.js";
 import { Memo } from "./memo.js";
-import { Recording } from "./recording.js";
+import { Recording, type Room } from "./recording.js";
 import type { Refusal, Run } from "./run.js";
 
 export interface RecallPorts {
@@ -53,6 +53,10 @@ export interface RecallPorts {
 
 /** The longest body of a request that records are looked up by. */
 const BODY_BYTES = 1024 * 1024;
+/** What answers may hold in memory until they are records, all together; what comes beyond that is not recorded. */
+const MOST_RECORDING = 64 * 1024 * 1024;
+/** As many as may wait for capacity. */
+const MOST_WAITING = 10_000;
 /** Equal requests wait for so many runs of others, one after the other; then each runs for itself. */
 const ROUNDS = 2;
 /** A run ends by its own limits before those who wait for it are told that it was too late. Milliseconds. */
@@ -103,6 +107,9 @@ export class Recalls {
   /** Records that take longer to look at than to make again; with when that was found. */
   readonly #costly = new Map<string, number>();
   readonly #answers: (() => void)[] = [];
+  /** All that wait for runs of others, and what all recordings hold. */
+  #waiting = 0;
+  readonly #room: Room = { bytes: 0, most: MOST_RECORDING };
   #closed = false;
 
   constructor(ports: RecallPorts) {
@@ -126,7 +133,9 @@ export class Recalls {
   holds(task: Task, frame: CallFrame): boolean {
     const policy = task.version.manifest.idempotent;
     if (policy === undefined || task.version.manifest.sidecars.length > 0) return false;
-    const held = this.#ports.store.get(recordKey({ task: task.key, print: this.#ports.print(task), identity: undefined }, frame));
+    const held = this.#ports.store.get(
+      recordKey({ task: task.key, print: this.#ports.print(task), identity: undefined, beside: "" }, frame),
+    );
     return held !== undefined && isLocal(held.record.trace) && this.#look(held, task, policy).holds;
   }
 
@@ -197,7 +206,7 @@ export class Recalls {
 
   #asked(run: Run, frame: HttpFrame | CallFrame, policy: Idempotent, request: BesideRequest | undefined): Asked {
     const print = this.#ports.print(run.task);
-    const key = recordKey({ task: run.task.key, print, identity: identityOf(run) }, frame);
+    const key = recordKey({ task: run.task.key, print, identity: identityOf(run), beside: asksFor(run) }, frame);
     return { key, print, frame, policy, directives: directivesOf(request?.header("cache-control", run.task)) };
   }
 
@@ -376,7 +385,7 @@ export class Recalls {
       return this.#ports.executor.endUnstarted(run, { kind: "refused", code: "only-if-cached", message: "no record holds" });
     }
     const flight = this.#flights.get(asked.key);
-    const mayWait = parent === undefined && memo.rounds < ROUNDS && !this.#isFruitless(asked.key);
+    const mayWait = parent === undefined && memo.rounds < ROUNDS && !this.#isFruitless(asked.key) && this.#waiting < MOST_WAITING;
     if (flight !== undefined && mayWait && flight.recording.obstacle === undefined) this.#wait(run, asked, memo, flight);
     else this.#run(run, asked, memo, parent);
   }
@@ -385,6 +394,7 @@ export class Recalls {
     memo.rounds++;
     const waiter: Waiter = { run, asked, memo, timer: undefined };
     flight.waiting.add(waiter);
+    this.#waiting++;
     flight.recording.isAwaited = true;
     memo.leave = () => {
       this.#stops(flight, waiter);
@@ -408,7 +418,7 @@ export class Recalls {
 
   #stops(flight: Flight, waiter: Waiter): void {
     clearTimeout(waiter.timer);
-    flight.waiting.delete(waiter);
+    if (flight.waiting.delete(waiter)) this.#waiting--;
   }
 
   /** What waited is called off. */
@@ -422,7 +432,9 @@ export class Recalls {
     // It leaves a record of its own when it is called by itself.
     if (parent !== undefined) return this.#submit(run, parent);
     const { key, print, policy } = asked;
-    const recording = new Recording(run, key, print, policy, this.#ports.wall(), this.#ports.store.largest, () => this.#came(recording));
+    const recording = new Recording(run, key, print, policy, this.#ports.wall(), this.#ports.store.largest, this.#room, () =>
+      this.#came(recording),
+    );
     run.recording = recording;
     recording.joins();
     if (asked.directives.noStore) recording.fails("no-store");
@@ -527,6 +539,7 @@ export class Recalls {
       this.#ports.report(error);
     }
     memo.recorded = why ?? "kept";
+    recording.letGo();
     if (recording.isLate) this.#ports.concluded(root, memo.recorded);
     if (why === undefined) this.#fruitless.delete(recording.key);
     else if (!PASSING.has(why) && !why.startsWith("status")) this.#note(this.#fruitless, recording.key);
@@ -644,7 +657,13 @@ export class Recalls {
       return changed("task changed", task.startsWith(`${tenant}/`) ? `task:${task.slice(tenant.length + 1)} changed` : undefined);
     }
     if (trace.reads.byteLength === 0) return HOLDS;
-    const found = this.#ports.engine.kv.check(trace.reads, held.since);
+    let found: number;
+    try {
+      found = this.#ports.engine.kv.check(trace.reads, held.since);
+    } catch (error) {
+      this.#ports.report(error);
+      return changed("unreachable", undefined);
+    }
     if (found >= 0) {
       held.since = found;
       return HOLDS;
@@ -736,6 +755,9 @@ const PASSING: ReadonlySet<string> = new Set([
   "changed meanwhile",
   "callee failed",
   "room",
+  "busy",
+  "memory",
+  "store",
   "unreachable",
   "internal error",
 ]);
@@ -757,6 +779,13 @@ function isSameAnswer(
   // A weak one says that answers mean the same, which is not that they read the same.
   if (before.etag !== null && !before.etag.startsWith("W/")) return true;
   return before.body !== null && before.body === now.body;
+}
+
+/** Sidecars that stand beside it because a header says so. */
+function asksFor({ beside }: Run): string {
+  if (beside === undefined) return "";
+  const uses = beside.ones.filter(({ entry }) => typeof entry.when === "object").map(({ entry }) => entry.use);
+  return uses.sort((a, b) => a.localeCompare(b)).join();
 }
 
 function isAddress(read: string): boolean {

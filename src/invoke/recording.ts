@@ -16,6 +16,12 @@ export interface RecordedHead {
   readonly trailers: HeaderList | undefined;
 }
 
+/** What all recordings of a node hold. */
+export interface Room {
+  bytes: number;
+  readonly most: number;
+}
+
 const NO_BYTES = new Uint8Array();
 
 export class Recording {
@@ -57,15 +63,19 @@ export class Recording {
   isAwaited = false;
 
   readonly #came: () => void;
+  readonly #room: Room;
+  /** Of that. */
+  #held = 0;
 
   /** `came`: told of each piece of an answer that its client does not take, or that others wait for. */
-  constructor(root: Run, key: string, print: string, policy: Idempotent, at: number, largest: number, came: () => void) {
+  constructor(root: Run, key: string, print: string, policy: Idempotent, at: number, largest: number, room: Room, came: () => void) {
     this.root = root;
     this.key = key;
     this.print = print;
     this.policy = policy;
     this.at = at;
     this.largest = largest;
+    this.#room = room;
     this.#came = came;
   }
 
@@ -142,7 +152,12 @@ export class Recording {
   #add(bytes: Uint8Array): void {
     this.bytes += bytes.byteLength;
     if (this.bytes > this.largest) this.#fails("too long");
-    else if (this.obstacle === undefined) this.#pieces.push(bytes);
+    else if (this.#room.bytes + bytes.byteLength > this.#room.most) this.#fails("busy");
+    else if (this.obstacle === undefined) {
+      this.#pieces.push(bytes);
+      this.#held += bytes.byteLength;
+      this.#room.bytes += bytes.byteLength;
+    }
     if (this.isUnread || this.isAwaited) this.#came();
   }
 
@@ -157,6 +172,13 @@ export class Recording {
 
   #fails(obstacle: string): void {
     this.obstacle ??= obstacle;
+    this.letGo();
+  }
+
+  /** What it has kept of the answer is a record's by now, or nobody's. */
+  letGo(): void {
     this.#pieces = [];
+    this.#room.bytes -= this.#held;
+    this.#held = 0;
   }
 }

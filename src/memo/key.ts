@@ -15,13 +15,15 @@ export interface KeyParts {
   readonly print: string;
   /** Whom guards found to be calling, where the answer may depend on that. */
   readonly identity: Identity | undefined;
+  /** Sidecars that it has because its request asks for them. */
+  readonly beside: string;
 }
 
 /** 32 hex digits. The frame's body is whole. */
-export function recordKey({ task, print, identity }: KeyParts, frame: HttpFrame | CallFrame): string {
+export function recordKey({ task, print, identity, beside }: KeyParts, frame: HttpFrame | CallFrame): string {
   const input = frame.kind === "http" ? httpInput(frame) : callInput(frame);
   const who = identity === undefined ? "" : JSON.stringify([identity.subject, identity.claims]);
-  return digestOf(part(task) + part(print) + part(who) + input);
+  return digestOf(part(task) + part(print) + part(who) + part(beside) + input);
 }
 
 /** What was asked is asked again, and to look that up costs less than to hash it. */

@@ -26,6 +26,8 @@ const WORDS: readonly (readonly [note: Note, word: string])[] = [
   ["sidecar", "sidecar"],
   ["torn", "changed meanwhile"],
   ["many", "too many reads"],
+  ["short", "memory"],
+  ["failed", "store"],
 ];
 
 /** Why a run that did this leaves no record, in a word each; undefined: nothing of it is in the way. */

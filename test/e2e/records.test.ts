@@ -237,6 +237,13 @@ describe("no record is left", () => {
     await runsTwice(node, "/set?key=x&value=1");
   });
 
+  it("by a run whose memory was not allowed to grow: with more room it may answer otherwise", async () => {
+    const node = await recordsNode([guestTask("behave-p2", { idempotent: {} })]);
+    const first = await node.ask("/grow-ok");
+    expect(first).toMatchObject({ status: 200, cache: 'pilotlight; fwd=miss; detail="memory"' });
+    expect((await node.ask("/grow-ok")).how).toBe("miss");
+  });
+
   it.each([
     ["/trap", 500, "failed"],
     ["/status?code=503", 503, "status 503"],

@@ -75,7 +75,7 @@ impl Host {
             wasi: wasi(program, &log, stdio, &trace)?,
             http,
             hooks: Hooks::new(program.outbound.clone(), trace.clone()),
-            memory: MemoryMeter::new(spec.limits.memory_bytes, shared.counts.guest_bytes.clone(), cell),
+            memory: MemoryMeter::new(spec.limits.memory_bytes, shared.counts.guest_bytes.clone(), cell, trace.clone()),
             log,
             program: program.clone(),
             shared: shared.clone(),

@@ -11,7 +11,7 @@ use wasmtime::{Result, StoreContextMut};
 
 use crate::host::Host;
 use crate::kv::{Code, Delta, Dep, Done, Expect, Kv, KvError, Mark, Op, PAGE_KEYS, Place, StoreNumber, page_key, page_mark};
-use crate::trace::{Trace, hash};
+use crate::trace::{Trace, hash, note};
 
 #[derive(ComponentType, Lift, Lower, Debug)]
 #[component(variant)]
@@ -216,7 +216,7 @@ fn look<T>(host: &mut Host, dep: Dep, bucket: &Resource<Bucket>, key: &str, read
     let (table, kv, trace) = host.reading();
     let Bucket { store, number } = table.get_mut(bucket)?;
     let found = kv.look(&store.place, number, key, |revision, value| (revision, mark(trace, dep, value), read(value)));
-    Ok((found.map_err(Into::into).map(|(revision, mark, value)| {
+    Ok((found.map_err(|error| failed(trace, error)).map(|(revision, mark, value)| {
         trace.read(&store.name, dep, key, revision, mark);
         value
     }),))
@@ -232,6 +232,14 @@ fn mark(trace: &Trace, dep: Dep, value: Option<&[u8]>) -> Mark {
     }
 }
 
+/// What could not be read now may be read the next time; a key that no store can hold never.
+fn failed(trace: &Trace, error: KvError) -> StoreError {
+    if error.code != Code::Invalid {
+        trace.note(note::FAILED);
+    }
+    error.into()
+}
+
 fn get_many(host: &mut Host, bucket: &Resource<Bucket>, keys: Vec<String>) -> Answer<Pairs> {
     // More than this would not fit the guest's memory in any case.
     let limit = host.program.spec.limits.memory_bytes;
@@ -239,7 +247,7 @@ fn get_many(host: &mut Host, bucket: &Resource<Bucket>, keys: Vec<String>) -> An
     let Bucket { store, .. } = table.get(bucket)?;
     let found = match kv.look_many(&store.place, &keys, limit) {
         Ok(found) => found,
-        Err(error) => return Ok((Err(error.into()),)),
+        Err(error) => return Ok((Err(failed(trace, error)),)),
     };
     let pair = |(key, (revision, value)): (String, (u64, Option<Vec<u8>>))| {
         trace.read(&store.name, Dep::Value, &key, revision, mark(trace, Dep::Value, value.as_deref()));
@@ -252,7 +260,7 @@ fn get_many(host: &mut Host, bucket: &Resource<Bucket>, keys: Vec<String>) -> An
 fn list(host: &mut Host, bucket: &Resource<Bucket>, after: Option<&str>, skip: u64) -> Result<Result<(Vec<String>, bool), StoreError>> {
     let (table, kv, trace) = host.reading();
     let Bucket { store, .. } = table.get(bucket)?;
-    Ok(kv.keys(&store.place, after, skip, PAGE_KEYS).map_err(Into::into).map(|(keys, revision, more)| {
+    Ok(kv.keys(&store.place, after, skip, PAGE_KEYS).map_err(|error| failed(trace, error)).map(|(keys, revision, more)| {
         let mark = if trace.is_on() { page_mark(&keys, more) } else { Mark::Unknown };
         trace.read(&store.name, Dep::Page, &page_key(after, skip), revision, mark);
         (keys, more)
@@ -264,7 +272,7 @@ fn new_cas(host: &mut Host, store: Opened, key: String) -> Result<Result<Resourc
     let looked = kv.look(&store.place, &mut StoreNumber::default(), &key, |revision, value| (revision, mark(trace, Dep::Value, value)));
     let (revision, mark) = match looked {
         Ok(looked) => looked,
-        Err(error) => return Ok(Err(error.into())),
+        Err(error) => return Ok(Err(failed(trace, error))),
     };
     trace.read(&store.name, Dep::Value, &key, revision, mark);
     Ok(Ok(table.push(Cas { store, key, revision })?))
@@ -277,7 +285,7 @@ fn current(host: &mut Host, cas: &Resource<Cas>) -> Answer<Option<Vec<u8>>> {
     let found = kv.look(&store.place, &mut StoreNumber::default(), key, |revision, value| {
         (revision, mark(trace, Dep::Value, value), value.map(<[u8]>::to_vec))
     });
-    Ok((found.map_err(Into::into).map(|(now, mark, value)| {
+    Ok((found.map_err(|error| failed(trace, error)).map(|(now, mark, value)| {
         trace.read(&store.name, Dep::Value, key, now, mark);
         *revision = now;
         value

@@ -8,6 +8,7 @@ use wasmtime::ResourceLimiter;
 
 use crate::cells::Share;
 use crate::outcome::Limit;
+use crate::trace::{Trace, note};
 
 /// Bytes of one table element in the host.
 const TABLE_ELEMENT: u64 = size_of::<usize>() as u64;
@@ -22,6 +23,7 @@ pub struct MemoryMeter {
     denied: Option<Denied>,
     node: Arc<AtomicU64>,
     cell: Option<Share>,
+    trace: Arc<Trace>,
 }
 
 /// Growth that was refused: by which limit, what it would have come to there, and what that limit is.
@@ -33,8 +35,8 @@ pub struct Denied {
 }
 
 impl MemoryMeter {
-    pub(crate) fn new(limit: u64, node: Arc<AtomicU64>, cell: Option<Share>) -> Self {
-        Self { limit, held: 0, peak: Arc::default(), denied: None, node, cell }
+    pub(crate) fn new(limit: u64, node: Arc<AtomicU64>, cell: Option<Share>, trace: Arc<Trace>) -> Self {
+        Self { limit, held: 0, peak: Arc::default(), denied: None, node, cell, trace }
     }
 
     /// A run begins. From the first one on the cell counts what the store holds.
@@ -74,10 +76,12 @@ impl MemoryMeter {
         let wanted = self.held.saturating_add(bytes);
         if wanted > self.limit {
             self.denied = Some(Denied { limit: Limit::Memory, used: wanted, allowed: self.limit });
+            self.trace.note(note::SHORT);
             return false;
         }
         if let Some(Err(full)) = self.cell.as_mut().map(|cell| cell.grow(bytes)) {
             self.denied = Some(Denied { limit: Limit::CellMemory, used: full.wanted, allowed: full.limit });
+            self.trace.note(note::SHORT);
             return false;
         }
         self.held = wanted;
@@ -111,7 +115,7 @@ mod tests {
     #[test]
     fn the_limit_is_on_the_sum_of_all_memories_and_is_given_back() {
         let node = Arc::new(AtomicU64::new(0));
-        let mut meter = MemoryMeter::new(300, node.clone(), None);
+        let mut meter = MemoryMeter::new(300, node.clone(), None, Arc::default());
         assert!(meter.memory_growing(0, 100, None).unwrap());
         assert!(meter.memory_growing(0, 150, None).unwrap());
         assert!(!meter.memory_growing(150, 250, None).unwrap());
@@ -125,7 +129,7 @@ mod tests {
     #[test]
     fn growth_past_what_a_memory_declares_fails_and_counts_nowhere() {
         let node = Arc::new(AtomicU64::new(0));
-        let mut meter = MemoryMeter::new(300, node.clone(), None);
+        let mut meter = MemoryMeter::new(300, node.clone(), None, Arc::default());
         assert!(meter.memory_growing(0, 100, Some(200)).unwrap());
         assert!(!meter.memory_growing(100, 201, Some(200)).unwrap());
         assert!(!meter.table_growing(0, 3, Some(2)).unwrap());
@@ -139,7 +143,7 @@ mod tests {
         cells.set(1, 200, false);
         let held = || cells.usage()[0].held;
         let share = Share::new(cells.get(1).unwrap(), Some(10));
-        let mut meter = MemoryMeter::new(300, node.clone(), Some(share));
+        let mut meter = MemoryMeter::new(300, node.clone(), Some(share), Arc::default());
         assert!(meter.memory_growing(0, 250, None).unwrap());
         assert_eq!((held(), node.load(Ordering::Relaxed)), (10, 250));
         meter.begin();

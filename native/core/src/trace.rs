@@ -43,6 +43,10 @@ pub mod note {
     pub const TORN: u32 = 1 << 8;
     /// More reads than are kept.
     pub const MANY: u32 = 1 << 9;
+    /// Its memory was not allowed to grow: what it made of that is not what it would answer with more room.
+    pub const SHORT: u32 = 1 << 10;
+    /// A store could not be read.
+    pub const FAILED: u32 = 1 << 11;
 }
 
 /// What stands for a value: the first half of its SHA-256.
