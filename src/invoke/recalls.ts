@@ -6,49 +6,35 @@
  * to look at first, what others have to be asked last. Whoever waited looks again when the run is over, so that nobody is given
  * what has changed meanwhile; and when that run came to nothing, one of those who waited runs, and the others wait for it.
  */
-import { hash } from "node:crypto";
-import type { Clock } from "../base/clock.js";
 import { messageOf } from "../base/errors.js";
-import { headerValue, type HeaderList } from "../base/headers.js";
+import type { HeaderList } from "../base/headers.js";
 import type { CallFrame, Engine, Frame, HttpFrame } from "../engine/engine.js";
 import type { KeyValue } from "../engine/kv.js";
 import { NO_USAGE, type Outcome } from "../engine/outcome.js";
-import type { OutboundGrant } from "../engine/program.js";
-import { directivesOf, etagOf, keepsOut, type Directives } from "../memo/conditional.js";
-import { depName, prefixDep, readDeps } from "../memo/deps.js";
-import { folderState } from "../memo/files.js";
+import { directivesOf, type Directives } from "../memo/conditional.js";
+import { prefixDep } from "../memo/deps.js";
 import { recordKey } from "../memo/key.js";
-import { obstacle, type Idempotent } from "../memo/policy.js";
-import { isLocal, type HttpAnswer, type MemoRecord, type RecordTrace } from "../memo/record.js";
+import type { Idempotent } from "../memo/policy.js";
+import { isLocal, type HttpAnswer, type MemoRecord } from "../memo/record.js";
 import type { Held, RecordStore } from "../memo/store.js";
 import type { Task } from "../tasks/task.js";
 import type { BesideRequest } from "./beside.js";
 import type { Executor } from "./executor.js";
 import { identityOf } from "./chain.js";
+import { Looks, type Found, type LookPorts } from "./looks.js";
+import { LONG_BODY, Making } from "./making.js";
 import { Memo } from "./memo.js";
 import { Recording, type Room } from "./recording.js";
 import type { Refusal, Run } from "./run.js";
 
-export interface RecallPorts {
+export interface RecallPorts extends LookPorts {
   readonly executor: Pick<Executor, "submit" | "cancel" | "endUnstarted">;
-  readonly engine: Pick<Engine, "send" | "probe"> & { readonly kv: Pick<KeyValue, "check" | "revisionUnder" | "revisionOf"> };
+  readonly engine: Pick<Engine, "send" | "probe"> & { readonly kv: Pick<KeyValue, "check" | "revisionUnder"> };
   readonly store: RecordStore;
-  readonly clock: Clock;
-  /** Milliseconds since 1970; does not go back. */
-  wall(): number;
-  /** What a task's program is made of, sidecars that serve its imports included. */
-  print(task: Task): string;
-  /** Versions of a task, `tenant/name`, that requests get now. */
-  live(task: string): readonly Task[];
-  /** Where guests of the task may send requests. */
-  outbound(task: Task): Pick<OutboundGrant, "origins" | "anyAddress">;
-  /** The state of a resource, where the embedder knows it; undefined: it does not resolve any. */
-  readonly resolve: ((tenant: string, resource: string) => string | undefined | Promise<string | undefined>) | undefined;
   /** Whether one of the texts has a secret of the tenant in it. */
   hasSecret(tenant: string, texts: readonly (() => string)[]): boolean;
   /** Told what has become of a run's record, where that was not clear yet when the run settled. */
   concluded(run: Run, recorded: string): void;
-  report(error: unknown): void;
 }
 
 /** The longest body of a request that records are looked up by. */
@@ -68,9 +54,6 @@ const MOST_FRUITLESS = 10_000;
 const COSTLY_MS = 10_000;
 /** So many looks tell what one takes. */
 const LOOKS = 8;
-/** How much of a state a resolver may answer with. */
-const STATE_BYTES = 4096;
-const LONG_BODY = 64 * 1024;
 
 /** A run under way that equal requests wait for. */
 interface Flight {
@@ -94,13 +77,12 @@ interface Asked {
   readonly directives: Directives;
 }
 
-/** What has been found of a record. */
-type Found = { readonly holds: true } | { readonly holds: false; readonly reason: string; readonly what: string | undefined };
-const HOLDS: Found = { holds: true };
 const OK: Outcome = { kind: "ok", exit: 0 };
 
 export class Recalls {
   readonly #ports: RecallPorts;
+  readonly #looks: Looks;
+  readonly #making: Making;
   readonly #flights = new Map<string, Flight>();
   /** Keys whose last run left no record, and will hardly leave one the next time; with when that was. */
   readonly #fruitless = new Map<string, number>();
@@ -114,6 +96,8 @@ export class Recalls {
 
   constructor(ports: RecallPorts) {
     this.#ports = ports;
+    this.#looks = new Looks(ports);
+    this.#making = new Making({ ...ports, looks: this.#looks });
   }
 
   /** Has a run that may start be answered, or started. `request`: undefined where no client's request began it. */
@@ -136,7 +120,7 @@ export class Recalls {
     const held = this.#ports.store.get(
       recordKey({ task: task.key, print: this.#ports.print(task), identity: undefined, beside: "" }, frame),
     );
-    return held !== undefined && isLocal(held.record.trace) && this.#look(held, task, policy).holds;
+    return held !== undefined && isLocal(held.record.trace) && this.#looks.near(held, task, policy).holds;
   }
 
   /** The run has settled: what was kept of it becomes a record, or not. */
@@ -248,12 +232,12 @@ export class Recalls {
     const since = this.#costly.get(key);
     if (since !== undefined && this.#ports.clock.now() - since < COSTLY_MS && !directives.onlyIfCached)
       return this.#bypass(run, parent, "cheaper to run");
-    const near = this.#look(held, run.task, asked.policy);
+    const near = this.#looks.near(held, run.task, asked.policy);
     const isFresh = isLocal(trace) || this.#ports.wall() - held.lookedAt < asked.policy.maxStale;
     if (!near.holds || isFresh) return this.#decided(run, asked, memo, parent, held, near);
-    this.#later(run, memo, this.#lookAround(held, run.task), (far) =>
+    this.#later(run, memo, this.#far(held, run.task), (far) =>
       // What is here may have changed while others were asked.
-      this.#decided(run, asked, memo, parent, held, far.holds ? this.#look(held, run.task, asked.policy) : far),
+      this.#decided(run, asked, memo, parent, held, far.holds ? this.#looks.near(held, run.task, asked.policy) : far),
     );
   }
 
@@ -484,15 +468,13 @@ export class Recalls {
   async #declareFar(recording: Recording, task: Task): Promise<void> {
     const { files } = task.version.manifest;
     if (files.length > 0) {
-      const states = await this.#filesOf(task);
+      const states = await this.#looks.filesOf(task);
       if (states === undefined) return recording.fails("files");
       recording.files = states;
     }
     for (const url of recording.policy.reads.filter(isAddress)) {
       try {
-        const grant = this.#ports.outbound(task);
-        const { status, etag, lastModified, body } = await this.#ports.engine.probe({ ...grant, method: "GET", url, headers: [] });
-        recording.fetched.push({ task: task.key, of: { method: "GET", url, headers: [], status, etag, lastModified, body } });
+        recording.fetched.push({ task: task.key, of: await this.#looks.fetch(task, url) });
       } catch {
         return recording.fails("unreachable");
       }
@@ -509,17 +491,6 @@ export class Recalls {
     if (trace.files.length > 0) recording.fails("callee reads files or addresses");
   }
 
-  async #filesOf({ version }: Task): Promise<[folder: string, state: string][] | undefined> {
-    const now = this.#ports.wall();
-    const states: [string, string][] = [];
-    for (const { host } of version.manifest.files) {
-      const state = await folderState(host, now);
-      if (state === undefined) return undefined;
-      states.push([host, state]);
-    }
-    return states;
-  }
-
   /** All runs of a recording are over. */
   async #conclude(recording: Recording): Promise<void> {
     const { root } = recording;
@@ -527,13 +498,13 @@ export class Recalls {
     let why: string | undefined;
     try {
       // Most need nothing that takes time, and then the record is there before anything else happens.
-      why = this.#obstacleOf(recording);
+      why = this.#making.obstacleOf(recording);
       if (why === undefined && recording.files.length > 0) {
-        const now = await this.#filesOf(root.task);
+        const now = await this.#looks.filesOf(root.task);
         const isSame = now !== undefined && recording.files.every(([, state], i) => now[i]?.[1] === state);
-        why = isSame ? this.#obstacleOf(recording) : "changed meanwhile";
+        why = isSame ? this.#making.obstacleOf(recording) : "changed meanwhile";
       }
-      why ??= this.#record(recording);
+      why ??= this.#making.record(recording);
     } catch (error) {
       why = "internal error";
       this.#ports.report(error);
@@ -563,176 +534,13 @@ export class Recalls {
     this.#recall(waiter.run, waiter.asked, undefined);
   }
 
-  /** Why the recording becomes no record, as things are now. */
-  #obstacleOf(recording: Recording): string | undefined {
-    const { root, policy } = recording;
-    if (recording.obstacle !== undefined) return recording.obstacle;
-    const noted = obstacle(recording.notes, policy);
-    if (noted !== undefined) return noted;
-    const { head } = recording;
-    if (!recording.ended) return "cut off";
-    if (head !== undefined) {
-      if (head.status >= 500) return `status ${head.status}`;
-      const kept = keepsOut(head.headers);
-      if (kept !== undefined) return kept;
-    }
-    if (recording.depends.length > 0 && !this.#canResolve(recording)) return "no resolver";
-    if (recording.fetched.some(({ of }) => of.headers.some(([name]) => name === "authorization" || name === "cookie")))
-      return "outbound credentials";
-    if (!this.#isSame(recording)) return "changed meanwhile";
-    const rest = (): string => JSON.stringify([head?.headers, recording.depends, recording.fetched]);
-    const texts = [() => recording.json ?? Buffer.from(recording.body()).toString("utf8"), rest];
-    return this.#ports.hasSecret(root.task.tenant, texts) ? "secret" : undefined;
-  }
-
-  /** All that the runs read of what is here is as it was when they read it. */
-  #isSame({ root, print, reads, tasks }: Recording): boolean {
-    // Of a task that is gone there is nobody to ask for a record.
-    if (this.#ports.print(root.task) !== print || this.#ports.live(root.task.key).length === 0) return false;
-    for (const [key, made] of tasks) if (key !== root.task.key && !this.#isLive(key, made)) return false;
-    return reads.length === 0 || this.#ports.engine.kv.check(joined(reads), 0) >= 0;
-  }
-
-  #isLive(task: string, print: string): boolean {
-    return this.#ports.live(task).some((each) => this.#ports.print(each) === print);
-  }
-
-  #canResolve({ depends }: Recording): boolean {
-    if (this.#ports.resolve !== undefined) return true;
-    return depends.every(({ task }) => this.#ports.live(task).some(({ version }) => version.manifest.idempotent?.resolver !== undefined));
-  }
-
-  /** Why it is not kept. */
-  #record(recording: Recording): string | undefined {
-    const { root, key, at, head, policy } = recording;
-    const { tenant, name, version } = root.task;
-    const reads = joined(recording.reads);
-    const since = reads.byteLength === 0 ? 0 : this.#ports.engine.kv.check(reads, 0);
-    if (since < 0) return "changed meanwhile";
-    const trace: RecordTrace = {
-      reads,
-      since,
-      tasks: [...recording.tasks].filter(([task]) => task !== root.task.key),
-      files: recording.files,
-      depends: recording.depends.map(({ task, of: [resource, state] }) => [task, resource, state] as const),
-      fetched: recording.fetched.map(({ task, of }) => [task, of] as const),
-    };
-    const body = head === undefined ? undefined : recording.body();
-    const tag = head === undefined ? undefined : headerValue(head.headers, "etag");
-    const own = tag === undefined && head?.status === 200 && root.origin.method === "GET" ? etagOf(body as Uint8Array) : undefined;
-    const isLong = body !== undefined && body.byteLength > LONG_BODY;
-    const record: MemoRecord = {
-      key,
-      tenant,
-      task: name,
-      version: version.label,
-      run: root.id,
-      at,
-      runMs: (root.settledAt ?? root.admittedAt) - (root.grantedAt ?? root.admittedAt),
-      what: root.origin.method === undefined ? (root.origin.path ?? "") : `${root.origin.method} ${root.origin.path}`,
-      answer:
-        head === undefined || body === undefined
-          ? { kind: "call", json: recording.json }
-          : {
-              kind: "http",
-              ...head,
-              headers: own === undefined ? head.headers : [...head.headers, "ETag", own],
-              etag: tag ?? own,
-              body: isLong ? undefined : body,
-              bytes: body.byteLength,
-              digest: isLong ? hash("sha256", body, "hex") : undefined,
-            },
-      trace,
-    };
-    return this.#ports.store.put(record, isLong ? body : undefined, at + policy.ttl) ? undefined : "room";
-  }
-
-  /** What can be looked at here: what costs least first, the first difference ends it. */
-  #look(held: Held, { key, tenant }: Task, { ttl }: Idempotent): Found {
-    const { record } = held;
-    const { trace } = record;
-    if (this.#ports.wall() >= record.at + ttl) return changed("expired", undefined);
-    for (const [task, print] of trace.tasks) {
-      if (task === key || this.#isLive(task, print)) continue;
-      return changed("task changed", task.startsWith(`${tenant}/`) ? `task:${task.slice(tenant.length + 1)} changed` : undefined);
-    }
-    if (trace.reads.byteLength === 0) return HOLDS;
-    let found: number;
-    try {
-      found = this.#ports.engine.kv.check(trace.reads, held.since);
-    } catch (error) {
-      this.#ports.report(error);
-      return changed("unreachable", undefined);
-    }
-    if (found >= 0) {
-      held.since = found;
-      return HOLDS;
-    }
-    const dep = readDeps(trace.reads)[-1 - found];
-    // What another tenant's task has read is that tenant's.
-    return changed("kv changed", dep?.tenant === tenant ? `${depName(dep)} changed` : undefined);
-  }
-
-  /** What others have to be asked about. */
-  async #lookAround(held: Held, task: Task): Promise<Found> {
-    const began = this.#ports.clock.now();
-    const { depends, fetched, files } = held.record.trace;
-    const found = await this.#around(task, depends, fetched, files);
-    const took = this.#ports.clock.now() - began;
-    held.checkMs = held.checkMs === 0 ? took : held.checkMs + (took - held.checkMs) / 4;
-    if (found.holds) {
-      held.lookedAt = this.#ports.wall();
-      if (++held.looks >= LOOKS && held.checkMs > held.record.runMs) this.#note(this.#costly, held.record.key);
-      else this.#costly.delete(held.record.key);
-    }
+  /** What others have to be asked about; where that takes longer than running, it is left for a while. */
+  async #far(held: Held, task: Task): Promise<Found> {
+    const found = await this.#looks.far(held, task);
+    const { key, runMs } = held.record;
+    if (held.looks >= LOOKS && held.checkMs > runMs) this.#note(this.#costly, key);
+    else this.#costly.delete(key);
     return found;
-  }
-
-  async #around(task: Task, depends: RecordTrace["depends"], fetched: RecordTrace["fetched"], files: RecordTrace["files"]): Promise<Found> {
-    const insides = (by: string, what: string): string | undefined => (by.startsWith(`${task.tenant}/`) ? what : undefined);
-    for (const [folder, state] of files) {
-      if ((await folderState(folder, this.#ports.wall())) !== state) return changed("files changed", `${folder} changed`);
-    }
-    for (const [by, resource, state] of depends) {
-      const now = await this.#resolved(by, resource);
-      if (now === undefined) return changed("unreachable", insides(by, `${resource} unreachable`));
-      if (now.state !== state) return changed("resource changed", insides(by, `${resource} changed`));
-    }
-    for (const [by, of] of fetched) {
-      const [owner] = this.#ports.live(by);
-      if (owner === undefined) return changed("task changed", undefined);
-      const headers: [string, string][] = of.headers.filter(([name]) => !CONDITIONS.has(name)).map(([name, value]) => [name, value]);
-      if (of.etag !== null) headers.push(["if-none-match", of.etag]);
-      else if (of.lastModified !== null) headers.push(["if-modified-since", of.lastModified]);
-      try {
-        const { method, url } = of;
-        const now = await this.#ports.engine.probe({ ...this.#ports.outbound(owner), method, url, headers });
-        if (now.status === 304 || (now.status === of.status && isSameAnswer(of, now))) continue;
-        return changed("outbound changed", insides(by, `${url} changed`));
-      } catch {
-        return changed("unreachable", insides(by, `${of.url} unreachable`));
-      }
-    }
-    return HOLDS;
-  }
-
-  async #resolved(by: string, resource: string): Promise<{ readonly state: string | undefined } | undefined> {
-    const [owner] = this.#ports.live(by);
-    if (owner === undefined) return undefined;
-    const url = owner.version.manifest.idempotent?.resolver;
-    try {
-      if (url === undefined) {
-        if (this.#ports.resolve === undefined) return undefined;
-        return { state: await this.#ports.resolve(owner.tenant, resource) };
-      }
-      const asked = `${url}${url.includes("?") ? "&" : "?"}resource=${encodeURIComponent(resource)}`;
-      const grant = this.#ports.outbound(owner);
-      const { status, text } = await this.#ports.engine.probe({ ...grant, method: "GET", url: asked, headers: [], textBytes: STATE_BYTES });
-      if (status === 404) return { state: undefined };
-      return status === 200 && text !== null ? { state: text.trim() } : undefined;
-    } catch {
-      return undefined;
-    }
   }
 
   #isFruitless(key: string): boolean {
@@ -767,20 +575,6 @@ const ONLY_IF_CACHED: Refusal = {
   detail: "The request takes a recorded answer alone (Cache-Control: only-if-cached), and there is none that holds.",
 };
 
-/** Conditions that the guest's own request had: the question is another now. */
-const CONDITIONS: ReadonlySet<string> = new Set(["if-none-match", "if-modified-since", "host", "connection"]);
-
-function isSameAnswer(
-  before: { readonly etag: string | null; readonly body: string | null },
-  now: { readonly etag: string | null; readonly body: string },
-): boolean {
-  // The guest has seen the tag as well.
-  if (before.etag !== now.etag) return false;
-  // A weak one says that answers mean the same, which is not that they read the same.
-  if (before.etag !== null && !before.etag.startsWith("W/")) return true;
-  return before.body !== null && before.body === now.body;
-}
-
 /** Sidecars that stand beside it because a header says so. */
 function asksFor({ beside }: Run): string {
   if (beside === undefined) return "";
@@ -790,12 +584,4 @@ function asksFor({ beside }: Run): string {
 
 function isAddress(read: string): boolean {
   return !read.startsWith("kv:");
-}
-
-function changed(reason: string, what: string | undefined): Found {
-  return { holds: false, reason, what };
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  return parts.length === 1 ? (parts[0] as Uint8Array) : Buffer.concat(parts);
 }
