@@ -243,6 +243,17 @@ impl NativeEngine {
         self.engine.release(run as u64);
     }
 
+    /// A JSON array; none where nobody waits for the call any more.
+    #[napi(catch_unwind)]
+    pub fn call_arguments(&self, call: f64) -> Result<Option<String>> {
+        self.engine.call_arguments(call as u64).map_err(Error::from_reason)
+    }
+
+    #[napi(catch_unwind)]
+    pub fn answer_call(&self, call: f64, results: String) {
+        self.engine.answer_call(call as u64, &results);
+    }
+
     #[napi(catch_unwind)]
     pub fn refuse_call(&self, call: f64, message: String) {
         self.engine.refuse_call(call as u64, message);

@@ -52,7 +52,7 @@ export interface CallFrame {
 
 /**
  * Runs a call that a guest made of another task: its arguments wait in the engine under `call`, and its results go from
- * there to the caller. No `result` event follows.
+ * there to the caller. A `result` event follows where the run is traced.
  */
 export interface LinkedFrame {
   readonly kind: "linked";
@@ -136,6 +136,8 @@ export type Command =
   | { readonly kind: "answer"; readonly ask: number; readonly ok: string | undefined; readonly error: string | undefined }
   /** A call that waits in the engine fails with the message; one that has begun, or whose caller is gone, is left alone. */
   | { readonly kind: "refuse-call"; readonly call: number; readonly message: string }
+  /** A call that waits in the engine has come to these results, a JSON array, without anybody being run for it. */
+  | { readonly kind: "answer-call"; readonly call: number; readonly results: string }
   /** Instances that wait for the next call of the run's guest (`keep` of a `linked` frame) wait no more: their runs settle. */
   | { readonly kind: "release"; readonly run: RunHandle }
   | { readonly kind: "cancel"; readonly run: RunHandle }
@@ -306,6 +308,8 @@ export interface Engine {
    * that are made and let go. Rejects with an `EngineError` when none can be made.
    */
   footprint(program: ProgramId): Promise<number>;
+  /** The arguments of a call that waits in the engine, as a JSON array; undefined: nobody waits for it, or it is too large. */
+  callArguments(call: number): string | undefined;
   /** Makes a request as a program may, and reads its answer to the end. Rejects with an `EngineError` where none comes. */
   probe(probe: Probe): Promise<Probed>;
   /** Whether an address is public: one that outbound requests may go to without its being listed. */

@@ -107,6 +107,8 @@ interface NativeEngine extends NativeKv {
   answer(ask: number, ok: string | undefined, error: string | undefined): void;
   release(run: number): void;
   refuseCall(call: number, message: string): void;
+  callArguments(call: number): string | null;
+  answerCall(call: number, results: string): void;
   cancel(run: number): void;
   retire(slot: number, generation: number): void;
   cell(cell: number, bytes: number, reserved: boolean): void;
@@ -227,6 +229,14 @@ export function startEngine(settings: EngineSettings): Engine {
     stats: () => JSON.parse(native.stats()) as EngineStats,
     isPublic: (address) => native.isPublic(address),
     cells: () => JSON.parse(native.cells()) as CellUsage[],
+    callArguments: (call) => {
+      try {
+        return native.callArguments(call) ?? undefined;
+      } catch {
+        // What cannot be written down cannot be looked up by.
+        return undefined;
+      }
+    },
     probe: (probe) => request<Probed>((id) => guard(() => native.probe(id, JSON.stringify(probe)))),
     footprint: (program) => request<number>((id) => native.footprint(id, program)),
     close: () =>
@@ -270,6 +280,8 @@ function send(native: NativeEngine, command: Command, numbers: Float64Array, fra
       return native.answer(command.ask, command.ok, command.error);
     case "release":
       return native.release(command.run);
+    case "answer-call":
+      return native.answerCall(command.call, command.results);
     case "refuse-call":
       return native.refuseCall(command.call, command.message);
     case "cancel":

@@ -95,7 +95,11 @@ export class GuestCalls {
       caller: caller.caller,
       descent: { parent: caller, until: endOfCalled(caller), pick },
       listener: {
-        event: () => {},
+        // The engine gives results to the caller, unless nobody was run for them.
+        event: (run, event) => {
+          if (event.kind !== "result" || run.memo?.isRecalled !== true) return;
+          this.#ports.engine.send({ kind: "answer-call", call: call.call, results: `[${event.json}]` });
+        },
         settled: (run) => this.#settled(call, caller, run, mayWait),
         refused: (problem) => this.#over(call, caller, problem, mayWait),
       },
@@ -192,6 +196,8 @@ export class GuestCalls {
 
 /** One that shares its instances takes calls beside other runs; none of those waits for the other. */
 function keepOf(task: Task, pick: Choices["pick"] | undefined): number {
-  if (task.version.manifest.reuse.maxConcurrent > 1) return 0;
+  const { reuse, idempotent } = task.version.manifest;
+  // Each call of one that is idempotent is looked up by itself.
+  if (reuse.maxConcurrent > 1 || idempotent !== undefined) return 0;
   return pick === undefined ? Number.POSITIVE_INFINITY : CHOICE_HOLDS_MS;
 }

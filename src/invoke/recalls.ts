@@ -8,7 +8,7 @@
  */
 import { messageOf } from "../base/errors.js";
 import type { HeaderList } from "../base/headers.js";
-import type { CallFrame, Engine, Frame, HttpFrame } from "../engine/engine.js";
+import type { CallFrame, Engine, Frame, HttpFrame, LinkedFrame } from "../engine/engine.js";
 import type { KeyValue } from "../engine/kv.js";
 import { NO_USAGE, type Outcome } from "../engine/outcome.js";
 import { directivesOf, type Directives } from "../memo/conditional.js";
@@ -29,7 +29,7 @@ import type { Refusal, Run } from "./run.js";
 
 export interface RecallPorts extends LookPorts {
   readonly executor: Pick<Executor, "submit" | "cancel" | "endUnstarted">;
-  readonly engine: Pick<Engine, "send" | "probe"> & { readonly kv: Pick<KeyValue, "check" | "revisionUnder"> };
+  readonly engine: Pick<Engine, "send" | "probe" | "callArguments"> & { readonly kv: Pick<KeyValue, "check" | "revisionUnder"> };
   readonly store: RecordStore;
   /** Whether one of the texts has a secret of the tenant in it. */
   hasSecret(tenant: string, texts: readonly (() => string)[]): boolean;
@@ -107,9 +107,10 @@ export class Recalls {
     if (policy === undefined) return this.#submit(run, parent);
     this.#read(run, request, (frame) => {
       if (run.state === "settled" || this.#closed) return;
+      const asked = frame?.kind === "linked" ? this.#linked(frame) : frame;
       if (frame === undefined) this.#bypass(run, parent, "body");
-      else if (frame.kind !== "http" && frame.kind !== "call") this.#submit(run, parent);
-      else this.#recall(run, this.#asked(run, frame, policy, request), parent);
+      else if (asked?.kind !== "http" && asked?.kind !== "call") this.#submit(run, parent);
+      else this.#recall(run, this.#asked(run, asked, policy, request), parent);
     });
   }
 
@@ -186,6 +187,12 @@ export class Recalls {
       return told(frame.kind === "http" && (frame.more || (frame.body?.byteLength ?? 0) > BODY_BYTES) ? undefined : frame);
     }
     request.body(BODY_BYTES, false, (body) => told(typeof body === "string" ? undefined : run.frame(run)));
+  }
+
+  /** A call of another guest's as it would be from outside: the two have records in common. */
+  #linked({ call, interface: iface, function: func }: LinkedFrame): CallFrame | undefined {
+    const args = this.#ports.engine.callArguments(call);
+    return args === undefined ? undefined : { kind: "call", interface: iface, function: func, arguments: args };
   }
 
   #asked(run: Run, frame: HttpFrame | CallFrame, policy: Idempotent, request: BesideRequest | undefined): Asked {

@@ -79,6 +79,45 @@ describe("what a called task has read", () => {
   });
 });
 
+describe("a call of another guest's", () => {
+  it("is answered from the callee's record, which calls from outside share", async () => {
+    const { idempotent: _, ...plain } = asker().manifest;
+    const node = await recordsNode([called({ idempotent: {} }), { ...asker(), manifest: plain }]);
+    await node.put("a", "1");
+    const path = "/asker/get?keys=a";
+    expect(await node.ask(path)).toMatchObject({ text: "a=1", cache: undefined });
+    await node.log.first({ msg: "run", task: "reader", recorded: "kept" });
+    for (let i = 0; i < 3; i++) expect((await node.ask(path)).text).toBe("a=1");
+    expect(node.ran("ran get a")).toBe(1);
+    const lookup = (args: string): ReturnType<RecordsNode["ask"]> =>
+      node.ask(`/-/tasks/reader/${LOOKUP}/get`, { method: "POST", body: args, headers: JSON_BODY });
+    expect(await lookup('["a"]')).toMatchObject({ text: '"1"', how: "hit" });
+    await lookup('["b"]');
+    await until("it is recorded", async () => (await lookup('["b"]')).how === "hit");
+    expect((await node.ask("/asker/get?keys=b,a")).text).toBe("b!\na=1");
+    expect(node.ran("ran get b")).toBe(1);
+    await node.put("a", "2");
+    expect((await node.ask(path)).text).toBe("a=2");
+    await node.ask("/asker/put?key=a&value=3");
+    await node.ask("/asker/put?key=a&value=3");
+    expect(node.ran("ran put a")).toBe(2);
+    expect((await node.ask(path)).text).toBe("a=3");
+    await node.idle();
+  });
+
+  it("is one run with equal ones that are under way", async () => {
+    const { idempotent: _, ...plain } = asker().manifest;
+    const node = await recordsNode([called({ idempotent: {} }), { ...asker(), manifest: plain }]);
+    await node.put("a", "1");
+    const answers = await Promise.all(Array.from({ length: 12 }, () => node.ask("/asker/get?keys=a")));
+    expect(answers.map(({ text }) => text)).toEqual(Array.from({ length: 12 }, () => "a=1"));
+    await node.idle();
+    const how = node.log.all({ msg: "run", task: "reader" }).map((line) => line["record"]);
+    expect(how.filter((each) => each === "miss").length).toBe(node.ran("ran get a"));
+    expect(how).toHaveLength(12);
+  });
+});
+
 describe("calls of functions", () => {
   it("have records too: by function and arguments, over HTTP and by the embedder", async () => {
     const node = await recordsNode([reader()]);

@@ -72,6 +72,9 @@ export class FakeEngine implements Engine {
   cells = unused;
   footprint = unused;
   probe = unused;
+  callArguments(): string | undefined {
+    return undefined;
+  }
   get kv(): KeyValue {
     return unused();
   }

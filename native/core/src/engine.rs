@@ -33,6 +33,10 @@ use crate::run::Run;
 use crate::settings::{self, Allocator, Settings, TICK};
 use crate::sidecars::{Bound, Chain, Consultation, Sidecar};
 use crate::threads::Threads;
+use crate::values;
+
+/// The most that arguments or results come to which the owner looks at.
+const CALL_BYTES: usize = 16 << 20;
 
 /// What the owner says to an ask: the JSON array of results, or an error message.
 pub type Reply = Result<String, String>;
@@ -383,6 +387,25 @@ impl Engine {
         if let Some(Parked { reply, .. }) = parked {
             let _ = reply.send(Err(message));
         }
+    }
+
+    /// The arguments of a parked call as a JSON array; none where it has been taken up, or its caller is gone.
+    pub fn call_arguments(&self, call: u64) -> Result<Option<String>, String> {
+        let calls = self.shared.calls();
+        let Some(Parked { target, arguments, .. }) = calls.get(&call) else { return Ok(None) };
+        let types = target.ty.params().map(|(_, ty)| ty);
+        let json = values::values_to_json(arguments, types, values::Limits::of_bytes(CALL_BYTES));
+        json.map(|json| Some(json.to_string())).map_err(|error| error.to_string())
+    }
+
+    /// A parked call has come to this, a JSON array of results, without anybody being run for it.
+    pub fn answer_call(&self, call: u64, results: &str) {
+        let Some(Parked { target, reply, .. }) = self.shared.calls().remove(&call) else { return };
+        let values = match target.ty.results().len() {
+            0 => Ok(Vec::new()),
+            _ => values::results_from_json(results, target.ty.results(), values::Limits::of_bytes(CALL_BYTES)),
+        };
+        let _ = reply.send(values.map(Served::Values).map_err(|error| error.to_string()));
     }
 
     /// Ends an instance once its runs have settled; a stale name is ignored, the instance is gone already.

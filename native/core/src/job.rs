@@ -352,9 +352,9 @@ async fn linked(
             return Err(Outcome::Refused { code: "invalid-argument", message });
         }
         let parked = calls.remove(&call).expect("it has just been looked at");
-        Ok((served, parked, host.value_limits(), host.desk.clone()))
+        Ok((served, parked, host.value_limits(), host.desk.clone(), host.shared.clone()))
     });
-    let ((mut func, ty), mut parked, limits, desk) = match prepared {
+    let ((mut func, ty), mut parked, limits, desk, shared) = match prepared {
         Ok(prepared) => prepared,
         Err(outcome) => {
             state.fail(outcome);
@@ -384,6 +384,17 @@ async fn linked(
             Err(error) => {
                 state.fail(Outcome::GuestError { code: "bad-answer", message: error.to_string() });
                 return Ok(());
+            }
+        }
+        // What may become a record.
+        if run.trace().is_some() && !run.is_settled() {
+            let ty = parked.target.ty.results().next();
+            let json = match (values.first(), &ty) {
+                (Some(value), Some(ty)) => values::to_json(value, ty, limits).map(|json| json.to_string()),
+                _ => Ok("null".into()),
+            };
+            if let Ok(json) = json {
+                shared.events.push(Event::Result { run: run.handle, json });
             }
         }
         // Before the caller hears: its next call may come at once.
