@@ -12,6 +12,8 @@ export class Memo {
   recorded: string | undefined;
   /** A recorded body is on its way: the client has taken so much of it. */
   taken: ((bytes: number) => void) | undefined;
+  /** Its client has the body already: no more of it is read. */
+  enough: (() => void) | undefined;
   /** It waits for a run, or for what its record has read to be looked at; what that is called off with. */
   leave: (() => void) | undefined;
   /** How many runs it has waited for. */

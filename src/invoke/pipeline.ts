@@ -240,8 +240,7 @@ class HttpRun implements Exchange, RunListener, BesideRequest {
     const ours = all.slice(headers.length);
     this.#reply.head(304, [...unmodifiedHeaders(headers), ...ours], undefined, true, undefined);
     // What is left of the answer is for the record alone.
-    if (!ended && !memo.isRecalled) this.#ports.launcher.unread(this.#run);
-    else if (!ended) this.#ports.launcher.cancel(this.#run);
+    if (!ended) this.#ports.launcher.unread(this.#run);
   }
 
   #cacheStatus({ verdict }: Memo, notes: number): string {

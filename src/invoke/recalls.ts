@@ -6,6 +6,7 @@
  * to look at first, what others have to be asked last. Whoever waited looks again when the run is over, so that nobody is given
  * what has changed meanwhile; and when that run came to nothing, one of those who waited runs, and the others wait for it.
  */
+import type { Readable } from "node:stream";
 import { messageOf } from "../base/errors.js";
 import type { HeaderList } from "../base/headers.js";
 import type { CallFrame, Engine, Frame, HttpFrame, LinkedFrame } from "../engine/engine.js";
@@ -77,6 +78,7 @@ interface Asked {
   readonly directives: Directives;
 }
 
+const NO_BYTES = new Uint8Array();
 const OK: Outcome = { kind: "ok", exit: 0 };
 
 export class Recalls {
@@ -144,6 +146,7 @@ export class Recalls {
 
   /** Its client wants no more of the answer: what comes is for the record alone. */
   unread(run: Run): void {
+    if (run.memo?.enough !== undefined) return run.memo.enough();
     const { recording } = run;
     if (recording?.root !== run) return this.#ports.executor.cancel(run);
     recording.isUnread = true;
@@ -263,16 +266,35 @@ export class Recalls {
   }
 
   #hit(run: Run, asked: Asked, memo: Memo, parent: Recording | undefined, held: Held): void {
-    const { record } = held;
-    const { answer } = record;
+    const { answer } = held.record;
     if (answer.kind === "http" && answer.body === undefined && !held.isWhole) {
       return this.#makeSure(run, asked, memo, parent, held, answer);
     }
+    if (answer.kind !== "http" || answer.body !== undefined) return this.#give(run, asked, memo, parent, held, undefined);
+    // Once it is open it can be read to its end, whatever has to make room meanwhile.
+    this.#later(run, memo, this.#open(asked.key), (body) => {
+      if (body !== undefined) return this.#give(run, asked, memo, parent, held, body);
+      this.#ports.store.remove(asked.key);
+      this.#recall(run, asked, parent);
+    });
+  }
+
+  async #open(key: string): Promise<Readable | undefined> {
+    const { store } = this.#ports;
+    const file = store.fileOf(key);
+    try {
+      return file === undefined ? undefined : await store.bodies.read(file);
+    } catch {
+      return undefined;
+    }
+  }
+
+  #give(run: Run, asked: Asked, memo: Memo, parent: Recording | undefined, { record }: Held, body: Readable | undefined): void {
     this.#ports.store.used(asked.key);
     if (parent !== undefined) this.#adopt(parent, run, record);
     const ttl = Math.max(0, Math.floor((record.at + asked.policy.ttl - this.#ports.wall()) / 1000));
     memo.verdict = { kind: memo.rounds > 0 ? "collapsed" : "hit", recalls: record.run, ttl };
-    this.#answer(run, memo, record);
+    this.#answer(run, memo, record, body);
   }
 
   /** The body lies by itself: whether it is whole is looked at once in the life of a process. */
@@ -306,7 +328,8 @@ export class Recalls {
     });
   }
 
-  #answer(run: Run, memo: Memo, { key, answer }: MemoRecord): void {
+  /** `long`: the body, where it lies by itself. */
+  #answer(run: Run, memo: Memo, { answer }: MemoRecord, long: Readable | undefined): void {
     const now = this.#ports.clock.now();
     run.headAt = now;
     if (answer.kind === "call") {
@@ -318,9 +341,9 @@ export class Recalls {
         this.#ports.executor.endUnstarted(run, OK, { ...NO_USAGE, responseBytes: json?.length ?? 0 });
       });
     }
-    const { status, headers, trailers, body } = answer;
+    const { status, headers, trailers, body = NO_BYTES } = answer;
     const head = { kind: "head", run: run.handle, status, headers, startNanoseconds: 0 } as const;
-    if (body !== undefined) {
+    if (long === undefined) {
       // A front may not expect an answer while it still asks.
       return this.#soon(() => {
         if (run.state === "settled") return;
@@ -328,24 +351,36 @@ export class Recalls {
         this.#ports.executor.endUnstarted(run, OK, { ...NO_USAGE, responseBytes: body.byteLength });
       });
     }
-    const file = this.#ports.store.fileOf(key) ?? "";
     this.#soon(() => {
-      if (run.state === "settled") return;
+      if (run.state === "settled") return void long.destroy();
+      this.#stream(run, memo, long, trailers);
       run.listener.event({ ...head, body: undefined, ended: false, trailers: undefined });
-      this.#stream(run, memo, file, trailers);
     });
   }
 
   /** Sends a body that lies by itself, as fast as the client takes it. */
-  #stream(run: Run, memo: Memo, file: string, trailers: HeaderList | undefined): void {
+  #stream(run: Run, memo: Memo, stream: Readable, trailers: HeaderList | undefined): void {
     const { store, executor } = this.#ports;
-    const stream = store.bodies.read(file);
+    const { idle } = run.task.version.manifest.limits;
     let [owed, sent] = [0, 0];
+    // A client that takes nothing holds the file no longer than a run would wait for it.
+    const silence = setTimeout(() => {
+      stream.destroy();
+      memo.leave = undefined;
+      executor.endUnstarted(run, { kind: "limit", limit: "idle-time", used: idle, allowed: idle });
+    }, idle).unref();
+    stream.on("close", () => clearTimeout(silence));
     memo.leave = () => {
       stream.destroy();
       this.#leaves(run, memo);
     };
+    memo.enough = () => {
+      stream.destroy();
+      memo.leave = undefined;
+      executor.endUnstarted(run, OK);
+    };
     memo.taken = (bytes) => {
+      silence.refresh();
       owed -= bytes;
       if (owed < LONG_BODY) stream.resume();
     };
@@ -530,7 +565,15 @@ export class Recalls {
     if (flight?.recording !== recording) return;
     this.#flights.delete(recording.key);
     recording.isAwaited = false;
-    for (const waiter of flight.waiting) this.#release(flight, waiter);
+    for (const waiter of flight.waiting) {
+      try {
+        this.#release(flight, waiter);
+      } catch (error) {
+        // What goes wrong with one keeps nobody else waiting.
+        this.#ports.report(error);
+        if (waiter.run.state !== "settled") this.#leaves(waiter.run, waiter.memo);
+      }
+    }
   }
 
   #release(flight: Flight, waiter: Waiter): void {

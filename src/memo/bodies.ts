@@ -9,8 +9,8 @@ import { pipeline } from "node:stream/promises";
 export interface Bodies {
   /** Resolves once it is there as a whole. */
   write(name: string, body: Uint8Array): Promise<void>;
-  /** In pieces, as they are taken. Fails where there is none. */
-  read(name: string): Readable;
+  /** In pieces, as they are taken; once this resolves to its end, whatever happens to it meanwhile. Rejects where there is none. */
+  read(name: string): Promise<Readable>;
   /** SHA-256 in hex; undefined: there is none. */
   digest(name: string): Promise<string | undefined>;
   remove(name: string): Promise<void>;
@@ -36,7 +36,7 @@ export function folderBodies(folder: string): Bodies {
       }
       await rename(draft, place);
     },
-    read: (name) => createReadStream(path(name), { highWaterMark: PIECE }),
+    read: async (name) => (await open(path(name), "r")).createReadStream({ highWaterMark: PIECE }),
     async digest(name) {
       const digest = createHash("sha256");
       try {
@@ -67,9 +67,9 @@ export function memoryBodies(): Bodies {
     async write(name, body) {
       bodies.set(name, body);
     },
-    read(name) {
+    async read(name) {
       const body = bodies.get(name);
-      if (body === undefined) return new Readable({ read: () => {} }).destroy(new Error(`there is no body ${name}`));
+      if (body === undefined) throw new Error(`there is no body ${name}`);
       return Readable.from(pieces(body));
     },
     async digest(name) {

@@ -368,6 +368,36 @@ describe("a request", () => {
   });
 });
 
+describe("a long answer", () => {
+  it("is not read for a client that has it, nor to the end for one that leaves", async () => {
+    const node = await recordsNode();
+    const path = "/big?bytes=3000000";
+    await node.ask(path);
+    const etag = (await hit(node, path)).headers.get("etag") as string;
+    const known = await plainly(node, path, { "if-none-match": etag });
+    expect(known).toMatchObject({ status: 304, how: "hit", text: "" });
+    expect(await node.log.run(known.run)).toMatchObject({ outcome: "ok", status: 304, record: "hit" });
+    const leaves = new AbortController();
+    const leaving = await node.get(path, { signal: leaves.signal });
+    const run = leaving.headers.get("pilotlight-run");
+    leaves.abort();
+    await leaving.text().catch(() => {});
+    expect(["cancelled", "ok"]).toContain((await node.log.run(run))["outcome"]);
+    expect((await node.ask(path)).text).toHaveLength(3_000_000);
+  });
+
+  it("is not held open for a client that takes nothing", async () => {
+    const node = await recordsNode([reader({ limits: { idle: "200ms" } })]);
+    const path = "/big?bytes=14000000";
+    await node.ask(path);
+    await hit(node, path);
+    const stalled = await node.get(path);
+    const run = stalled.headers.get("pilotlight-run");
+    expect(await node.log.run(run)).toMatchObject({ outcome: "limit", cause: "idle-time: 200 of 200" });
+    await expect(stalled.text()).rejects.toThrow();
+  });
+});
+
 describe("equal calls at once", () => {
   it("are one run", async () => {
     const node = await recordsNode();

@@ -105,7 +105,7 @@ describe("a record", () => {
     expect(after.get(keyOf(2))).toBeUndefined();
     const file = after.fileOf(keyOf(3)) as string;
     expect(await bodies.names()).toEqual([file]);
-    expect(Buffer.concat(await bodies.read(file).toArray()).equals(body)).toBe(true);
+    expect(Buffer.concat(await (await bodies.read(file)).toArray()).equals(body)).toBe(true);
     expect(await bodies.digest("none")).toBeUndefined();
   });
 
