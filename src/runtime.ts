@@ -396,7 +396,7 @@ export class Runtime implements AsyncDisposable {
       describe,
       draining: () => this.#draining,
       mayDebug,
-      holds: (task, frame) => this.#recalls.holds(task, frame),
+      holds: (task, frame, from) => this.#recalls.holds(task, frame, from),
     });
     this.#named = new NamedCalls({ engine: this.#engine, calls: this.#calls, choosing });
     this.#invoke = createInvoke({

@@ -45,7 +45,7 @@ function endOf(run: Run): number {
 }
 
 /** The run that began the chain. */
-function rootOf(run: Run): Run {
+export function rootOf(run: Run): Run {
   let root = run;
   while (root.descent.parent !== undefined) root = root.descent.parent;
   return root;

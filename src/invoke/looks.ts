@@ -46,12 +46,12 @@ export class Looks {
   }
 
   /** What can be looked at here: what costs least first, the first difference ends it. */
-  near(held: Held, { key, tenant }: Task, { ttl }: Idempotent): Found {
+  near(held: Held, { tenant }: Task, { ttl }: Idempotent): Found {
     const { record } = held;
     const { trace } = record;
-    if (this.#ports.wall() >= record.at + ttl) return changed("expired", undefined);
+    if (this.#ports.wall() >= Math.min(record.at + ttl, record.until)) return changed("expired", undefined);
     for (const [task, print] of trace.tasks) {
-      if (task === key || this.isLive(task, print)) continue;
+      if (this.isLive(task, print)) continue;
       return changed("task changed", task.startsWith(`${tenant}/`) ? `task:${task.slice(tenant.length + 1)} changed` : undefined);
     }
     if (trace.reads.byteLength === 0) return HOLDS;
@@ -99,8 +99,8 @@ export class Looks {
       const [owner] = this.#ports.live(by);
       if (owner === undefined) return changed("task changed", undefined);
       const headers: [string, string][] = of.headers.filter(([name]) => !CONDITIONS.has(name)).map(([name, value]) => [name, value]);
-      if (of.etag !== null) headers.push(["if-none-match", of.etag]);
-      else if (of.lastModified !== null) headers.push(["if-modified-since", of.lastModified]);
+      if (of.etag !== null && (!of.etag.startsWith("W/") || of.body === null)) headers.push(["if-none-match", of.etag]);
+      // A time of change says nothing of changes within its second: the body is compared, where it was read.
       try {
         const { method, url } = of;
         const now = await this.#ports.engine.probe({ ...this.#ports.outbound(owner), method, url, headers });

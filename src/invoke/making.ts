@@ -43,6 +43,9 @@ export class Making {
     if (recording.depends.length > 0 && !this.#canResolve(recording)) return "no resolver";
     if (recording.fetched.some(({ of }) => of.headers.some(([name]) => name === "authorization" || name === "cookie")))
       return "outbound credentials";
+    // Of these there is nothing that would tell one answer from another.
+    if (recording.fetched.some(({ of }) => of.etag === null && (of.method === "HEAD" || (of.status >= 300 && of.status < 400))))
+      return "outbound";
     if (!this.#isSame(recording)) return "changed meanwhile";
     const rest = (): string => JSON.stringify([head?.headers, recording.depends, recording.fetched]);
     const texts = [() => recording.json ?? Buffer.from(recording.body()).toString("utf8"), rest];
@@ -53,7 +56,7 @@ export class Making {
   #isSame({ root, print, reads, tasks }: Recording): boolean {
     // Of a task that is gone there is nobody to ask for a record.
     if (this.#ports.print(root.task) !== print || this.#ports.live(root.task.key).length === 0) return false;
-    for (const [key, made] of tasks) if (key !== root.task.key && !this.#ports.looks.isLive(key, made)) return false;
+    for (const [key, made] of tasks) if (!this.#ports.looks.isLive(key, made)) return false;
     return reads.length === 0 || this.#ports.engine.kv.check(joined(reads), 0) >= 0;
   }
 
@@ -72,7 +75,7 @@ export class Making {
     const trace: RecordTrace = {
       reads,
       since,
-      tasks: [...recording.tasks].filter(([task]) => task !== root.task.key),
+      tasks: recording.tasks,
       files: recording.files,
       depends: recording.depends.map(({ task, of: [resource, state] }) => [task, resource, state] as const),
       fetched: recording.fetched.map(({ task, of }) => [task, of] as const),
@@ -103,8 +106,10 @@ export class Making {
               digest: isLong ? hash("sha256", body, "hex") : undefined,
             },
       trace,
+      notes: recording.notes,
+      until: Math.min(at + policy.ttl, recording.until),
     };
-    return this.#ports.store.put(record, isLong ? body : undefined, at + policy.ttl) ? undefined : "room";
+    return this.#ports.store.put(record, isLong ? body : undefined, record.until) ? undefined : "room";
   }
 }
 

@@ -21,7 +21,7 @@ import type { Held, RecordStore } from "../memo/store.js";
 import type { Task } from "../tasks/task.js";
 import type { BesideRequest } from "./beside.js";
 import type { Executor } from "./executor.js";
-import { identityOf } from "./chain.js";
+import { identityOf, rootOf } from "./chain.js";
 import { Looks, type Found, type LookPorts } from "./looks.js";
 import { LONG_BODY, Making } from "./making.js";
 import { Memo } from "./memo.js";
@@ -108,7 +108,8 @@ export class Recalls {
     const parent = run.descent.parent?.recording;
     if (policy === undefined) return this.#submit(run, parent);
     this.#read(run, request, (frame) => {
-      if (run.state === "settled" || this.#closed) return;
+      if (run.state === "settled") return;
+      if (this.#closed) return this.#ports.executor.endUnstarted(run, { kind: "cancelled" });
       const asked = frame?.kind === "linked" ? this.#linked(frame) : frame;
       if (frame === undefined) this.#bypass(run, parent, "body");
       else if (asked?.kind !== "http" && asked?.kind !== "call") this.#submit(run, parent);
@@ -117,11 +118,20 @@ export class Recalls {
   }
 
   /** Whether a record would answer the call, as far as can be told here and now. */
-  holds(task: Task, frame: CallFrame): boolean {
+  holds(task: Task, frame: CallFrame, from: Run | undefined): boolean {
     const policy = task.version.manifest.idempotent;
     if (policy === undefined || task.version.manifest.sidecars.length > 0) return false;
     const held = this.#ports.store.get(
-      recordKey({ task: task.key, print: this.#ports.print(task), identity: undefined, beside: "" }, frame),
+      recordKey(
+        {
+          task: task.key,
+          print: this.#ports.print(task),
+          identity: undefined,
+          authority: from === undefined ? task.tenant : rootOf(from).task.tenant,
+          beside: "",
+        },
+        frame,
+      ),
     );
     return held !== undefined && isLocal(held.record.trace) && this.#looks.near(held, task, policy).holds;
   }
@@ -129,7 +139,7 @@ export class Recalls {
   /** The run has settled: what was kept of it becomes a record, or not. */
   ended(run: Run): void {
     const { recording } = run;
-    if (recording === undefined) return;
+    if (recording === undefined || recording.isConcluded) return;
     if (recording.settled(run, run.trace)) void this.#conclude(recording);
     // Its line is written now; what becomes of the record is told by one of its own.
     if (run === recording.root && run.memo?.recorded === undefined) recording.isLate = true;
@@ -148,7 +158,7 @@ export class Recalls {
   unread(run: Run): void {
     if (run.memo?.enough !== undefined) return run.memo.enough();
     const { recording } = run;
-    if (recording?.root !== run) return this.#ports.executor.cancel(run);
+    if (recording?.root !== run || recording.obstacle !== undefined) return this.#ports.executor.cancel(run);
     recording.isUnread = true;
     this.#hurry(recording);
   }
@@ -189,7 +199,22 @@ export class Recalls {
       const frame = run.frame(run);
       return told(frame.kind === "http" && (frame.more || (frame.body?.byteLength ?? 0) > BODY_BYTES) ? undefined : frame);
     }
-    request.body(BODY_BYTES, false, (body) => told(typeof body === "string" ? undefined : run.frame(run)));
+    const memo = (run.memo = new Memo({ kind: "miss" }));
+    const { timeout } = run.task.version.manifest.limits;
+    const late = setTimeout(() => {
+      memo.leave = undefined;
+      this.#ports.executor.endUnstarted(run, { kind: "limit", limit: "head-time", used: timeout, allowed: timeout });
+    }, timeout).unref();
+    memo.leave = () => {
+      clearTimeout(late);
+      this.#leaves(run, memo);
+    };
+    request.body(BODY_BYTES, false, (body) => {
+      clearTimeout(late);
+      if (run.state === "settled") return;
+      memo.leave = undefined;
+      told(typeof body === "string" ? undefined : run.frame(run));
+    });
   }
 
   /** A call of another guest's as it would be from outside: the two have records in common. */
@@ -200,7 +225,10 @@ export class Recalls {
 
   #asked(run: Run, frame: HttpFrame | CallFrame, policy: Idempotent, request: BesideRequest | undefined): Asked {
     const print = this.#ports.print(run.task);
-    const key = recordKey({ task: run.task.key, print, identity: identityOf(run), beside: asksFor(run) }, frame);
+    const key = recordKey(
+      { task: run.task.key, print, identity: identityOf(run), authority: rootOf(run).task.tenant, beside: asksFor(run) },
+      frame,
+    );
     return { key, print, frame, policy, directives: directivesOf(request?.header("cache-control", run.task)) };
   }
 
@@ -216,7 +244,7 @@ export class Recalls {
       const { files, idempotent } = run.task.version.manifest;
       run.recording = parent;
       parent.joins();
-      parent.tasks.set(run.task.key, this.#ports.print(run.task));
+      parent.calls(run.task.key, this.#ports.print(run.task));
       // What it says that it reads is looked at before the run of a record's own alone.
       if (files.length > 0 || idempotent?.reads.some(isAddress)) parent.fails("callee reads files or addresses");
       if (idempotent !== undefined) this.#declare(parent, idempotent.reads, run.task);
@@ -252,6 +280,8 @@ export class Recalls {
   }
 
   #decided(run: Run, asked: Asked, memo: Memo, parent: Recording | undefined, held: Held, found: Found): void {
+    // Another has taken its place while others were asked.
+    if (this.#ports.store.get(asked.key)?.record.run !== held.record.run) return this.#recall(run, asked, parent);
     if (found.holds) return this.#whenKept(run, asked, memo, parent, held);
     // What cannot be looked at may be as it was; all else is as good as gone.
     if (found.reason !== "unreachable") this.#ports.store.remove(asked.key);
@@ -273,6 +303,10 @@ export class Recalls {
     if (answer.kind !== "http" || answer.body !== undefined) return this.#give(run, asked, memo, parent, held, undefined);
     // Once it is open it can be read to its end, whatever has to make room meanwhile.
     this.#later(run, memo, this.#open(asked.key), (body) => {
+      if (this.#ports.store.get(asked.key)?.record.run !== held.record.run) {
+        body?.destroy();
+        return this.#recall(run, asked, parent);
+      }
       if (body !== undefined) return this.#give(run, asked, memo, parent, held, body);
       this.#ports.store.remove(asked.key);
       this.#recall(run, asked, parent);
@@ -464,9 +498,14 @@ export class Recalls {
     run.recording = recording;
     recording.joins();
     if (asked.directives.noStore) recording.fails("no-store");
-    if (!this.#flights.has(key)) this.#flights.set(key, { recording, waiting: new Set() });
+    if (!asked.directives.noStore && !this.#flights.has(key)) this.#flights.set(key, { recording, waiting: new Set() });
     const begin = (): void => {
-      this.#declare(recording, policy.reads, run.task);
+      try {
+        this.#declare(recording, policy.reads, run.task);
+      } catch (error) {
+        recording.fails("store");
+        this.#ports.report(error);
+      }
       this.#ports.executor.submit(run);
     };
     const isFar = run.task.version.manifest.files.length > 0 || policy.reads.some(isAddress);
@@ -524,10 +563,13 @@ export class Recalls {
   }
 
   /** A called run was answered from a record: what that has read the caller has. */
-  #adopt(recording: Recording, { task }: Run, { trace }: MemoRecord): void {
+  #adopt(recording: Recording, { task }: Run, { trace, notes, until }: MemoRecord): void {
     if (trace.reads.byteLength > 0) recording.reads.push(trace.reads);
-    recording.tasks.set(task.key, this.#ports.print(task));
-    for (const [key, print] of trace.tasks) recording.tasks.set(key, print);
+    recording.calls(task.key, this.#ports.print(task));
+    for (const [key, print] of trace.tasks) recording.calls(key, print);
+    // What it was allowed, and for how long it holds, goes for whoever has it from there.
+    recording.notes |= notes;
+    recording.until = Math.min(recording.until, until);
     recording.depends.push(...trace.depends.map(([by, resource, state]) => ({ task: by, of: [resource, state] as const })));
     recording.fetched.push(...trace.fetched.map(([by, of]) => ({ task: by, of })));
     if (trace.files.length > 0) recording.fails("callee reads files or addresses");
@@ -551,6 +593,7 @@ export class Recalls {
       why = "internal error";
       this.#ports.report(error);
     }
+    recording.isConcluded = true;
     memo.recorded = why ?? "kept";
     recording.letGo();
     if (recording.isLate) this.#ports.concluded(root, memo.recorded);

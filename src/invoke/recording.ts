@@ -37,7 +37,11 @@ export class Recording {
   notes = 0;
   readonly reads: Uint8Array[] = [];
   /** What the program of each called task was made of. */
-  readonly tasks = new Map<string, string>();
+  readonly tasks: (readonly [task: string, print: string])[] = [];
+  /** When what it has from other records is over, in milliseconds since 1970. */
+  until = Number.POSITIVE_INFINITY;
+  /** It has become a record, or not: nothing that comes now changes that. */
+  isConcluded = false;
   readonly depends: By<readonly [resource: string, state: string]>[] = [];
   readonly fetched: By<Fetched>[] = [];
   /** Folders, and what was in them before. */
@@ -77,6 +81,11 @@ export class Recording {
     this.largest = largest;
     this.#room = room;
     this.#came = came;
+  }
+
+  /** A task is called: each of its versions is one of its own. */
+  calls(task: string, print: string): void {
+    if (!this.tasks.some(([key, made]) => key === task && made === print)) this.tasks.push([task, print]);
   }
 
   /** The root, or a run that it has led to, begins. */

@@ -75,7 +75,7 @@ export interface TypedCallPorts extends AttemptPorts {
   /** The caller sees traps' own words. */
   mayDebug(caller: Caller, tenant: string): boolean;
   /** Whether a record would answer the call here and now. */
-  holds(task: Task, frame: CallFrame): boolean;
+  holds(task: Task, frame: CallFrame, from: Run | undefined): boolean;
 }
 
 interface CallCandidate extends Candidate {
@@ -118,7 +118,7 @@ export class TypedCalls {
       throw new ProblemError("request/body-too-large", `limits.requestBody allows ${limit} bytes; the request has ${call.bytes}.`);
     const json = call.arguments(named);
     const frames = await Promise.all(candidates.map(({ task }) => this.#frame(task, call, named, json)));
-    const recalled = pick === undefined ? -1 : frames.findIndex(({ task, call }) => this.#ports.holds(task, call));
+    const recalled = pick === undefined ? -1 : frames.findIndex((each) => this.#ports.holds(each.task, each.call, call.from));
     if (recalled < 0) return this.#run(call, frames, pick, named, json);
     // To look at a record costs next to nothing, whatever running takes.
     const [cheapest] = frames.splice(recalled, 1) as [CallCandidate];

@@ -15,15 +15,17 @@ export interface KeyParts {
   readonly print: string;
   /** Whom guards found to be calling, where the answer may depend on that. */
   readonly identity: Identity | undefined;
+  /** The tenant by whose rights the run calls others: what those rights reach is in its answer. */
+  readonly authority: string;
   /** Sidecars that it has because its request asks for them. */
   readonly beside: string;
 }
 
 /** 32 hex digits. The frame's body is whole. */
-export function recordKey({ task, print, identity, beside }: KeyParts, frame: HttpFrame | CallFrame): string {
+export function recordKey({ task, print, identity, authority, beside }: KeyParts, frame: HttpFrame | CallFrame): string {
   const input = frame.kind === "http" ? httpInput(frame) : callInput(frame);
   const who = identity === undefined ? "" : JSON.stringify([identity.subject, identity.claims]);
-  return digestOf(part(task) + part(print) + part(who) + part(beside) + input);
+  return digestOf(part(task) + part(print) + part(who) + part(authority) + part(beside) + input);
 }
 
 /** What was asked is asked again, and to look that up costs less than to hash it. */
@@ -78,6 +80,8 @@ export function sortedQuery(target: string): string {
     const equals = text.indexOf("=");
     return [equals < 0 ? text : text.slice(0, equals), text];
   });
+  // Names that are written in two ways may be one name, whose parameters keep their order.
+  if (named.some(([name]) => /[%+]/.test(name))) return target;
   named.sort(byName);
   return `${target.slice(0, at)}?${named.map(([, text]) => text).join("&")}`;
 }
@@ -87,7 +91,7 @@ function callInput({ interface: iface, function: func, arguments: args }: CallFr
 }
 
 /** Numbers that JavaScript may not hold exactly: such text stays as it is. */
-const LONG_NUMBER = /\d{16}|\d[eE]/;
+const LONG_NUMBER = /\d{16}|\d[eE]|-0/;
 
 /** JSON with the fields of objects in order and without blanks; the text itself where that would change what it says. */
 export function canonicalJson(text: string): string {

@@ -18,6 +18,10 @@ export interface MemoRecord {
   readonly what: string;
   readonly answer: HttpAnswer | CallAnswer;
   readonly trace: RecordTrace;
+  /** What its runs did that their manifest allowed. */
+  readonly notes: number;
+  /** It is over then, in milliseconds since 1970, whatever the manifest says by now. */
+  readonly until: number;
 }
 
 export interface HttpAnswer {

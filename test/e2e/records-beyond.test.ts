@@ -245,7 +245,8 @@ describe("an outbound request", () => {
     const path = `/out?url=${there.origin}/`;
     await node.ask(path);
     await hit(node, path);
-    expect(there.requests.at(-1)).toBe("GET / Wed, 21 Oct 2015 07:28:00 GMT");
+    // A time of change tells nothing of changes within its second.
+    expect(there.requests.at(-1)).toBe("GET / -");
     isThere = false;
     const lost = await node.ask(path);
     expect(lost).toMatchObject({ status: 502, cache: `pilotlight; fwd=stale; detail="${there.origin}/ unreachable; outbound"` });

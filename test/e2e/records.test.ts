@@ -1,8 +1,10 @@
 /** Records, from outside: what is not run again, and what is. */
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
 import { describe, expect, it } from "vitest";
 import { guestTask } from "../support/guests.js";
 import { until } from "../support/until.js";
-import { asked, hit, plainly, reader, recordsNode, runsTwice, type Asked } from "./records-node.js";
+import { asked, hit, plainly, reader, recordsNode, runsTwice, type Asked, type RecordsNode } from "./records-node.js";
 
 describe("a second call", () => {
   it("runs nothing: no guest says that it ran, no instance is made, and the answer says whose it is", async () => {
@@ -202,6 +204,31 @@ describe("what is asked", () => {
   });
 });
 
+describe("a body that records are looked up by", () => {
+  const begun = (node: RecordsNode): Socket => {
+    const socket = connect(node.port, "127.0.0.1");
+    socket.write(`POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n${"x".repeat(1000)}`);
+    return socket;
+  };
+
+  it("may break off: the run is over, and holds nothing any more", async () => {
+    const node = await recordsNode();
+    const socket = begun(node);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    socket.destroy();
+    expect(await node.log.first({ msg: "run", method: "POST" })).toMatchObject({ outcome: "cancelled" });
+    expect(node.ran()).toBe(0);
+  });
+
+  it("is waited for no longer than the run's own time", async () => {
+    const node = await recordsNode([reader({ limits: { timeout: "200ms" } })]);
+    const socket = begun(node);
+    const [answer] = (await once(socket, "data")) as [Buffer];
+    socket.destroy();
+    expect(answer.toString()).toMatch(/^HTTP\/1.1 504 /);
+  });
+});
+
 describe("no record is left", () => {
   it("by a task that is not marked: it always runs", async () => {
     const { idempotent: _, ...manifest } = reader().manifest;
@@ -391,10 +418,11 @@ describe("a long answer", () => {
     const path = "/big?bytes=14000000";
     await node.ask(path);
     await hit(node, path);
-    const stalled = await node.get(path);
-    const run = stalled.headers.get("pilotlight-run");
-    expect(await node.log.run(run)).toMatchObject({ outcome: "limit", cause: "idle-time: 200 of 200" });
-    await expect(stalled.text()).rejects.toThrow();
+    const stalled = connect(node.port, "127.0.0.1");
+    stalled.pause();
+    stalled.write(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${node.port}\r\n\r\n`);
+    expect(await node.log.first({ msg: "run", record: "hit", outcome: "limit" })).toMatchObject({ cause: "idle-time: 200 of 200" });
+    stalled.destroy();
   });
 });
 

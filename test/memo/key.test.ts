@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { HttpFrame } from "../../src/engine/engine.js";
 import { canonicalJson, recordKey, sortedQuery } from "../../src/memo/key.js";
 
-const PARTS = { task: "acme/a", print: "p", identity: undefined, beside: "" };
+const PARTS = { task: "acme/a", print: "p", identity: undefined, authority: "acme", beside: "" };
 
 function frame(fields: Partial<HttpFrame> = {}): HttpFrame {
   const usual = { method: "GET", scheme: "http", authority: "h", target: "/", headers: [], body: undefined, more: false };
@@ -34,6 +34,7 @@ describe("the key of a request", () => {
       recordKey({ ...PARTS, task: "globex/a" }, frame()),
       recordKey({ ...PARTS, print: "q" }, frame()),
       recordKey({ ...PARTS, beside: "trace" }, frame()),
+      recordKey({ ...PARTS, authority: "globex" }, frame()),
       recordKey({ ...PARTS, identity: { subject: "ada", claims: [] } }, frame()),
       recordKey({ ...PARTS, identity: { subject: "ada", claims: [["role", "admin"]] } }, frame()),
     ];

@@ -42,6 +42,8 @@ export function recordOf(key: string, record: Partial<MemoRecord> = {}): MemoRec
       digest: undefined,
     },
     trace: traceOf(),
+    notes: 0,
+    until: Number.POSITIVE_INFINITY,
     ...record,
   };
 }

@@ -28,7 +28,7 @@ interface Parts {
 function record(n: number, { tenant = "acme", bytes = 1000, runMs = 1, since = 0 }: Parts = {}): MemoRecord {
   const answer = { kind: "call", json: "x".repeat(bytes) } as const;
   const trace = { reads: Buffer.alloc(0), since, tasks: [], files: [], depends: [], fetched: [] };
-  return { key: keyOf(n), tenant, task: "a", version: "v1", run: "r", at: 0, runMs, what: "", answer, trace };
+  return { key: keyOf(n), tenant, task: "a", version: "v1", run: "r", at: 0, runMs, what: "", answer, trace, notes: 0, until: FAR };
 }
 
 function long(n: number, body: Uint8Array): MemoRecord {

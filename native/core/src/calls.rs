@@ -17,6 +17,7 @@ use crate::events::Event;
 use crate::host::Host;
 use crate::sessions::Sessions;
 use crate::sidecars::{Asked, Bound, What};
+use crate::trace::note;
 use crate::values;
 
 /// What came of a call: its results, or why there are none.
@@ -193,7 +194,15 @@ fn to_sidecar(host: &Host, bound: &Bound, target: &Arc<Target>, parameters: &[Va
     host.take(&bound.sidecar.desk);
     // One that takes no more drops it: then the answer is how it has ended.
     drop(bound.sidecar.ask(Asked { what, owed, on: host.run, until: Instant::now() + bound.limit }));
-    async { answer.await.unwrap_or_else(|_| Err("it has stopped".into())) }
+    let noted = host.trace.clone();
+    async move {
+        let said = answer.await.unwrap_or_else(|_| Err("it has stopped".into()));
+        // Whether it fails so again is not known.
+        if said.is_err() {
+            noted.note(note::SIDECAR);
+        }
+        said
+    }
 }
 
 /// Where a sidecar fails and may, a function that gives nothing has done nothing, and one whose type can say that it failed does.

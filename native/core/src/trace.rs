@@ -20,6 +20,8 @@ use crate::kv::{Dep, Deps, Mark};
 
 /// Distinct reads that are kept; beyond, nobody can say what the results depend on.
 const READS: usize = 1000;
+/// No key of a store, nor the beginning of a page, is longer.
+const LONGEST_KEY: usize = 1024;
 /// Bytes of keys, resources and addresses that are kept.
 const BYTES: usize = 512 * 1024;
 
@@ -121,6 +123,10 @@ impl Trace {
 
     /// Something of a store was read, at a revision: `key` is the key, or where a listing began.
     pub fn read(&self, store: &Arc<str>, dep: Dep, key: &str, revision: u64, mark: Mark) {
+        // Longer ones could not be written down as they are.
+        if key.len() > LONGEST_KEY {
+            return self.note(note::MANY);
+        }
         let mut state = self.state();
         let State { stores, count, bytes, .. } = &mut *state;
         match stores.entry(store.clone()).or_default().entry((dep, key.to_owned())) {

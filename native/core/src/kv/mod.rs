@@ -278,6 +278,8 @@ impl Kv {
     /// Keys of a whole store, from behind `after` and `skip` further ones, until they are more than `limit` bytes; the
     /// revision of the store, and whether there are more.
     pub fn keys(&self, place: &Place, after: Option<&str>, skip: u64, limit: usize) -> Result<(Vec<String>, u64, bool), KvError> {
+        // A cursor is a key that was listed.
+        after.map_or(Ok(()), check_key)?;
         self.reading(|tables, txn| keys_in(tables, txn, place, after, skip, limit))
     }
 
