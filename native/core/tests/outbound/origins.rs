@@ -1,6 +1,9 @@
 //! Where a request may go by name.
 
-use std::task::{Context, Waker};
+use std::{
+    sync::Arc,
+    task::{Context, Waker},
+};
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -20,7 +23,7 @@ async fn a_listed_origin_answers() {
 #[tokio::test]
 async fn both_versions_of_wasi_http_send_through_the_hooks() {
     let address = replying(HELLO).await;
-    let mut hooks = Hooks::new(allow_at(address));
+    let mut hooks = Hooks::new(allow_at(address), Arc::default());
     let hooks: &mut dyn WasiHttpHooks = &mut hooks;
     assert!(!hooks.set_host_header());
     for version in ["0.2", "0.3"] {
