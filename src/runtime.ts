@@ -217,7 +217,11 @@ export class Runtime implements AsyncDisposable {
       },
       engine: this.#engine,
       secretsAt: (tenant, manifest) => this.#control.live.secretsAt(tenant, manifest),
-      executor: { tell: (event) => this.#executor.tell(event), try: (program, limitMs) => this.#executor.try(program, limitMs) },
+      executor: {
+        tell: (event) => this.#executor.tell(event),
+        try: (program, limitMs) => this.#executor.try(program, limitMs),
+        retire: (program) => this.#executor.retire(program),
+      },
       components: this.#library.behind(home.components),
       forms: home.forms,
       terms,
@@ -253,6 +257,7 @@ export class Runtime implements AsyncDisposable {
     this.#executor = new Executor({
       called: (call, caller) => guestCalls.called(call, caller),
       consulted: (consulted) => this.#sidecars.consulted(consulted),
+      callOff: (run) => this.#launcher.cancel(run),
       asked: (ask, caller) => {
         if (ask.interface === IDENTITY) tellIdentity(this.#engine, ask, caller);
         else if (ask.interface === JWKS) this.#documents.asked(ask, caller);
@@ -310,6 +315,7 @@ export class Runtime implements AsyncDisposable {
       clock: systemClock,
       wall,
       print: ({ version }) => this.#programs.print(version.program),
+      isCurrent: (task) => this.#isCurrent(task),
       live: (key) => this.#live(key),
       outbound: ({ version }) => this.#programs.outbound(version.program),
       resolve: options.records?.resolve,
@@ -605,7 +611,7 @@ export class Runtime implements AsyncDisposable {
   async #close(limitMs: number): Promise<void> {
     this.#draining = true;
     await Promise.all([...this.#dataFronts.map((front) => front.close(limitMs)), this.#executor.drained(limitMs)]);
-    await this.#recalls.close();
+    this.#recalls.close();
     this.#executor.cancelAll();
     // So that they end as cancelled, and not by the end of their engine.
     await this.#executor.drained(CANCELLED_MS);

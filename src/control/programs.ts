@@ -30,7 +30,7 @@ import { SidecarCheck, exportServing, listOf, wrongIn } from "./sidecar-check.js
 
 export interface ProgramPorts {
   readonly engine: Engine;
-  readonly executor: Pick<Executor, "tell" | "try">;
+  readonly executor: Pick<Executor, "tell" | "try" | "retire">;
   readonly components: ComponentStore;
   readonly forms: CompiledCache;
   /** What the tenant may have of the node's capacity, now. */
@@ -183,7 +183,7 @@ export class Programs implements CodePort {
 
   /** It takes no more runs; those that go on finish. */
   retire(program: number): void {
-    this.#ports.executor.tell({ kind: "remove", program });
+    this.#ports.executor.retire(program);
   }
 
   /** True while it is linked, or about to be: then it has its secrets already. */

@@ -72,6 +72,8 @@ export interface ExecutorPorts {
   asked(ask: GuestAsk, caller: Run | undefined): void;
   /** What sidecars have said. */
   consulted(consulted: Extract<EngineEvent, { readonly kind: "consulted" }>): void;
+  /** Calls off a run that is on its way to capacity, which settles it. */
+  callOff(run: Run): void;
   /** Takes a tenant's secrets out of a text that a guest may have written. */
   mask(text: string, tenant: string): string;
 }
@@ -93,6 +95,11 @@ const FOR_EVER_MS = 1e12;
 export class Executor {
   readonly #ports: ExecutorPorts;
   readonly #runs = new Map<RunHandle, Run>();
+  /** Runs on their way to capacity: sidecars decide on them, or a record may answer them; and how many there are of a program. */
+  readonly #held = new Set<Run>();
+  readonly #heldOf = new Map<number, number>();
+  /** Programs that go once those are there. */
+  readonly #retired = new Set<number>();
   /** Of the runs: sidecars. */
   #standing = 0;
   #nextHandle = 1;
@@ -143,6 +150,23 @@ export class Executor {
     });
   }
 
+  /**
+   * The run is on its way to capacity, and may take a while until it asks for it: its program stays until then, and it is found
+   * by its id, waited for and called off like those that have some.
+   */
+  hold(run: Run): void {
+    if (run.state !== "admitted" || this.#held.has(run)) return;
+    this.#held.add(run);
+    const { program } = run.task.version;
+    this.#heldOf.set(program, (this.#heldOf.get(program) ?? 0) + 1);
+  }
+
+  /** The program takes no more runs than those that go on or are on their way. */
+  retire(program: number): void {
+    if (this.#heldOf.has(program)) this.#retired.add(program);
+    else this.#step({ kind: "remove", program });
+  }
+
   /** Takes an admitted run on; from here on its listener hears of it. */
   submit(run: Run): void {
     const { program, manifest } = run.task.version;
@@ -161,6 +185,16 @@ export class Executor {
     } as const;
     const stands = run.stands === undefined ? undefined : { stands: true };
     this.#step(parent === undefined && stands === undefined ? demand : { ...demand, ...stands, ...(parent && { parent: parent.handle }) });
+    if (this.#held.size > 0) this.#letGo(run);
+  }
+
+  #letGo(run: Run): void {
+    if (!this.#held.delete(run)) return;
+    const { program } = run.task.version;
+    const left = (this.#heldOf.get(program) as number) - 1;
+    if (left > 0) return void this.#heldOf.set(program, left);
+    this.#heldOf.delete(program);
+    if (this.#retired.delete(program)) this.#step({ kind: "remove", program });
   }
 
   /** Ends an admitted run that was never submitted: its sidecars kept it from starting, its client left, or a record answers it. */
@@ -174,17 +208,18 @@ export class Executor {
     else if (run.state === "waiting") {
       this.#step({ kind: "withdraw", run: run.handle });
       this.#settle(run, { kind: "cancelled" }, NO_USAGE);
-    }
+    } else if (this.#held.has(run)) this.#ports.callOff(run);
   }
 
   /** Runs that go on; sidecars, which stand beside them, are none. */
   get liveCount(): number {
-    return this.#runs.size - this.#standing;
+    return this.#runs.size - this.#standing + this.#held.size;
   }
 
   /** The live run of that public id. Looks at all of them: few are alive at once, and this is for people. */
   live(id: string): Run | undefined {
     for (const run of this.#runs.values()) if (run.id === id) return run;
+    for (const run of this.#held) if (run.id === id) return run;
     return undefined;
   }
 
@@ -198,6 +233,7 @@ export class Executor {
   forget(tenant: string): void {
     this.#ports.ended.forget(tenant);
     for (const run of this.#runs.values()) if (run.task.tenant === tenant) this.cancel(run);
+    for (const run of this.#held) if (run.task.tenant === tenant) this.cancel(run);
   }
 
   /** Resolves when no run is left, or after `limitMs`. */
@@ -214,7 +250,8 @@ export class Executor {
 
   /** Cancels every run. */
   cancelAll(): void {
-    // A map's iterator copes with entries that go while it runs.
+    // The iterators cope with entries that go while they run.
+    for (const run of this.#held) this.cancel(run);
     for (const run of this.#runs.values()) this.cancel(run);
   }
 
@@ -294,6 +331,7 @@ export class Executor {
     run.usage = usage;
     run.settledAt = this.#ports.clock.now();
     if (this.#runs.delete(run.handle) && run.stands !== undefined) this.#standing--;
+    if (this.#held.size > 0) this.#letGo(run);
     this.#ports.ended.add(run);
     run.listener.settled(run);
     this.#ports.observer.settled(run);

@@ -36,9 +36,9 @@ export interface Binding {
 }
 
 export interface LaunchPorts {
-  readonly executor: Pick<Executor, "newHandle" | "cancel" | "endUnstarted">;
+  readonly executor: Pick<Executor, "newHandle" | "hold" | "cancel" | "endUnstarted">;
   readonly engine: Pick<Engine, "send">;
-  readonly recalls: Pick<Recalls, "start" | "cancel" | "ended" | "taken" | "unread">;
+  readonly recalls: Pick<Recalls, "start" | "attached" | "cancel" | "ended" | "taken" | "unread">;
   readonly runs: SidecarRuns;
   readonly clock: Clock;
   /** The version of a sidecar that runs of the tenant get now: a task of its own, or one that Pilotlight ships. */
@@ -177,6 +177,7 @@ export class Launcher {
       }
     }
     found.used = true;
+    this.#ports.recalls.attached(run);
     const { unit } = found;
     const attach = (): void => {
       if (run.state === "settled") return;
@@ -224,6 +225,7 @@ export class Launcher {
 
   #beside(run: Run, entries: readonly SidecarEntry[]): Beside {
     this.#mains[run.handle % MOST_MAINS] = run;
+    this.#ports.executor.hold(run);
     return (run.beside = new Beside(entries));
   }
 

@@ -165,14 +165,14 @@ export class Looks {
 const CONDITIONS: ReadonlySet<string> = new Set(["if-none-match", "if-modified-since", "host", "connection"]);
 
 function isSameAnswer(
-  before: { readonly etag: string | null; readonly body: string | null },
-  now: { readonly etag: string | null; readonly body: string },
+  before: { readonly etag: string | null; readonly lastModified: string | null; readonly body: string | null },
+  now: { readonly etag: string | null; readonly lastModified: string | null; readonly body: string },
 ): boolean {
   // The guest has seen the tag as well.
   if (before.etag !== now.etag) return false;
   // A weak one says that answers mean the same, which is not that they read the same.
   if (before.etag !== null && !before.etag.startsWith("W/")) return true;
-  return before.body !== null && before.body === now.body;
+  return before.body !== null && before.body === now.body && before.lastModified === now.lastModified;
 }
 
 function changed(reason: string, what: string | undefined): Found {

@@ -109,7 +109,7 @@ export class Making {
       notes: recording.notes,
       until: Math.min(at + policy.ttl, recording.until),
     };
-    return this.#ports.store.put(record, isLong ? body : undefined, record.until) ? undefined : "room";
+    return this.#ports.store.put(record, isLong ? body : undefined, record.until, recording.began);
   }
 }
 

@@ -9,7 +9,7 @@ import { headerValue, type HeaderList } from "../base/headers.js";
 import { stripHopByHop, stripTrailers } from "../base/hop-by-hop.js";
 import { newRunId } from "../base/ids.js";
 import { PROBLEMS, type Problem } from "../base/problem.js";
-import type { Engine, Frame } from "../engine/engine.js";
+import type { Engine, Frame, HttpFrame } from "../engine/engine.js";
 import type { Task } from "../tasks/task.js";
 import type { Refused, TenantGate } from "../tenants/quotas.js";
 import type { Caller } from "../tenants/tenant.js";
@@ -19,7 +19,7 @@ import type { Exchange, Incoming, Invoke, Reply } from "./invocation.js";
 import type { RequestHead } from "../engine/sidecars.js";
 import type { BesideRequest } from "./beside.js";
 import { etagOf, isUnmodified, unmodifiedHeaders } from "../memo/conditional.js";
-import { obstacle, seenHeaders } from "../memo/policy.js";
+import { obstacle, seenRequest } from "../memo/policy.js";
 import { cacheStatus } from "../memo/verdict.js";
 import type { Launcher } from "./launch.js";
 import type { Memo } from "./memo.js";
@@ -153,9 +153,8 @@ class HttpRun implements Exchange, RunListener, BesideRequest {
   }
 
   taken(bytes: number): void {
-    if (this.#settled) return;
     const wanted = this.#run.memo === undefined ? bytes : this.#ports.launcher.taken(this.#run, bytes);
-    if (wanted > 0) this.#ports.engine.send({ kind: "credit", run: this.#run.handle, bytes: wanted });
+    if (wanted > 0 && !this.#settled) this.#ports.engine.send({ kind: "credit", run: this.#run.handle, bytes: wanted });
   }
 
   cancel(): void {
@@ -327,24 +326,23 @@ class HttpRun implements Exchange, RunListener, BesideRequest {
     return (this.#clean ??= withoutOurs(stripHopByHop(this.#incoming.headers)));
   }
 
-  /** What the guest is to see of those. */
-  #seen(headers: HeaderList): HeaderList {
-    const { idempotent } = this.#run.task.version.manifest;
-    return idempotent === undefined ? headers : seenHeaders(headers, idempotent);
-  }
-
   #frame(run: Run): Frame {
     const { method, scheme, authority, target } = this.#incoming;
     const body = this.#whole ?? this.#incoming.body;
     const streaming = this.#incoming.streaming && this.#whole === undefined;
     const transformed = run.beside?.transformed;
     if (transformed === undefined)
-      return { kind: "http", method, scheme, authority, target, headers: this.#seen(this.#headers()), body, more: streaming };
+      return this.#asSeen({ kind: "http", method, scheme, authority, target, headers: this.#headers(), body, more: streaming });
     const { head } = transformed;
     const whole = transformed.body === undefined ? { body, more: streaming } : { body: transformed.body, more: false };
-    const { pathWithQuery } = head;
-    const headers = this.#seen(head.headers);
-    return { kind: "http", method: head.method, scheme, authority: head.authority, target: pathWithQuery, headers, ...whole };
+    const { pathWithQuery, headers } = head;
+    return this.#asSeen({ kind: "http", method: head.method, scheme, authority: head.authority, target: pathWithQuery, headers, ...whole });
+  }
+
+  /** The request as the guest is to see it. */
+  #asSeen(frame: HttpFrame): HttpFrame {
+    const { idempotent } = this.#run.task.version.manifest;
+    return idempotent === undefined ? frame : seenRequest(frame, idempotent);
   }
 }
 

@@ -25,15 +25,18 @@ import { identityOf, rootOf } from "./chain.js";
 import { Looks, type Found, type LookPorts } from "./looks.js";
 import { LONG_BODY, Making } from "./making.js";
 import { Memo } from "./memo.js";
-import { Recording, type Room } from "./recording.js";
+import { Recording } from "./recording.js";
+import { Room } from "./room.js";
 import type { Refusal, Run } from "./run.js";
 
 export interface RecallPorts extends LookPorts {
-  readonly executor: Pick<Executor, "submit" | "cancel" | "endUnstarted">;
+  readonly executor: Pick<Executor, "hold" | "submit" | "cancel" | "endUnstarted">;
   readonly engine: Pick<Engine, "send" | "probe" | "callArguments"> & { readonly kv: Pick<KeyValue, "check" | "revisionUnder"> };
   readonly store: RecordStore;
   /** Whether one of the texts has a secret of the tenant in it. */
   hasSecret(tenant: string, texts: readonly (() => string)[]): boolean;
+  /** Whether requests get this version of a task now. */
+  isCurrent(task: Task): boolean;
   /** Told what has become of a run's record, where that was not clear yet when the run settled. */
   concluded(run: Run, recorded: string): void;
 }
@@ -42,6 +45,8 @@ export interface RecallPorts extends LookPorts {
 const BODY_BYTES = 1024 * 1024;
 /** What answers may hold in memory until they are records, all together; what comes beyond that is not recorded. */
 const MOST_RECORDING = 64 * 1024 * 1024;
+/** What may be made, because others wait for it, before its own client takes it; then they run for themselves. */
+const MOST_AHEAD = 64 * 1024 * 1024;
 /** As many as may wait for capacity. */
 const MOST_WAITING = 10_000;
 /** Equal requests wait for so many runs of others, one after the other; then each runs for itself. */
@@ -93,7 +98,7 @@ export class Recalls {
   readonly #answers: (() => void)[] = [];
   /** All that wait for runs of others, and what all recordings hold. */
   #waiting = 0;
-  readonly #room: Room = { bytes: 0, most: MOST_RECORDING };
+  readonly #rooms = { answers: new Room(MOST_RECORDING), ahead: new Room(MOST_AHEAD) };
   #closed = false;
 
   constructor(ports: RecallPorts) {
@@ -112,6 +117,8 @@ export class Recalls {
       if (this.#closed) return this.#ports.executor.endUnstarted(run, { kind: "cancelled" });
       const asked = frame?.kind === "linked" ? this.#linked(frame) : frame;
       if (frame === undefined) this.#bypass(run, parent, "body");
+      // What it waited for may have taken until its program, or a sidecar of its, was replaced.
+      else if (this.#isReplaced(run)) this.#bypass(run, parent, "replaced");
       else if (asked?.kind !== "http" && asked?.kind !== "call") this.#submit(run, parent);
       else this.#recall(run, this.#asked(run, asked, policy, request), parent);
     });
@@ -147,6 +154,10 @@ export class Recalls {
 
   /** Its client has taken so much of the answer; gives how much of that is for the engine to know. */
   taken(run: Run, bytes: number): number {
+    if (run.state === "settled") {
+      if (run.recording?.root === run) run.recording.taken(bytes);
+      return 0;
+    }
     if (run.memo?.taken !== undefined) {
       run.memo.taken(bytes);
       return 0;
@@ -160,6 +171,7 @@ export class Recalls {
     const { recording } = run;
     if (recording?.root !== run || recording.obstacle !== undefined) return this.#ports.executor.cancel(run);
     recording.isUnread = true;
+    recording.gone();
     this.#hurry(recording);
   }
 
@@ -175,6 +187,11 @@ export class Recalls {
   /** Its client has gone. True: it is ended here, or goes on for others. */
   cancel(run: Run): boolean {
     const { memo, recording } = run;
+    if (run.state === "settled") {
+      // Its answer may still have been on the way.
+      if (recording?.root === run) recording.gone();
+      return true;
+    }
     if (memo?.leave !== undefined) {
       memo.leave();
       return true;
@@ -186,11 +203,9 @@ export class Recalls {
     return true;
   }
 
-  /** Ends what waits. */
-  async close(): Promise<void> {
+  /** Nothing is looked up any more; what waits is for whoever started it to call off. */
+  close(): void {
     this.#closed = true;
-    for (const { waiting } of this.#flights.values()) for (const { memo } of waiting) memo.leave?.();
-    await this.#ports.store.close();
   }
 
   /** The frame, with the whole body; undefined: that is too long. */
@@ -200,6 +215,7 @@ export class Recalls {
       return told(frame.kind === "http" && (frame.more || (frame.body?.byteLength ?? 0) > BODY_BYTES) ? undefined : frame);
     }
     const memo = (run.memo = new Memo({ kind: "miss" }));
+    this.#ports.executor.hold(run);
     const { timeout } = run.task.version.manifest.limits;
     const late = setTimeout(() => {
       memo.leave = undefined;
@@ -215,6 +231,27 @@ export class Recalls {
       memo.leave = undefined;
       told(typeof body === "string" ? undefined : run.frame(run));
     });
+  }
+
+  /** Whether its program, or a sidecar that serves its imports, is none that requests get now: what it sees is not what its key says. */
+  #isReplaced({ memo, beside, task }: Run): boolean {
+    if (memo === undefined && beside === undefined) return false;
+    if (!this.#ports.isCurrent(task)) return true;
+    return beside?.isBound === true && beside.ones.some(({ unit }) => unit?.isUp === true && !this.#ports.isCurrent(unit.of.task));
+  }
+
+  /** A sidecar has come to stand beside a run that is under way. */
+  attached(run: Run): void {
+    const { recording, beside } = run;
+    if (recording === undefined || beside === undefined) return;
+    if (!beside.ones.every(({ unit }) => unit === undefined || this.#ports.isCurrent(unit.of.task)) || !this.#isPrinted(run, recording))
+      recording.fails("changed meanwhile");
+  }
+
+  /** It is made of what its recording says that it is. */
+  #isPrinted({ task }: Run, { root, print, tasks }: Recording): boolean {
+    const now = this.#ports.print(task);
+    return task === root.task ? now === print : tasks.some(([key, made]) => key === task.key && made === now);
   }
 
   /** A call of another guest's as it would be from outside: the two have records in common. */
@@ -248,6 +285,7 @@ export class Recalls {
       // What it says that it reads is looked at before the run of a record's own alone.
       if (files.length > 0 || idempotent?.reads.some(isAddress)) parent.fails("callee reads files or addresses");
       if (idempotent !== undefined) this.#declare(parent, idempotent.reads, run.task);
+      if (this.#isReplaced(run)) parent.fails("changed meanwhile");
     }
     this.#ports.executor.submit(run);
   }
@@ -260,8 +298,9 @@ export class Recalls {
     store.asked(key);
     if (directives.noCache) {
       memo.verdict = { kind: "forced" };
-      // Nobody is given what was there before once this answer is out.
+      // Nobody is given what was there before once this answer is out, nor what is being made of that.
       store.remove(key);
+      store.floors.raise(run.task.tenant, key);
       return this.#run(run, asked, memo, parent);
     }
     const held = store.get(key);
@@ -302,7 +341,7 @@ export class Recalls {
     }
     if (answer.kind !== "http" || answer.body !== undefined) return this.#give(run, asked, memo, parent, held, undefined);
     // Once it is open it can be read to its end, whatever has to make room meanwhile.
-    this.#later(run, memo, this.#open(asked.key), (body) => {
+    const open = (body: Readable | undefined): void => {
       if (this.#ports.store.get(asked.key)?.record.run !== held.record.run) {
         body?.destroy();
         return this.#recall(run, asked, parent);
@@ -310,7 +349,8 @@ export class Recalls {
       if (body !== undefined) return this.#give(run, asked, memo, parent, held, body);
       this.#ports.store.remove(asked.key);
       this.#recall(run, asked, parent);
-    });
+    };
+    this.#later(run, memo, this.#open(asked.key), open, (body) => body?.destroy());
   }
 
   async #open(key: string): Promise<Readable | undefined> {
@@ -385,8 +425,12 @@ export class Recalls {
         this.#ports.executor.endUnstarted(run, OK, { ...NO_USAGE, responseBytes: body.byteLength });
       });
     }
+    memo.leave = () => {
+      long.destroy();
+      this.#leaves(run, memo);
+    };
     this.#soon(() => {
-      if (run.state === "settled") return void long.destroy();
+      if (run.state === "settled") return;
       this.#stream(run, memo, long, trailers);
       run.listener.event({ ...head, body: undefined, ended: false, trailers: undefined });
     });
@@ -403,7 +447,10 @@ export class Recalls {
       memo.leave = undefined;
       executor.endUnstarted(run, { kind: "limit", limit: "idle-time", used: idle, allowed: idle });
     }, idle).unref();
-    stream.on("close", () => clearTimeout(silence));
+    stream.on("close", () => {
+      clearTimeout(silence);
+      memo.taken = undefined;
+    });
     memo.leave = () => {
       stream.destroy();
       this.#leaves(run, memo);
@@ -454,6 +501,7 @@ export class Recalls {
     memo.rounds++;
     const waiter: Waiter = { run, asked, memo, timer: undefined };
     flight.waiting.add(waiter);
+    this.#ports.executor.hold(run);
     this.#waiting++;
     flight.recording.isAwaited = true;
     memo.leave = () => {
@@ -473,6 +521,7 @@ export class Recalls {
   /** Nobody waits for how fast a client takes what it is sent. */
   #hurry(recording: Recording): void {
     const bytes = recording.ahead();
+    if (bytes === undefined) return this.#land(recording);
     if (bytes > 0) this.#ports.engine.send({ kind: "credit", run: recording.root.handle, bytes });
   }
 
@@ -492,9 +541,17 @@ export class Recalls {
     // It leaves a record of its own when it is called by itself.
     if (parent !== undefined) return this.#submit(run, parent);
     const { key, print, policy } = asked;
-    const recording = new Recording(run, key, print, policy, this.#ports.wall(), this.#ports.store.largest, this.#room, () =>
-      this.#came(recording),
-    );
+    const { store } = this.#ports;
+    const recording = new Recording(run, {
+      key,
+      print,
+      policy,
+      at: this.#ports.wall(),
+      began: store.floors.next(),
+      largest: store.largest,
+      rooms: this.#rooms,
+      came: () => this.#came(recording),
+    });
     run.recording = recording;
     recording.joins();
     if (asked.directives.noStore) recording.fails("no-store");
@@ -513,9 +570,10 @@ export class Recalls {
     this.#later(run, memo, this.#declareFar(recording, run.task), begin);
   }
 
-  /** Goes on once that is done, unless the client has left by then. */
-  #later<T>(run: Run, memo: Memo, work: Promise<T>, then: (value: T) => void): void {
+  /** Goes on once that is done, unless the client has left by then: then it is done away with. */
+  #later<T>(run: Run, memo: Memo, work: Promise<T>, then: (value: T) => void, dispose?: (value: T) => void): void {
     let left = false;
+    this.#ports.executor.hold(run);
     memo.leave = () => {
       left = true;
       this.#leaves(run, memo);
@@ -523,7 +581,7 @@ export class Recalls {
     const goOn = async (): Promise<void> => {
       try {
         const value = await work;
-        if (left) return;
+        if (left) return dispose?.(value);
         memo.leave = undefined;
         then(value);
       } catch (error) {
@@ -656,6 +714,7 @@ const PASSING: ReadonlySet<string> = new Set([
   "changed meanwhile",
   "callee failed",
   "room",
+  "superseded",
   "busy",
   "memory",
   "store",

@@ -2,6 +2,7 @@
 import { NOTE, type Fetched, type Trace } from "../engine/trace.js";
 import type { HeaderList } from "../base/headers.js";
 import type { Idempotent } from "../memo/policy.js";
+import type { Room } from "./room.js";
 import type { Run, RunEvent } from "./run.js";
 
 /** Something that was read by a run of a task, which knows how to look again. */
@@ -16,13 +17,21 @@ export interface RecordedHead {
   readonly trailers: HeaderList | undefined;
 }
 
-/** What all recordings of a node hold. */
-export interface Room {
-  bytes: number;
-  readonly most: number;
+const NO_BYTES = new Uint8Array();
+
+interface RecordingOptions extends Pick<Recording, "key" | "print" | "policy" | "at" | "began" | "largest"> {
+  readonly rooms: Rooms;
+  /** Told of each piece of an answer that its client does not take, or that others wait for. */
+  readonly came: () => void;
 }
 
-const NO_BYTES = new Uint8Array();
+/** What recordings of a node may hold. */
+export interface Rooms {
+  /** Of answers, until they are records. */
+  readonly answers: Room;
+  /** Of answers that were made for others before their own client took them. */
+  readonly ahead: Room;
+}
 
 export class Recording {
   readonly root: Run;
@@ -31,6 +40,8 @@ export class Recording {
   readonly policy: Idempotent;
   /** When it began, in milliseconds since 1970. */
   readonly at: number;
+  /** The same, among all that do something to records (src/memo/floors.ts). */
+  readonly began: number;
   /** Longer answers are not recorded. */
   readonly largest: number;
   /** Of all its runs. */
@@ -67,19 +78,19 @@ export class Recording {
   isAwaited = false;
 
   readonly #came: () => void;
-  readonly #room: Room;
-  /** Of that. */
+  readonly #rooms: Rooms;
+  /** Of the first of them. */
   #held = 0;
 
-  /** `came`: told of each piece of an answer that its client does not take, or that others wait for. */
-  constructor(root: Run, key: string, print: string, policy: Idempotent, at: number, largest: number, room: Room, came: () => void) {
+  constructor(root: Run, { key, print, policy, at, began, largest, rooms, came }: RecordingOptions) {
     this.root = root;
     this.key = key;
     this.print = print;
     this.policy = policy;
     this.at = at;
+    this.began = began;
     this.largest = largest;
-    this.#room = room;
+    this.#rooms = rooms;
     this.#came = came;
   }
 
@@ -134,18 +145,35 @@ export class Recording {
   /** What of the client's room the run is to be told of. */
   taken(bytes: number): number {
     const ahead = Math.min(bytes, this.#ahead);
-    this.#ahead -= ahead;
+    this.#aheadBy(-ahead);
     this.#given += bytes - ahead;
     return bytes - ahead;
   }
 
-  /** Room for what the client has not taken yet, where others are not to wait for it. */
-  ahead(): number {
+  /**
+   * Room for what the client has not taken yet, where others are not to wait for it; undefined: too much is held for clients that
+   * take nothing.
+   */
+  ahead(): number | undefined {
     if (this.obstacle !== undefined || this.root.state === "settled") return 0;
     const room = Math.max(0, this.bytes - this.#given);
+    // What nobody takes is not held for anybody.
+    if (!this.isUnread) {
+      if (!this.#rooms.ahead.take(this.root.task.tenant, room)) return undefined;
+      this.#ahead += room;
+    }
     this.#given += room;
-    this.#ahead += room;
     return room;
+  }
+
+  /** Its client has left, or takes no more: nothing is held for it. */
+  gone(): void {
+    this.#aheadBy(-this.#ahead);
+  }
+
+  #aheadBy(bytes: number): void {
+    this.#ahead += bytes;
+    this.#rooms.ahead.giveBack(this.root.task.tenant, -bytes);
   }
 
   body(): Uint8Array {
@@ -161,11 +189,11 @@ export class Recording {
   #add(bytes: Uint8Array): void {
     this.bytes += bytes.byteLength;
     if (this.bytes > this.largest) this.#fails("too long");
-    else if (this.#room.bytes + bytes.byteLength > this.#room.most) this.#fails("busy");
     else if (this.obstacle === undefined) {
-      this.#pieces.push(bytes);
-      this.#held += bytes.byteLength;
-      this.#room.bytes += bytes.byteLength;
+      if (this.#rooms.answers.take(this.root.task.tenant, bytes.byteLength)) {
+        this.#pieces.push(bytes);
+        this.#held += bytes.byteLength;
+      } else this.#fails("busy");
     }
     if (this.isUnread || this.isAwaited) this.#came();
   }
@@ -187,7 +215,7 @@ export class Recording {
   /** What it has kept of the answer is a record's by now, or nobody's. */
   letGo(): void {
     this.#pieces = [];
-    this.#room.bytes -= this.#held;
+    this.#rooms.answers.giveBack(this.root.task.tenant, this.#held);
     this.#held = 0;
   }
 }

@@ -1,6 +1,7 @@
 /** What a manifest's `idempotent` means. */
 import { NOTE, type Note } from "../engine/trace.js";
 import type { HeaderList } from "../base/headers.js";
+import type { HttpFrame } from "../engine/engine.js";
 import type { Manifest } from "../tasks/manifest.js";
 
 export type Idempotent = NonNullable<Manifest["idempotent"]>;
@@ -48,10 +49,23 @@ const CREDENTIALS: readonly string[] = ["authorization", "cookie"];
 const seen = new WeakMap<Idempotent, ReadonlySet<string>>();
 
 /**
- * The fields that the guest of an idempotent task sees: those that its records are found by, and no others. What it does not see
- * cannot be in an answer that somebody else gets.
+ * What the guest of an idempotent task sees of a request: that which its records are found by, written as it is there, and nothing
+ * else. What it does not see cannot be in an answer that somebody else gets.
  */
-export function seenHeaders(headers: HeaderList, idempotent: Idempotent): HeaderList {
+export function seenRequest(frame: HttpFrame, idempotent: Idempotent): HttpFrame {
+  const headers = seenHeaders(frame.headers, idempotent);
+  return { ...frame, authority: frame.authority.toLowerCase(), headers: frame.more ? headers : withLength(headers, frame.body) };
+}
+
+/** The length is the body's, whatever the client or a transform has said. */
+function withLength(headers: HeaderList, body: Uint8Array | undefined): HeaderList {
+  const at = headers.findIndex((name, i) => i % 2 === 0 && name.toLowerCase() === "content-length");
+  if (at < 0) return headers;
+  const length = String(body?.byteLength ?? 0);
+  return headers[at + 1] === length ? headers : headers.map((text, i) => (i === at + 1 ? length : text));
+}
+
+function seenHeaders(headers: HeaderList, idempotent: Idempotent): HeaderList {
   let names = seen.get(idempotent);
   if (names === undefined) {
     names = new Set([...SEEN, ...(idempotent.shared ? [] : CREDENTIALS), ...idempotent.vary]);

@@ -7,6 +7,7 @@
  */
 import { put, remove, table, type Change, type StateStore } from "../state/store.js";
 import type { Bodies } from "./bodies.js";
+import { Floors } from "./floors.js";
 import { Frequency } from "./frequency.js";
 import { bytesOf, type MemoRecord, type RecordTrace } from "./record.js";
 
@@ -49,6 +50,8 @@ interface Meta {
   readonly until: number;
   /** Its body lies by itself, under this name. */
   readonly file: string | undefined;
+  /** When its run did, by `floors`; 0: in the life of another process. */
+  readonly began: number;
   hits: number;
   /** The tenant's when it was last used: what it is worth is on top of that. */
   floor: number;
@@ -105,6 +108,8 @@ export class RecordStore {
   readonly #tenants = new Map<string, OfTenant>();
   readonly #held = new Map<string, Held>();
   readonly #asked = new Frequency();
+  /** What runs may still leave. */
+  readonly floors = new Floors();
   #bytes = 0;
   #memory = 0;
   #nextFile = Date.now();
@@ -119,9 +124,14 @@ export class RecordStore {
     const lost: Change[] = [];
     for (const { key, value } of options.state.list(INDEX)) {
       if (value.since > revision) lost.push(remove(INDEX, key), remove(RECORDS, key));
-      else this.#add({ ...value, key, file: value.file, hits: 0, floor: 0, place: 0, keeping: undefined });
+      else this.#add({ ...value, key, file: value.file, began: 0, hits: 0, floor: 0, place: 0, keeping: undefined });
     }
-    if (lost.length > 0) options.state.commit(lost).catch(options.report);
+    if (lost.length === 0) return;
+    const removal = options.state
+      .commit(lost)
+      .catch(options.report)
+      .finally(() => this.#keeping.delete(removal));
+    this.#keeping.add(removal);
   }
 
   /** Removes files that no record names. */
@@ -179,16 +189,21 @@ export class RecordStore {
     return this.#metas.has(key);
   }
 
-  /** Takes a record in place of the one that its key had. `body`: where it is to lie by itself. False: it is not worth its room. */
-  put(record: MemoRecord, body: Uint8Array | undefined, until: number): boolean {
+  /**
+   * Takes a record in place of the one that its key had, or says why not. `body`: where it is to lie by itself; `began`: when its
+   * run did, by `floors`.
+   */
+  put(record: MemoRecord, body: Uint8Array | undefined, until: number, began: number): "room" | "superseded" | undefined {
     const { key, tenant, task, runMs } = record;
+    // What began later is there already, or whatever began by then is not wanted.
+    if (!this.floors.isAbove(tenant, key, began) || (this.#metas.get(key)?.began ?? 0) > began) return "superseded";
     this.#drop(key, true);
     const bytes = bytesOf(record);
     const file = body === undefined ? undefined : `${key}${(this.#nextFile++).toString(16).padStart(12, "0")}`;
-    const meta: Meta = { key, tenant, task, bytes, runMs, until, file, hits: 0, floor: 0, place: 0, keeping: undefined };
+    const meta: Meta = { key, tenant, task, bytes, runMs, until, file, began, hits: 0, floor: 0, place: 0, keeping: undefined };
     if (bytes > this.largest || !this.#makeRoom(meta)) {
       this.#rejected++;
-      return false;
+      return "room";
     }
     this.#add(meta);
     this.#hold(record).isWhole = body === undefined;
@@ -200,16 +215,17 @@ export class RecordStore {
     });
     meta.keeping = keeping;
     this.#keeping.add(keeping);
-    return true;
+    return undefined;
   }
 
   remove(key: string): void {
     this.#drop(key, true);
   }
 
-  /** How many went. */
+  /** How many went. What runs that go on would leave goes with them: whether they read what is selected is not known yet. */
   purge(selection: Selection): number {
     let count = 0;
+    this.floors.raiseAll(selection.tenant);
     for (const { key } of this.#selected(selection)) {
       this.#drop(key, true);
       count++;

@@ -35,7 +35,11 @@ async function restarted() {
   const told: PoolEvent[] = [];
   const programs = new Programs({
     engine,
-    executor: { tell: (event) => void told.push(event), try: async () => undefined },
+    executor: {
+      tell: (event) => void told.push(event),
+      try: async () => undefined,
+      retire: (program) => void told.push({ kind: "remove", program }),
+    },
     components,
     forms: new CompiledCache(null),
     terms: () => USUAL_TERMS,

@@ -26,7 +26,11 @@ async function bench(folder: string | null = tempDir()) {
   const forms = new CompiledCache(folder);
   const programs = new Programs({
     engine,
-    executor: { tell: (event) => void told.push(event), try: async () => tried.outcome },
+    executor: {
+      tell: (event) => void told.push(event),
+      try: async () => tried.outcome,
+      retire: (program) => void told.push({ kind: "remove", program }),
+    },
     components,
     forms,
     terms: () => terms.now,

@@ -105,6 +105,27 @@ describe("a call of another guest's", () => {
     await node.idle();
   });
 
+  it("is answered with what the callee alone allows; its caller has a record by its own manifest", async () => {
+    const node = await recordsNode([called({ idempotent: { allow: ["clock"], ttl: "1h" } }), asker()]);
+    const now = (): ReturnType<RecordsNode["ask"]> =>
+      node.ask(`/-/tasks/reader/${LOOKUP}/now`, { method: "POST", body: "[]", headers: JSON_BODY });
+    await now();
+    await until("it is recorded", async () => (await now()).how === "hit");
+    const ran = node.ran("ran now");
+    await runsTwice(node, "/asker/now");
+    expect([await recorded(node, "/asker/now"), node.ran("ran now")]).toEqual(["clock", ran]);
+  });
+
+  it("gives its caller no longer than it holds itself", async () => {
+    const node = await recordsNode([called({ idempotent: { ttl: "2s" } }), asker({ idempotent: { ttl: "1h" } })]);
+    const own = (): ReturnType<RecordsNode["ask"]> =>
+      node.ask(`/-/tasks/reader/${LOOKUP}/get`, { method: "POST", body: '["a"]', headers: JSON_BODY });
+    await own();
+    await until("it is recorded", async () => (await own()).how === "hit");
+    await node.ask("/asker/get?keys=a");
+    await until("it is over", async () => (await node.ask("/asker/get?keys=a")).cache === 'pilotlight; fwd=stale; detail="expired"');
+  });
+
   it("is one run with equal ones that are under way", async () => {
     const { idempotent: _, ...plain } = asker().manifest;
     const node = await recordsNode([called({ idempotent: {} }), { ...asker(), manifest: plain }]);
@@ -219,8 +240,8 @@ describe("an outbound request", () => {
   });
 
   it("without a validator is known by its body, and by its status", async () => {
-    let [status, text] = [200, "one"];
-    const there = await upstream((_request, response) => void response.writeHead(status).end(text));
+    let [status, text, modified] = [200, "one", "Wed, 21 Oct 2015 07:00:00 GMT"];
+    const there = await upstream((_request, response) => void response.writeHead(status, { "last-modified": modified }).end(text));
     const node = await recordsNode([reader({ outbound: [there.origin] })]);
     const path = `/out?url=${there.origin}/`;
     await node.ask(path);
@@ -230,6 +251,15 @@ describe("an outbound request", () => {
     await hit(node, path);
     status = 404;
     expect((await node.ask(path)).how).toBe("stale");
+    await hit(node, path);
+    // A guest sees when it was changed, too.
+    modified = "Wed, 21 Oct 2015 07:28:00 GMT";
+    expect((await node.ask(path)).how).toBe("stale");
+    // Where another leads nobody looks.
+    status = 302;
+    await runsTwice(node, path);
+    expect(await recorded(node, path)).toBe("outbound");
+    status = 404;
     // The status alone was looked at, and the rest not read.
     await runsTwice(node, `${path}&drop=1`);
     expect(await recorded(node, `${path}&drop=1`)).toBe("outbound");

@@ -249,6 +249,49 @@ describe("a program that is removed", () => {
     bench.engine.settle(second.handle);
     expect(bench.code.asked).toEqual(["forget 7"]);
   });
+
+  it("stays for those that are on their way to it: they run, or are called off", () => {
+    const bench = new Workbench();
+    const task = bench.deploy(fakeTask("a", {}, 7));
+    const [first, second, third] = [bench.run(task), bench.run(task), bench.run(task)];
+    for (const run of [first, second, third, first]) bench.executor.hold(run);
+    expect([bench.executor.liveCount, bench.executor.live(second.id)]).toEqual([3, second]);
+    bench.executor.retire(7);
+    bench.executor.submit(first);
+    expect([first.state, bench.code.asked]).toEqual(["running", []]);
+    bench.executor.cancel(second);
+    expect([second.outcome, bench.code.asked]).toEqual([{ kind: "cancelled" }, []]);
+    bench.executor.endUnstarted(third, { kind: "ok", exit: 0 });
+    bench.engine.settle(first.handle);
+    bench.engine.emit({ kind: "retired", slot: 0, generation: 1 });
+    expect([bench.code.asked, bench.executor.liveCount]).toEqual([["forget 7"], 0]);
+  });
+
+  it("is gone at once where nothing is on its way", () => {
+    const bench = new Workbench();
+    bench.deploy(fakeTask("a", {}, 7));
+    bench.executor.retire(7);
+    expect(bench.code.asked).toEqual(["forget 7"]);
+  });
+});
+
+describe("a run on its way to capacity", () => {
+  it("ends with its tenant, and with the node", async () => {
+    const bench = new Workbench();
+    const task = bench.deploy(fakeTask("a"));
+    const [one, other] = [bench.run(task), bench.run(task)];
+    bench.executor.hold(one);
+    bench.executor.forget(task.tenant);
+    expect(one.outcome).toEqual({ kind: "cancelled" });
+    bench.executor.hold(other);
+    const drained = bench.executor.drained(60_000);
+    bench.executor.cancelAll();
+    await drained;
+    expect(other.outcome).toEqual({ kind: "cancelled" });
+    // What is over is not held any more.
+    bench.executor.hold(other);
+    expect(bench.executor.liveCount).toBe(0);
+  });
 });
 
 describe("lines of guests", () => {

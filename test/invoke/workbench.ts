@@ -107,6 +107,7 @@ export class Workbench {
       called: () => {},
       asked: () => {},
       consulted: () => {},
+      callOff: (run) => this.executor.endUnstarted(run, { kind: "cancelled" }),
       mask: (text) => text.replaceAll("hunter2", "***"),
       observer: {
         settled: (run) => void this.seen.push(`settled ${run.id.slice(-2)} ${run.outcome?.kind}`),

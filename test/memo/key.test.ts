@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { HttpFrame } from "../../src/engine/engine.js";
+import { seenRequest } from "../../src/memo/policy.js";
 import { canonicalJson, recordKey, sortedQuery } from "../../src/memo/key.js";
 
 const PARTS = { task: "acme/a", print: "p", identity: undefined, authority: "acme", beside: "" };
@@ -52,6 +53,8 @@ describe("the key of a request", () => {
     expect(sortedQuery("/p?b=1&a=2&a=1")).toBe("/p?a=2&a=1&b=1");
     expect(sortedQuery("/p?one")).toBe("/p?one");
     expect(sortedQuery("/p")).toBe("/p");
+    // `a` and `%61` are one name to those who decode it: the order of its values is part of what is asked.
+    expect(sortedQuery("/p?b=1&a=2&%61=1")).toBe("/p?b=1&a=2&%61=1");
     expect(key({ target: "/p?b=1&a=2" })).toBe(key({ target: "/p?a=2&b=1" }));
     expect(key({ target: "/p?a=1&a=2" })).not.toBe(key({ target: "/p?a=2&a=1" }));
   });
@@ -84,7 +87,16 @@ describe("the key of a call", () => {
   it("keeps numbers apart that JavaScript would not", () => {
     expect(call("[9007199254740993]")).not.toBe(call("[9007199254740992]"));
     expect(call("[1e400]")).not.toBe(call("[null]"));
+    expect(canonicalJson("[-0]")).toBe("[-0]");
     expect(canonicalJson("[1e400]")).toBe("[1e400]");
     expect(canonicalJson("no json")).toBe("no json");
   });
+});
+
+it("a guest sees of a request what its records are found by, as it is written there", () => {
+  const policy = { vary: ["accept"], shared: false } as unknown as Parameters<typeof seenRequest>[1];
+  const headers = ["Accept", "a", "User-Agent", "b", "Content-Length", "400", "Cookie", "c"];
+  const seen = seenRequest(frame({ authority: "EXAMPLE.test", headers, body: Buffer.from("four") }), policy);
+  expect([seen.authority, seen.headers]).toEqual(["example.test", ["Accept", "a", "Content-Length", "4", "Cookie", "c"]]);
+  expect(seenRequest(frame({ headers, more: true }), policy).headers).toContain("400");
 });

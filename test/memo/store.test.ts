@@ -55,7 +55,7 @@ describe("a record", () => {
   it("is there at once, and known to be on the disk once it is", async () => {
     const { store: records } = store();
     expect(records.get(keyOf(1))).toBeUndefined();
-    expect(records.put(record(1), undefined, FAR)).toBe(true);
+    expect(records.put(record(1), undefined, FAR, records.floors.next())).toBeUndefined();
     expect(records.get(keyOf(1))?.record).toEqual(record(1));
     expect(records.keeping(keyOf(1))).toBeInstanceOf(Promise);
     await records.keeping(keyOf(1));
@@ -65,9 +65,9 @@ describe("a record", () => {
 
   it("takes the place of the one that its key had, and goes by key, task, tenant and time", () => {
     const { store: records } = store();
-    for (const n of [1, 2, 3]) records.put(record(n), undefined, n * 10);
-    records.put(record(4, { tenant: "globex" }), undefined, FAR);
-    records.put(record(1, { runMs: 7 }), undefined, 10);
+    for (const n of [1, 2, 3]) records.put(record(n), undefined, n * 10, records.floors.next());
+    records.put(record(4, { tenant: "globex" }), undefined, FAR, records.floors.next());
+    records.put(record(1, { runMs: 7 }), undefined, 10, records.floors.next());
     expect(records.get(keyOf(1))?.record.runMs).toBe(7);
     records.expire(10);
     expect(records.has(keyOf(1))).toBe(false);
@@ -86,10 +86,10 @@ describe("a record", () => {
     const first = openState(folder);
     const { store: before } = store({ state: first, bodies });
     const body = Buffer.alloc(100_000, "b");
-    before.put(record(1, { since: 5 }), undefined, FAR);
-    before.put(record(2, { since: 9 }), undefined, FAR);
-    before.put(long(3, body), body, FAR);
-    before.put(long(4, body), body, FAR);
+    before.put(record(1, { since: 5 }), undefined, FAR, before.floors.next());
+    before.put(record(2, { since: 9 }), undefined, FAR, before.floors.next());
+    before.put(long(3, body), body, FAR, before.floors.next());
+    before.put(long(4, body), body, FAR, before.floors.next());
     before.remove(keyOf(4));
     await before.close();
     await first.close();
@@ -113,7 +113,7 @@ describe("a record", () => {
     const folder = tempDir();
     const first = openState(folder);
     const { store: before } = store({ state: first });
-    before.put(record(1), undefined, FAR);
+    before.put(record(1), undefined, FAR, before.floors.next());
     await before.close();
     const broken: StateStore = {
       ...first,
@@ -134,7 +134,7 @@ describe("a record", () => {
   it("that cannot be written is none, which is told once", async () => {
     const full: StateStore = { ...memoryState(), commit: () => Promise.reject(new Error("the disk is full")) };
     const { store: records, errors } = store({ state: full });
-    for (const n of [1, 2, 3]) records.put(record(n), undefined, FAR);
+    for (const n of [1, 2, 3]) records.put(record(n), undefined, FAR, records.floors.next());
     await records.kept();
     expect(records.figures()).toMatchObject({ records: 0, bytes: 0 });
     expect(errors).toEqual([new Error("the disk is full")]);
@@ -145,9 +145,9 @@ describe("a record", () => {
     const bodies = folderBodies(folder);
     const { store: records } = store({ bodies });
     const body = Buffer.alloc(100_000);
-    records.put(long(1, body), body, FAR);
+    records.put(long(1, body), body, FAR, records.floors.next());
     records.remove(keyOf(1));
-    records.put(long(2, body), body, FAR);
+    records.put(long(2, body), body, FAR, records.floors.next());
     await records.close();
     records.remove(keyOf(2));
     await records.close();
@@ -161,9 +161,9 @@ describe("a record", () => {
 describe("when room is short", () => {
   it("never more is kept than the budget, and a record is at most a sixteenth of it", () => {
     const { store: records } = store({ budget: 100_000, memory: 20_000 });
-    expect(records.put(record(0, { bytes: 7000 }), undefined, FAR)).toBe(false);
+    expect(records.put(record(0, { bytes: 7000 }), undefined, FAR, records.floors.next())).toBe("room");
     for (let n = 1; n < 500; n++) {
-      records.put(record(n, { bytes: (n * 37) % 5000, runMs: (n * 13) % 50 }), undefined, FAR);
+      records.put(record(n, { bytes: (n * 37) % 5000, runMs: (n * 13) % 50 }), undefined, FAR, records.floors.next());
       expect(records.figures().bytes).toBeLessThanOrEqual(100_000);
       expect(records.figures().memoryBytes).toBeLessThanOrEqual(26_000);
     }
@@ -172,12 +172,12 @@ describe("when room is short", () => {
 
   it("what is dear, asked for or small stays before what is cheap, forgotten or large", () => {
     const { store: records } = store({ budget: 100_000 });
-    for (let n = 0; n < 20; n++) records.put(record(n, { runMs: 100 }), undefined, FAR);
+    for (let n = 0; n < 20; n++) records.put(record(n, { runMs: 100 }), undefined, FAR, records.floors.next());
     for (let n = 20; n < 40; n++) {
-      records.put(record(n, { runMs: 1 }), undefined, FAR);
+      records.put(record(n, { runMs: 1 }), undefined, FAR, records.floors.next());
       for (let i = 0; i < 200; i++) records.used(keyOf(n));
     }
-    for (let n = 40; n < 400; n++) records.put(record(n, { runMs: 1, bytes: 3000 }), undefined, FAR);
+    for (let n = 40; n < 400; n++) records.put(record(n, { runMs: 1, bytes: 3000 }), undefined, FAR, records.floors.next());
     const stay = (from: number, to: number): number =>
       Array.from({ length: to - from }, (_, i) => i + from).filter((n) => records.has(keyOf(n))).length;
     expect(stay(0, 20)).toBe(20);
@@ -187,33 +187,59 @@ describe("when room is short", () => {
 
   it("what was worth much once goes in the end", () => {
     const { store: records } = store({ budget: 50_000 });
-    records.put(record(0, { runMs: 1000 }), undefined, FAR);
+    records.put(record(0, { runMs: 1000 }), undefined, FAR, records.floors.next());
     for (let n = 1; n < 20_000 && records.has(keyOf(0)); n++) {
       records.asked(keyOf(n));
       records.asked(keyOf(n));
-      records.put(record(n, { runMs: 50 }), undefined, FAR);
+      records.put(record(n, { runMs: 50 }), undefined, FAR, records.floors.next());
     }
     expect(records.has(keyOf(0))).toBe(false);
   });
 
   it("a tenant makes room among its own once it has its share, and takes nobody else's", () => {
     const { store: records } = store({ budget: 100_000 });
-    for (let n = 0; n < 10; n++) records.put(record(n, { tenant: "globex", runMs: 1 }), undefined, FAR);
-    for (let n = 100; n < 1000; n++) records.put(record(n, { runMs: 1000 }), undefined, FAR);
+    for (let n = 0; n < 10; n++) records.put(record(n, { tenant: "globex", runMs: 1 }), undefined, FAR, records.floors.next());
+    for (let n = 100; n < 1000; n++) records.put(record(n, { runMs: 1000 }), undefined, FAR, records.floors.next());
     for (let n = 0; n < 10; n++) expect(records.has(keyOf(n))).toBe(true);
     // And whoever comes later gets its share of what another has too much of.
-    for (let n = 2000; n < 2030; n++) records.put(record(n, { tenant: "initech", runMs: 0.01 }), undefined, FAR);
+    for (let n = 2000; n < 2030; n++) records.put(record(n, { tenant: "initech", runMs: 0.01 }), undefined, FAR, records.floors.next());
     expect(records.list({ tenant: "initech" }, "", 100).length).toBeGreaterThan(15);
   });
 
   it("memory holds what is used, and the rest is read from the disk", () => {
     const { store: records } = store({ memory: 20_000 });
     for (let n = 0; n < 200; n++) {
-      records.put(record(n), undefined, FAR);
+      records.put(record(n), undefined, FAR, records.floors.next());
       expect(records.get(keyOf(0))?.record.key).toBe(keyOf(0));
     }
     expect(records.figures().memoryBytes).toBeLessThanOrEqual(20_000);
     for (let n = 0; n < 200; n++) expect(records.get(keyOf(n))?.record).toEqual(record(n));
+  });
+});
+
+describe("a record whose run began", () => {
+  it("before that of the one that is there does not take its place", () => {
+    const { store: records } = store();
+    const [older, newer] = [records.floors.next(), records.floors.next()];
+    expect(records.put(record(1, { runMs: 2 }), undefined, FAR, newer)).toBeUndefined();
+    expect(records.put(record(1, { runMs: 1 }), undefined, FAR, older)).toBe("superseded");
+    expect(records.get(keyOf(1))?.record.runMs).toBe(2);
+  });
+
+  it("before records were purged, or its own was forced, is not taken; that of another tenant or key is", () => {
+    const { store: records } = store();
+    const began = records.floors.next();
+    records.purge({ tenant: "acme", task: "b" });
+    expect(records.put(record(1), undefined, FAR, began)).toBe("superseded");
+    expect(records.put(record(1, { tenant: "globex" }), undefined, FAR, began)).toBeUndefined();
+    const later = records.floors.next();
+    records.floors.raise("acme", keyOf(2));
+    expect(records.put(record(2), undefined, FAR, later)).toBe("superseded");
+    expect(records.put(record(3), undefined, FAR, later)).toBeUndefined();
+    // Of more keys than are kept apart it goes for all of the tenant's.
+    for (let n = 0; n < 10_001; n++) records.floors.raise("acme", `key ${n}`);
+    expect(records.put(record(4), undefined, FAR, later)).toBe("superseded");
+    expect(records.put(record(4), undefined, FAR, records.floors.next())).toBeUndefined();
   });
 });
 

@@ -44,7 +44,7 @@ async function start(...kept: readonly MemoRecord[]): Promise<Subject> {
   const report = (error: unknown): void => expect.fail(String(error));
   const room = { budget: 2 ** 20, memory: 2 ** 20, random: () => 0, report };
   const records = new RecordStore({ state: state.store, bodies: memoryBodies(), ...room }, 0);
-  for (const record of kept) records.put(record, undefined, Infinity);
+  for (const record of kept) records.put(record, undefined, Infinity, records.floors.next());
   const desk = new RecordDesk({
     tenants,
     records,
