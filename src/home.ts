@@ -32,6 +32,8 @@ export interface Home {
   readonly forms: CompiledCache;
   /** What idempotent runs have left. */
   readonly records: { readonly state: StateStore; readonly bodies: Bodies };
+  /** What was accepted to be done later. */
+  readonly deferred: StateStore;
   /** Removes compiled forms that belong to none of these components. */
   collectCompiled(digests: ReadonlySet<string>): Promise<void>;
 }
@@ -55,6 +57,7 @@ export function openHome(data: string | undefined, durable: boolean, wall: () =>
       compiled,
       forms,
       records: { state: memoryState(), bodies: memoryBodies() },
+      deferred: memoryState(),
       collectCompiled: async () => {},
     };
   }
@@ -71,6 +74,7 @@ export function openHome(data: string | undefined, durable: boolean, wall: () =>
       compiled,
       forms,
       records: openRecords(join(data, "records"), report),
+      deferred: openState(join(data, "deferred")),
       collectCompiled: async (digests) => void (await forms.collect(digests)),
     };
   } catch (error) {

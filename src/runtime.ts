@@ -39,6 +39,10 @@ import { CallError, execute, toJson, type CallPorts } from "./invoke/call.js";
 import { Executor } from "./invoke/executor.js";
 import { Documents } from "./invoke/documents.js";
 import { fetchDocument } from "./invoke/fetch-document.js";
+import { laterAsked } from "./invoke/stages/prefer.js";
+import { acceptedAnswer, jobDocument } from "./invoke/accepted.js";
+import type { Job } from "./deferral/job.js";
+import { Schedule } from "./schedule.js";
 import { IDENTITY, tellIdentity } from "./invoke/identity.js";
 import { Launcher } from "./invoke/launch.js";
 import { Recalls } from "./invoke/recalls.js";
@@ -71,7 +75,7 @@ import { Catalog } from "./tasks/catalog.js";
 import { MAX_HEADERS, readManifest } from "./tasks/manifest.js";
 import { Router, pick } from "./tasks/router.js";
 import type { Task } from "./tasks/task.js";
-import { mayDebug, whoIs } from "./tenants/access.js";
+import { callerOf as keyCaller, mayDebug, whoIs } from "./tenants/access.js";
 import { Audit } from "./tenants/audit.js";
 import { Keys } from "./tenants/keys.js";
 import { TenantGates } from "./tenants/quotas.js";
@@ -121,6 +125,7 @@ export class Runtime implements AsyncDisposable {
   readonly #launcher: Launcher;
   readonly #recalls: Recalls;
   readonly #records: RecordStore;
+  readonly #schedule: Schedule;
   readonly #sidecars: SidecarRuns;
   readonly #library: Library;
   readonly #documents: Documents;
@@ -174,6 +179,7 @@ export class Runtime implements AsyncDisposable {
     } catch (error) {
       void home.state.close();
       void home.records.state.close();
+      void home.deferred.close();
       throw error;
     }
     this.#records = new RecordStore(
@@ -274,6 +280,8 @@ export class Runtime implements AsyncDisposable {
         settled: (run) => {
           this.#launcher.ended(run);
           this.#documents.ended(run);
+          // It has its line, and is counted, when it has run.
+          if (run.later?.job !== undefined) return;
           this.#metrics.settled(run);
           logRun(this.#log, run);
           this.#logs.settled(run);
@@ -319,6 +327,7 @@ export class Runtime implements AsyncDisposable {
       live: (key) => this.#live(key),
       outbound: ({ version }) => this.#programs.outbound(version.program),
       resolve: options.records?.resolve,
+      defers: (run) => this.#schedule.later.takes(run),
       hasSecret: (tenant, texts) =>
         home.secrets.names(tenant).length > 0 && texts.map((text) => text()).some((text) => home.secrets.mask(text, tenant) !== text),
       concluded: ({ id, task, origin }, recorded) =>
@@ -353,6 +362,27 @@ export class Runtime implements AsyncDisposable {
     });
     const audit = new Audit(home.state, home.clock);
     this.#keys = new Keys(home.state, home.clock);
+    this.#schedule = new Schedule({
+      state: home.deferred,
+      wall,
+      clock: systemClock,
+      log: this.#log,
+      executor: this.#executor,
+      runs: {
+        ...attempts,
+        engine: this.#engine,
+        pick: (tenant, name) => this.#pick(tenant, name),
+        callerOf: (id) => {
+          const key = this.#keys.get(id);
+          return key === undefined || (key.expiresAt !== undefined && Date.parse(key.expiresAt) <= wall()) ? undefined : keyCaller(key);
+        },
+        describe,
+      },
+      priceAt: (pool, time) => priceAt(options.prices ?? USUAL_PRICES, pool, time),
+      poolOf: (task) => used.poolOf(task),
+      expectedMs: () => 0,
+      report: (error) => this.#report(error),
+    });
     this.#control = new ControlPlane({
       registry,
       library: this.#library,
@@ -386,6 +416,7 @@ export class Runtime implements AsyncDisposable {
       dataUrl: () => this.#dataUrl,
       endRuns: (tenant) => {
         this.#executor.forget(tenant);
+        this.#schedule.deferral.forget(tenant).catch((error: unknown) => this.#report(error));
         this.#library.forget(tenant);
       },
       report: (error) => this.#report(error),
@@ -413,6 +444,7 @@ export class Runtime implements AsyncDisposable {
       engine: this.#engine,
       clock: systemClock,
       random: Math.random,
+      wall,
       draining: () => this.#draining,
       refused: (incoming, run, problem) => logRefusal(this.#log, incoming, run, problem),
     });
@@ -436,6 +468,7 @@ export class Runtime implements AsyncDisposable {
     await this.#control.settle();
     await this.#control.desk.collect();
     await this.#records.tidy();
+    await this.#schedule.start();
     await this.#home.collectCompiled(this.#control.desk.digests());
   }
 
@@ -610,11 +643,13 @@ export class Runtime implements AsyncDisposable {
 
   async #close(limitMs: number): Promise<void> {
     this.#draining = true;
+    this.#schedule.stop();
     await Promise.all([...this.#dataFronts.map((front) => front.close(limitMs)), this.#executor.drained(limitMs)]);
     this.#recalls.close();
     this.#executor.cancelAll();
     // So that they end as cancelled, and not by the end of their engine.
     await this.#executor.drained(CANCELLED_MS);
+    await this.#schedule.close();
     await this.#sidecars.close(CANCELLED_MS);
     // Until here whoever asks is told that the node is not ready.
     await Promise.all(this.#adminFronts.map((front) => front.close(ADMIN_CLOSE_MS)));
@@ -624,6 +659,7 @@ export class Runtime implements AsyncDisposable {
     await this.#keepHouse();
     await this.#records.close();
     await this.#home.records.state.close();
+    await this.#home.deferred.close();
     await this.#home.state.close();
     this.#executor.stop();
     this.#metrics.stop();
@@ -633,10 +669,17 @@ export class Runtime implements AsyncDisposable {
   #dataPlane(guest: Parameters<typeof dataPlane>[0]["guest"]): ReturnType<typeof dataPlane> {
     const runs = {
       get: (id: string, key: string | undefined) => {
+        const job = this.#schedule.jobs.get(id);
+        if (job !== undefined) return this.#maySeeJob(job, key) ? jobDocument(job) : undefined;
         const known = this.#executor.known(id);
         return known !== undefined && this.#maySee(known, key) ? known.record : undefined;
       },
-      cancel: (id: string) => {
+      result: (id: string) => {
+        const job = this.#schedule.jobs.get(id);
+        return job && { job, result: this.#schedule.jobs.result(id) };
+      },
+      cancel: async (id: string) => {
+        if ((await this.#schedule.deferral.cancel(id)) !== undefined) return;
         const run = this.#executor.live(id);
         if (run !== undefined) this.#launcher.cancel(run);
       },
@@ -701,9 +744,16 @@ export class Runtime implements AsyncDisposable {
             header: (name: string, { tenant }: Task) =>
               name === "pilotlight-debug" && !mayExplain(caller, tenant) ? undefined : header(name),
           };
-          const answer = await this.#calls.call({ ...call, ...more, request, target: targetOf(target, caller), caller });
-          const { run, callable, json } = answer;
-          return { callable, json, headers: ["Pilotlight-Run", run.id, ...explained(run)] };
+          const named = targetOf(target, caller);
+          const isAsync = named.kind === "task" && this.#pick(named.tenant, named.task)?.version.manifest.async === true;
+          const asked = laterAsked(header, isAsync, () => this.#home.clock.time());
+          if (asked !== undefined && "code" in asked) throw new ProblemError(asked.code, asked.detail);
+          const capability = named.kind === "capability" ? named.capability : undefined;
+          const later = asked && { ...asked, capability, peer: requestHead().peer };
+          const { run, callable, json } = await this.#calls.call({ ...call, ...more, request, target: named, caller, later });
+          const job = json === undefined ? run.later?.job : undefined;
+          const accepted = job !== undefined && job.state !== "done" ? acceptedAnswer(job, asked?.isPreferred === true) : undefined;
+          return { callable, json, accepted, headers: ["Pilotlight-Run", run.id, ...explained(run)] };
         } catch (error) {
           if (!(error instanceof ProblemError)) throw error;
           const failure = error instanceof CallFailure ? error : undefined;
@@ -740,6 +790,7 @@ export class Runtime implements AsyncDisposable {
     const { durable, state, clock, forms } = this.#home;
     try {
       await this.#usage.save();
+      await this.#schedule.keepHouse();
       this.#records.expire(clock.time());
       if (!durable) return;
       // So that a restart with the machine's clock set back brings no expired key to life.
@@ -755,6 +806,13 @@ export class Runtime implements AsyncDisposable {
   }
 
   /** A run of a public task is whoever's that knows its id; any other is its caller's. */
+  #maySeeJob({ tenant, task, ranBy, caller }: Job, key: string | undefined): boolean {
+    const known = this.#pick(tenant, ranBy ?? task ?? "");
+    if (known?.version.manifest.access === "public") return true;
+    const asking = key === undefined ? undefined : this.#control.identify(key);
+    return asking?.kind === "key" && caller.kind === "key" && asking.key.id === caller.id;
+  }
+
   #maySee({ task, caller }: KnownRun, key: string | undefined): boolean {
     if (task.version.manifest.access === "public") return true;
     const asking = key === undefined ? undefined : this.#control.identify(key);

@@ -66,6 +66,7 @@ export class Pipeline {
       },
       clock: systemClock,
       random: Math.random,
+      wall: () => Date.now(),
       draining: () => false,
       refused: (_, __, { code, detail }) => failed(`a request was refused: ${code}: ${detail}`),
     });

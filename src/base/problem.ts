@@ -24,6 +24,7 @@ export const PROBLEMS = {
   "request/unsupported-media-type": { status: 415, title: "This media type is not supported here" },
   "request/invalid": { status: 422, title: "What was sent is not valid" },
   "request/only-if-cached": { status: 504, title: "There is no recorded answer" },
+  "request/run-not-over": { status: 409, title: "The run is not over yet" },
   "request/cancelled": { status: 499, title: "The run was cancelled" },
   // the function's
   "guest/error": { status: 500, title: "The function answered with an error" },
@@ -49,6 +50,7 @@ export const PROBLEMS = {
   "quota/memory": { status: 429, title: "The tenant's runs hold as much memory as they may" },
   "quota/tasks": { status: 429, title: "The tenant has as many tasks as it may" },
   "quota/stored-bytes": { status: 429, title: "The tenant stores as much as it may" },
+  "quota/deferred": { status: 429, title: "As many of the tenant's runs wait to be run later as may" },
   // the node's
   "capacity/task-full": { status: 429, title: "The task runs as often at once as it may" },
   "capacity/tenant-full": { status: 429, title: "The tenant's share of the node is in use" },

@@ -48,6 +48,7 @@ export type RefusalCode =
   | "sidecar"
   /** The request takes a record alone, and there is none. */
   | "only-if-cached"
+  | "deferred"
   | "malformed"
   | "not-http"
   | "not-command"

@@ -47,6 +47,8 @@ export interface CallAnswer {
   readonly callable: Callable;
   /** The engine's JSON of the result; undefined: the function returns nothing. */
   readonly json: string | undefined;
+  /** It is done later: what whoever asked is told instead. */
+  readonly accepted?: { readonly headers: HeaderList; readonly body: Uint8Array } | undefined;
   /** Ours: the run, and the timing if it was asked for. */
   readonly headers: HeaderList;
 }
@@ -220,7 +222,8 @@ async function call(c: Context<PlaneEnv>, port: CallsPort, named: Named, asking:
     },
   });
   if ("problem" in result) return problemResponse(result.problem, result.headers);
-  const { callable, json: text = "null", headers } = result;
+  const { callable, json: text = "null", headers, accepted } = result;
+  if (accepted !== undefined) return answer(c, { status: 202, headers: accepted.headers, body: Buffer.from(accepted.body) });
   const value = ofResult(callable, text);
   if ("error" in value) return problemResponse({ code: "call/error", detail: undefined, error: value.error }, headers);
   const isPacked = wantsMsgpack(c);

@@ -14,6 +14,8 @@ import { addAdminApi } from "./admin/admin.js";
 import { bearerKey } from "../invoke/stages/identify.js";
 import { addCalls, type CallsPort } from "./calls.js";
 import { parseTarget, pathOf } from "./mapping.js";
+import type { Job, JobResult } from "../deferral/job.js";
+import { resultResponse } from "./results.js";
 import { problemResponse } from "./problem-reply.js";
 
 /** Node's request and response, there when Node's server is the front. */
@@ -35,8 +37,10 @@ export interface Plane {
 export interface RunsPort {
   /** The JSON document of a run; undefined when the id is not known, or the run is not for whoever shows this key. */
   get(id: string, key: string | undefined): { readonly ended: boolean } | undefined;
-  /** Asks a run that goes on to end. */
-  cancel(id: string): void;
+  /** The job that the run is, and its answer once there is one; undefined: it answered whoever asked. For those who may `get` it. */
+  result(id: string): { readonly job: Job; readonly result: JobResult | undefined } | undefined;
+  /** Asks a run that goes on, or waits, to end. */
+  cancel(id: string): Promise<void>;
 }
 
 export interface HealthPort {
@@ -74,17 +78,21 @@ export function dataPlane(options: DataPlaneOptions): Plane {
         const run = options.runs.get(param(c), keyIn(c));
         return run === undefined ? unknownRun(c) : json(shown(run), 200);
       },
-      DELETE: (c) => {
+      DELETE: async (c) => {
         const run = options.runs.get(param(c), keyIn(c));
         if (run === undefined) return unknownRun(c);
         if (run.ended) return json(shown(run), 200);
-        options.runs.cancel(param(c));
+        await options.runs.cancel(param(c));
         return json(shown(options.runs.get(param(c), keyIn(c)) ?? run), 202);
       },
     });
     route(app, "/-/runs/:id/result", {
-      GET: (c) =>
-        problem(c, "request/run-not-found", "This version keeps no results of runs; the answer went to whoever made the request."),
+      GET: (c) => {
+        if (options.runs.get(param(c), keyIn(c)) === undefined) return unknownRun(c);
+        const found = options.runs.result(param(c));
+        if (found !== undefined) return resultResponse(found.job, found.result);
+        return problem(c, "request/run-not-found", "No result is kept of this run: the answer went to whoever made the request.");
+      },
     });
     addCalls(app, options.calls, keyIn);
     app.all("/-/*", notHere);

@@ -12,7 +12,9 @@ import type { Task } from "../tasks/task.js";
 import type { Entered, Refused } from "../tenants/quotas.js";
 import type { Caller } from "../tenants/tenant.js";
 import { problemOf } from "./blame.js";
+import type { Identity } from "../engine/sidecars.js";
 import type { Executor } from "./executor.js";
+import type { Later } from "./later.js";
 import type { Launcher } from "./launch.js";
 import type { BesideRequest } from "./beside.js";
 import { Run, type Descent, type Origin, type RunEvent, type Stands } from "./run.js";
@@ -27,7 +29,7 @@ export interface Candidate {
 export interface AttemptPorts {
   readonly executor: Pick<Executor, "newHandle" | "submit" | "cancel">;
   /** Has runs that a client's request starts pass their sidecars; left out, they are submitted as they are. */
-  readonly launcher?: Pick<Launcher, "launch" | "launchCalled" | "cancel">;
+  readonly launcher?: Pick<Launcher, "launch" | "launchCalled" | "launchLater" | "cancel">;
   readonly clock: Clock;
   /** Takes a run of this size in, or says why not. */
   enter(tenant: string, memoryBytes: number, now: number): Entered | Refused;
@@ -50,6 +52,14 @@ export interface AttemptPlan {
   readonly descent?: Descent;
   /** The request as sidecars see it. */
   readonly request?: BesideRequest;
+  /** Of the run; a new one for each where none is said. */
+  readonly id?: string;
+  /** Whom guards have found to be calling, when it was accepted. */
+  readonly identity?: Identity;
+  /** It was accepted some time ago: guards are asked only where this is true. */
+  readonly guarded?: boolean;
+  /** Its answer may come later. */
+  readonly later?: Later;
   /** Each run of it is a sidecar. */
   readonly stands?: Stands;
   readonly listener: AttemptListener;
@@ -92,7 +102,7 @@ export class Attempt {
         continue;
       }
       this.#run = new Run(
-        newRunId(),
+        this.#plan.id ?? newRunId(),
         executor.newHandle(),
         task,
         origin,
@@ -108,11 +118,14 @@ export class Attempt {
         caller,
         descent,
       );
-      const { request, stands } = this.#plan;
+      const { request, stands, identity, later, guarded } = this.#plan;
       this.#run.stands = stands;
+      this.#run.identity = identity;
+      this.#run.later = later;
       const { launcher } = this.#ports;
       if (launcher === undefined) return executor.submit(this.#run);
-      return request === undefined ? launcher.launchCalled(this.#run) : launcher.launch(this.#run, request);
+      if (request === undefined) return launcher.launchCalled(this.#run);
+      return guarded === false ? launcher.launchLater(this.#run, request) : launcher.launch(this.#run, request);
     }
     listener.refused(problem ?? { code: "call/no-provider", detail: undefined }, newRunId());
   }

@@ -85,6 +85,8 @@ function refused(outcome: Extract<Outcome, { kind: "refused" }>): Problem {
       return later("platform/draining", sentence(outcome.message), outcome.retryAfter);
     case "sidecar":
       return { code: "sidecar/failed", detail: undefined, retryAfter: 1 };
+    case "deferred":
+      return { code: "platform/storage", detail: sentence(outcome.message) };
     case "only-if-cached":
       return { code: "request/only-if-cached", detail: undefined };
     case "malformed":

@@ -208,7 +208,7 @@ export class Executor {
     else if (run.state === "waiting") {
       this.#step({ kind: "withdraw", run: run.handle });
       this.#settle(run, { kind: "cancelled" }, NO_USAGE);
-    } else if (this.#held.has(run)) this.#ports.callOff(run);
+    } else if (this.#held.has(run)) this.#settle(run, { kind: "cancelled" }, NO_USAGE);
   }
 
   /** Runs that go on; sidecars, which stand beside them, are none. */
@@ -233,7 +233,7 @@ export class Executor {
   forget(tenant: string): void {
     this.#ports.ended.forget(tenant);
     for (const run of this.#runs.values()) if (run.task.tenant === tenant) this.cancel(run);
-    for (const run of this.#held) if (run.task.tenant === tenant) this.cancel(run);
+    for (const run of this.#held) if (run.task.tenant === tenant) this.#ports.callOff(run);
   }
 
   /** Resolves when no run is left, or after `limitMs`. */
@@ -251,7 +251,7 @@ export class Executor {
   /** Cancels every run. */
   cancelAll(): void {
     // The iterators cope with entries that go while they run.
-    for (const run of this.#held) this.cancel(run);
+    for (const run of this.#held) this.#ports.callOff(run);
     for (const run of this.#runs.values()) this.cancel(run);
   }
 
@@ -332,7 +332,8 @@ export class Executor {
     run.settledAt = this.#ports.clock.now();
     if (this.#runs.delete(run.handle) && run.stands !== undefined) this.#standing--;
     if (this.#held.size > 0) this.#letGo(run);
-    this.#ports.ended.add(run);
+    // What has become a job goes on under the same id.
+    if (run.later?.job === undefined) this.#ports.ended.add(run);
     run.listener.settled(run);
     this.#ports.observer.settled(run);
     if (this.liveCount === 0) for (const resolve of this.#whenEmpty.splice(0)) resolve();

@@ -75,6 +75,15 @@ export class Launcher {
     this.#whenStarted(run, beside, () => this.#guard(run, beside, request));
   }
 
+  /** A run whose request was let in some time ago: guards and transforms have had their say. */
+  launchLater(run: Run, request: BesideRequest): void {
+    const entries = this.#planOf(run, request);
+    if (entries.length === 0) return this.#ports.recalls.start(run, request);
+    const beside = this.#beside(run, entries);
+    if (!this.#attach(run, beside)) return;
+    this.#whenStarted(run, beside, () => this.#submit(run, beside, request));
+  }
+
   /** A run that a guest has called: of its sidecars it has those that serve its imports. */
   launchCalled(run: Run): void {
     const bindings = this.#ports.bindings(run.task);
@@ -388,7 +397,8 @@ export class Launcher {
   #settle(run: Run, beside: Beside): void {
     if (!beside.isOver || beside.asking > 0 || beside.isReleased) return;
     beside.isReleased = true;
-    if (!beside.has(OBSERVER)) return this.#release(run, beside);
+    // What has become a job has not ended yet.
+    if (!beside.has(OBSERVER) || run.later?.job !== undefined) return this.#release(run, beside);
     this.#having(run, beside, OBSERVER, (ones) => {
       if (ones.length === 0) return this.#release(run, beside);
       const { outcome, status } = run;

@@ -26,6 +26,9 @@ import type { Memo } from "./memo.js";
 import { Run, type Refusal, type RunEvent, type RunListener } from "./run.js";
 import { admit } from "./stages/admit.js";
 import { withOurs, withoutOurs } from "./stages/head.js";
+import { acceptedAnswer } from "./accepted.js";
+import type { Job } from "../deferral/job.js";
+import { laterAsked, type LaterAsked } from "./stages/prefer.js";
 import { authorize, identify, type Identify } from "./stages/identify.js";
 import { resolve, type TaskLookup } from "./stages/resolve.js";
 
@@ -33,7 +36,7 @@ export interface PipelinePorts {
   readonly tasks: TaskLookup;
   /** Whose keys they are, what tenants may use at once, and who sees the insides of runs. */
   readonly tenants: TenantPort;
-  readonly executor: Pick<Executor, "newHandle">;
+  readonly executor: Pick<Executor, "newHandle" | "hold" | "endUnstarted">;
   readonly launcher: Pick<Launcher, "launch" | "cancel" | "responds" | "respond" | "taken" | "unread">;
   readonly engine: Engine;
   readonly clock: Clock;
@@ -41,6 +44,8 @@ export interface PipelinePorts {
   readonly random: () => number;
   /** True once the node takes no more runs. */
   draining(): boolean;
+  /** Milliseconds since 1970. */
+  readonly wall: () => number;
   /** Told of requests that were refused before they became a run. */
   refused(incoming: Incoming, run: string, problem: Problem): void;
 }
@@ -60,10 +65,12 @@ export function createInvoke(ports: PipelinePorts): Invoke {
     const identified = identify(incoming.headers, tenants.identify);
     const problem = authorize(incoming, task, identified) ?? admit(incoming, task as Task, ports.draining());
     if (problem !== undefined) return refuse(ports, incoming, reply, problem);
+    const later = laterAsked((name) => headerValue(incoming.headers, name), (task as Task).version.manifest.async, ports.wall);
+    if (later !== undefined && "code" in later) return refuse(ports, incoming, reply, later);
     const { tenant, version } = task as Task;
     const gate = tenants.enter(tenant, version.manifest.limits.memory, ports.clock.now());
     if (gate.refused !== undefined) return refuse(ports, incoming, reply, gate.refused);
-    return new HttpRun(ports, task as Task, identified.caller, gate, incoming, reply).begin();
+    return new HttpRun(ports, task as Task, identified.caller, gate, incoming, reply, later).begin();
   };
 }
 
@@ -117,7 +124,15 @@ class HttpRun implements Exchange, RunListener, BesideRequest {
   /** The body, once it has been read to its end. */
   #whole: Uint8Array | undefined;
 
-  constructor(ports: PipelinePorts, task: Task, caller: Caller, gate: TenantGate, incoming: Incoming, reply: Reply) {
+  constructor(
+    ports: PipelinePorts,
+    task: Task,
+    caller: Caller,
+    gate: TenantGate,
+    incoming: Incoming,
+    reply: Reply,
+    later: LaterAsked | undefined,
+  ) {
     this.#ports = ports;
     this.#gate = gate;
     this.#incoming = incoming;
@@ -131,11 +146,32 @@ class HttpRun implements Exchange, RunListener, BesideRequest {
       traceparent: headerValue(incoming.headers, "traceparent"),
     };
     this.#run = new Run(this.run, ports.executor.newHandle(), task, origin, (run) => this.#frame(run), this, ports.clock.now(), caller);
+    if (later !== undefined) this.#run.later = { ...later, peer: incoming.peer };
   }
 
   begin(): this {
-    this.#ports.launcher.launch(this.#run, this);
+    if (this.#run.later !== undefined && this.#incoming.streaming) this.#readFirst();
+    else this.#ports.launcher.launch(this.#run, this);
     return this;
+  }
+
+  /** What is to be run later is kept whole. */
+  #readFirst(): void {
+    const run = this.#run;
+    const { executor, launcher } = this.#ports;
+    const { timeout, requestBody } = run.task.version.manifest.limits;
+    const most = Math.min(requestBody, MOST_KEPT);
+    executor.hold(run);
+    const late = setTimeout(() => {
+      executor.endUnstarted(run, { kind: "limit", limit: "head-time", used: timeout, allowed: timeout });
+    }, timeout).unref();
+    this.body(most, true, (body) => {
+      clearTimeout(late);
+      if (run.state === "settled") return;
+      if (body !== "too-long") return launcher.launch(run, this);
+      run.refusal = { code: "request/body-too-large", detail: `The body of a request that is run later may come to ${most} bytes.` };
+      executor.endUnstarted(run, { kind: "refused", code: "deferred", message: "the body is too long to be kept" });
+    });
   }
 
   input(bytes: Uint8Array): void {
@@ -260,6 +296,7 @@ class HttpRun implements Exchange, RunListener, BesideRequest {
     if (this.#incoming.streaming) this.#reply.wantInput(0);
     if (this.#ended) return;
     this.#ended = true;
+    if (run.later?.job !== undefined && run.outcome?.kind === "ok") return this.#accepted(run.later.job);
     if (this.#headSent) {
       this.#reply.reset();
       return;
@@ -271,6 +308,12 @@ class HttpRun implements Exchange, RunListener, BesideRequest {
     const [name, id, ...others] = [...ourHeaders(this.run, problem), ...theirs, ...status] as [string, string, ...string[]];
     if (this.#ports.launcher.responds(run)) this.#respondProblem(problem, others);
     else this.#reply.problem(problem, [name, id, ...others]);
+  }
+
+  /** Where its answer will be (RFC 7240, 4.1; RFC 9110, 15.3.3). */
+  #accepted(job: Job): void {
+    const { headers, body } = acceptedAnswer(job, this.#run.later?.isPreferred === true);
+    this.#reply.head(202, headers, body, true, undefined);
   }
 
   /** `headers`: without the run's id. */
@@ -365,5 +408,7 @@ interface Collecting {
 }
 
 const NO_BYTES = new Uint8Array();
+/** The largest body that is kept for later. */
+const MOST_KEPT = 16 * 2 ** 20;
 /** Fields that work for those who hold `debug`, and are ignored from others. */
 const FOR_DEBUG: ReadonlySet<string> = new Set(["pilotlight-debug", "pilotlight-explain"]);

@@ -37,6 +37,8 @@ export interface RecallPorts extends LookPorts {
   hasSecret(tenant: string, texts: readonly (() => string)[]): boolean;
   /** Whether requests get this version of a task now. */
   isCurrent(task: Task): boolean;
+  /** Takes over a run whose answer may come later; false: it runs now. */
+  defers(run: Run): boolean;
   /** Told what has become of a run's record, where that was not clear yet when the run settled. */
   concluded(run: Run, recorded: string): void;
 }
@@ -287,7 +289,7 @@ export class Recalls {
       if (idempotent !== undefined) this.#declare(parent, idempotent.reads, run.task);
       if (this.#isReplaced(run)) parent.fails("changed meanwhile");
     }
-    this.#ports.executor.submit(run);
+    if (run.later === undefined || !this.#ports.defers(run)) this.#ports.executor.submit(run);
   }
 
   #recall(run: Run, asked: Asked, parent: Recording | undefined): void {
@@ -299,6 +301,7 @@ export class Recalls {
     if (directives.noCache) {
       memo.verdict = { kind: "forced" };
       // Nobody is given what was there before once this answer is out, nor what is being made of that.
+      if (run.later !== undefined && this.#ports.defers(run)) return;
       store.remove(key);
       store.floors.raise(run.task.tenant, key);
       return this.#run(run, asked, memo, parent);
@@ -491,6 +494,7 @@ export class Recalls {
       run.refusal = ONLY_IF_CACHED;
       return this.#ports.executor.endUnstarted(run, { kind: "refused", code: "only-if-cached", message: "no record holds" });
     }
+    if (run.later !== undefined && this.#ports.defers(run)) return;
     const flight = this.#flights.get(asked.key);
     const mayWait = parent === undefined && memo.rounds < ROUNDS && !this.#isFruitless(asked.key) && this.#waiting < MOST_WAITING;
     if (flight !== undefined && mayWait && flight.recording.obstacle === undefined) this.#wait(run, asked, memo, flight);

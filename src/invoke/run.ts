@@ -9,6 +9,7 @@ import type { Identity } from "../engine/sidecars.js";
 import type { Trace } from "../engine/trace.js";
 import type { Beside, Move } from "./beside.js";
 import type { Verdict } from "../memo/verdict.js";
+import type { Later } from "./later.js";
 import type { Memo } from "./memo.js";
 import type { Recording } from "./recording.js";
 import type { Task } from "../tasks/task.js";
@@ -29,7 +30,7 @@ export type RunEvent = Extract<EngineEvent, { run: RunHandle }> & { kind: "head"
 /** What started it; part of the log line and of the run's record. */
 export interface Origin {
   /** `guest`: a run of another task called it. `sidecar`: it stands beside another. */
-  readonly kind: "http" | "call" | "command" | "guest" | "sidecar";
+  readonly kind: "http" | "call" | "command" | "guest" | "sidecar" | "cron" | "store" | "queue";
   readonly method: string | undefined;
   readonly path: string | undefined;
   readonly requestId: string | undefined;
@@ -110,6 +111,8 @@ export class Run {
   recording: Recording | undefined;
   /** What its results depend on, where that is wanted. */
   trace: Trace | undefined;
+  /** Its client takes an answer later. */
+  later: Later | undefined;
   outcome: Outcome | undefined;
   usage: Usage = NO_USAGE;
   readonly startedAtWall: number;

@@ -17,6 +17,7 @@ import type { BesideRequest } from "./beside.js";
 import { failureOf } from "./blame.js";
 import { endOfCalled, fromChain } from "./chain.js";
 import { functionKey, type Choices, type Choosing } from "./choosing.js";
+import type { Later } from "./later.js";
 import type { Run } from "./run.js";
 import type { Waiter } from "./waiter.js";
 
@@ -40,6 +41,8 @@ export interface TypedCall {
   readonly requestId: string | undefined;
   readonly traceparent: string | undefined;
   readonly waiter: Waiter;
+  /** Its answer may come later. */
+  readonly later?: Later | undefined;
   /** The request as sidecars see it; undefined: there is none. */
   readonly request?: Pick<BesideRequest, "head" | "header"> | undefined;
   /** The run whose guest calls, where one does: its rights and its time hold. */
@@ -146,6 +149,7 @@ export class TypedCalls {
         },
         caller: call.caller,
         ...(call.request !== undefined && { request: asBeside(call.request, args) }),
+        ...(call.later !== undefined && { later: call.later }),
         descent: call.from === undefined ? { pick } : { pick, parent: call.from, until: endOfCalled(call.from) },
         listener: {
           event: (_run, event) => {

@@ -12,6 +12,7 @@ import type { FieldError } from "../base/problem.js";
 import { DURATION_HELP, SIZE_HELP, parseDuration, parseSize } from "../base/units.js";
 import { PREFER_HELP, parsePreference } from "../base/preference.js";
 import type { SubPool, WhenFull } from "../pool/types.js";
+import { triggers } from "./triggers.js";
 import { parseInterfaceName, sameLine } from "../wit/capability.js";
 
 const size = z.string({ error: `expected ${SIZE_HELP}` }).transform((text, ctx) => parseSize(text) ?? refuse(ctx, `expected ${SIZE_HELP}`));
@@ -81,16 +82,6 @@ const build = z.union(
 
 const directory = z.strictObject({ host: z.string(), guest: z.string(), readOnly: z.boolean().default(true) });
 
-/** Part of the contract, not of this version: its shape is published, and its use refused. */
-function later(shape: z.ZodType): z.ZodOptional<z.ZodUnknown> {
-  return z
-    .unknown()
-    .refine((value) => value === undefined, "not supported by this version of Pilotlight; remove the field")
-    .optional()
-    .meta({ [LATER]: shape });
-}
-
-const LATER = "x-later";
 /** As WIT has it. */
 const interfaceName = z
   .string()
@@ -163,7 +154,12 @@ const idempotent = z.strictObject({
     .optional(),
 });
 
-const trigger = z.union([z.strictObject({ cron: z.string() }), z.strictObject({ store: z.string(), prefix: z.string().optional() })]);
+/** How a run that failed is tried again; only where it may start more than once. */
+const retries = z.strictObject({
+  max: z.number().int().min(0).max(100).default(0),
+  delay: duration.default(1000),
+  longest: duration.default(300_000),
+});
 
 /** A path, or a host of the tenant and a path. */
 const route = z
@@ -273,7 +269,16 @@ const document = z.strictObject({
   sidecars,
   sidecar: asSidecar.optional(),
   idempotent: idempotent.optional(),
-  triggers: later(z.array(trigger)),
+  triggers: triggers.default([]),
+  /** Requests to it are answered later, whether they ask for that or not. */
+  async: z.boolean().default(false),
+  /** A run that is answered later may start more than once: after a crash, and as `retries` say. Without it, it starts at most once. */
+  repeat: z.boolean().default(false),
+  retries: retries.prefault({}),
+  /** How long the answers of such runs are kept. */
+  keepResults: duration.default(86_400_000),
+  /** Runs that its triggers start pass its guards as well. */
+  guardInternal: z.boolean().default(false),
 });
 
 export const manifestSchema = document.superRefine(({ name, config, secrets, uses, sidecars: beside, reuse: used, ...more }, ctx) => {
@@ -290,6 +295,14 @@ export const manifestSchema = document.superRefine(({ name, config, secrets, use
       ctx.addIssue({ code: "custom", path: ["sidecars", i, "use"], message: "a task cannot stand beside itself; name another" });
   for (const [used, { task }] of Object.entries(uses))
     if (task === name) ctx.addIssue({ code: "custom", path: ["uses", used, "task"], message: "a task cannot call itself; name another" });
+  if (more.retries.max > 0 && !more.repeat)
+    ctx.addIssue({ code: "custom", path: ["retries", "max"], message: 'trying again is starting more than once; add "repeat": true' });
+  if (more.sidecar !== undefined && (more.async || more.triggers.length > 0))
+    ctx.addIssue({
+      code: "custom",
+      path: [more.async ? "async" : "triggers"],
+      message: "a sidecar runs beside others, at once; leave it out",
+    });
   for (const [i, name] of secrets.entries()) {
     if (!Object.hasOwn(config, name)) continue;
     ctx.addIssue({
@@ -329,13 +342,6 @@ export function manifestJsonSchema(): Record<string, unknown> {
   const schema = z.toJSONSchema(manifestSchema, {
     io: "input",
     unrepresentable: "any",
-    override: ({ zodSchema, jsonSchema }) => {
-      const shape = z.globalRegistry.get(zodSchema)?.[LATER];
-      if (!(shape instanceof z.ZodType)) return;
-      const { $schema: _, ...published } = z.toJSONSchema(shape, { io: "input" });
-      delete jsonSchema[LATER];
-      Object.assign(jsonSchema, published, { description: "Not supported by this version of Pilotlight." });
-    },
   });
   return { $id: "https://pilotlight.dev/schemas/pilotlight.json", title: "Pilotlight manifest", ...schema };
 }

@@ -55,7 +55,13 @@ interface Plane {
 
 function appOf(calls: CallsPort): ReturnType<typeof dataPlane>["app"] {
   const guest = (): Response => new Response("a guest's");
-  return dataPlane({ calls, guest, runs: { get: () => undefined, cancel() {} }, health: { reasons: () => [] }, reserveOwn: true }).app;
+  return dataPlane({
+    calls,
+    guest,
+    runs: { get: () => undefined, result: () => undefined, cancel: async () => {} },
+    health: { reasons: () => [] },
+    reserveOwn: true,
+  }).app;
 }
 
 function plane(port = new FakePort()): Plane {

@@ -6,7 +6,13 @@ const health = { reasons: () => [] };
 
 it("the routes of both planes fit Hono's fastest router", async () => {
   const calls: CallsPort = { describe: async () => [], call: () => Promise.reject(new Error("nothing is called here")) };
-  const data = dataPlane({ calls, guest: () => new Response(), runs: { get: () => undefined, cancel() {} }, health, reserveOwn: true });
+  const data = dataPlane({
+    calls,
+    guest: () => new Response(),
+    runs: { get: () => undefined, result: () => undefined, cancel: async () => {} },
+    health,
+    reserveOwn: true,
+  });
   const admin = adminPlane({ health, metrics: async () => "" });
   for (const { app } of [data, admin]) {
     await app.request("/x");

@@ -34,7 +34,7 @@ export function ownPathCases(suite: Suite): void {
         "/-/runs/live/result",
         404,
         "request/run-not-found",
-        "This version keeps no results of runs; the answer went to whoever made the request.",
+        "No result is kept of this run: the answer went to whoever made the request.",
       ],
       ["GET", "/-/else", 404, "request/not-found", "Nothing of Pilotlight answers at /-/else."],
       ["GET", "/-", 404, "request/not-found", "Nothing of Pilotlight answers at /-."],

@@ -82,6 +82,7 @@ class Pipe {
         mayDebug: (caller, tenant) => mayDebug(caller, tenant),
       },
       random: () => 0,
+      wall: () => 0,
       executor,
       launcher: {
         launch: (run) => executor.submit(run),

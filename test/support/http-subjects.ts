@@ -17,7 +17,11 @@ import { GUESTS, type GuestName } from "./http-guests.js";
 /** A data plane with one run, `live`, that ends when it is cancelled. */
 function planeOf({ reserveOwn = true, reasons = [] }: StartOptions, report: (error: unknown) => void): (guest: GuestHandler) => Plane {
   let ended = false;
-  const runs = { get: (id: string) => (id === "live" ? { run: id, ended } : undefined), cancel: () => void (ended = true) };
+  const runs = {
+    get: (id: string) => (id === "live" ? { run: id, ended } : undefined),
+    result: () => undefined,
+    cancel: async () => void (ended = true),
+  };
   const calls: CallsPort = { describe: async () => [], call: () => Promise.reject(new Error("nothing is called here")) };
   return (guest) => dataPlane({ guest, runs, calls, health: { reasons: () => reasons }, reserveOwn, report });
 }

@@ -30,6 +30,12 @@ describe("a manifest", () => {
   it("needs a name and a component, and has a default for all else", () => {
     expect(read()).toEqual({
       sidecars: [],
+      async: false,
+      repeat: false,
+      retries: { max: 0, delay: 1000, longest: 300_000 },
+      keepResults: 86_400_000,
+      guardInternal: false,
+      triggers: [],
       name: "thumbs",
       component: "thumbs.wasm",
       access: "public",
@@ -99,12 +105,20 @@ describe("a manifest", () => {
         { use: "math", when: "used", onFailure: "open", config: {} },
       ],
       sidecar: { scope: "tenant", instances: 2, idle: "10s", hideRaw: true },
+      repeat: true,
+      retries: { max: 3, delay: "2s", longest: "1m" },
+      keepResults: "1h",
+      guardInternal: true,
     } as const;
     expect(read(whole)).toEqual({
       ...NEEDED,
       ...whole,
       build: { source: "index.ts", world: "http", engine: "quickjs" },
       sidecar: { ...whole.sidecar, idle: 10_000 },
+      async: false,
+      retries: { max: 3, delay: 2000, longest: 60_000 },
+      keepResults: 3_600_000,
+      triggers: [],
       limits: {
         memory: 64 * MiB,
         timeout: 10_000,
@@ -293,12 +307,10 @@ describe("who may call, and what a task is given", () => {
 });
 
 describe("the published JSON Schema", () => {
-  it("is made from the schema that checks, and says of later fields what they will be", () => {
+  it("is made from the schema that checks", () => {
     const schema = manifestJsonSchema() as { properties: Record<string, { description?: string; type?: string }>; required: string[] };
     expect(Object.keys(schema.properties)).toEqual(Object.keys(manifestSchema.shape));
     expect(schema.required).toEqual(["name", "component"]);
-    expect(schema.properties["triggers"]).toMatchObject({ type: "array", description: "Not supported by this version of Pilotlight." });
-    expect(schema.properties["limits"]?.description).toBeUndefined();
   });
 
   it("lies in schemas/ as it is made", () => {
@@ -337,15 +349,41 @@ describe("what a manifest says of sidecars", () => {
   });
 });
 
-describe("a field whose mechanism has not landed", () => {
+describe("what starts a task by itself", () => {
   it.each([
-    ["triggers", [{ cron: "*/5 * * * *" }]],
-    ["triggers", null],
-  ])("is refused as such, never ignored: %s = %j", (field, value) => {
-    expect(refused({ [field]: value })).toEqual([`${field}: not supported by this version of Pilotlight; remove the field`]);
+    [
+      { cron: "*/5 * * *" },
+      /^triggers\[0\]\.cron: "\*\/5 \* \* \*" is no cron line \(.*\); expected five fields, such as "\*\/5 \* \* \* \*"$/,
+    ],
+    [{ cron: "0 0 30 2 *" }, 'triggers[0].cron: "0 0 30 2 *" never comes: no day is like that'],
+    [{ cron: "0 3 * * *", timeZone: "Mars/Olympus" }, /^triggers\[0\]\.timeZone: there is no time zone "Mars\/Olympus"; expected a name/],
+    [{ cron: "0 3 * * *", missed: "never" }, 'triggers[0]: missed: expected "skip", "once" or "all"'],
+    [{ store: "in", path: "/a", function: "b#c" }, "triggers[0].function: a trigger starts a path or a function; take out one of them"],
+    [{ queue: "mails", function: "send" }, /^triggers\[0\]\.function: expected an interface and a function/],
+    [{ store: "in", prefixes: "a" }, "triggers[0].prefixes: unknown field"],
+    [{ when: "full moon" }, /^triggers\[0\]: expected \{ "cron": LINE \}/],
+  ])("%j is refused", (trigger, message) => {
+    const lines = refused({ triggers: [trigger] });
+    expect(lines).toEqual([typeof message === "string" ? message : expect.stringMatching(message)]);
   });
 
-  it("is every field of the contract that is not supported", () => {
+  it("has its defaults", () => {
+    expect(read({ triggers: [{ cron: "0 3 29 2 *" }, { store: "in" }, { queue: "mails", defer: "1h" }] }).triggers).toEqual([
+      { cron: "0 3 29 2 *", timeZone: "UTC", missed: "skip", jitter: 0, defer: 0 },
+      { store: "in", prefix: "", defer: 0 },
+      { queue: "mails", defer: 3_600_000 },
+    ]);
+  });
+
+  it.each([
+    [{ retries: { max: 2 } }, 'retries.max: trying again is starting more than once; add "repeat": true'],
+    [{ sidecar: {}, async: true }, "async: a sidecar runs beside others, at once; leave it out"],
+    [{ sidecar: {}, triggers: [{ store: "in" }] }, "triggers: a sidecar runs beside others, at once; leave it out"],
+  ])("%j is refused", (fields, message) => expect(refused(fields)).toEqual([message]));
+});
+
+describe("the fields", () => {
+  it("are those of the contract", () => {
     const contract = [
       "name",
       "component",
@@ -369,6 +407,8 @@ describe("a field whose mechanism has not landed", () => {
       "idempotent",
       "triggers",
     ];
-    expect(Object.keys(manifestSchema.shape).sort()).toEqual(["$schema", "prefer", ...contract].sort());
+    expect(Object.keys(manifestSchema.shape).sort()).toEqual(
+      ["$schema", "prefer", "async", "repeat", "retries", "keepResults", "guardInternal", ...contract].sort(),
+    );
   });
 });

@@ -37,7 +37,7 @@ export const storeParts: MakeParts = (tally) => [
 ];
 
 /** What a data folder may hold. Of a start that was killed nothing else may be left once another has been through. */
-const FILES = /^(?:admin\.key|components|compiled|node\.json|node\.lock|records|secrets\.key|state\.mdb|state\.mdb-lock|stores)$/;
+const FILES = /^(?:admin\.key|components|compiled|deferred|node\.json|node\.lock|records|secrets\.key|state\.mdb|state\.mdb-lock|stores)$/;
 const COMPILED = /^([0-9a-f]{64})-[0-9a-f]{16}\.(?:cwasm|seal)$/;
 /** A compiled form that was being written; it goes with its age, since others may write at the same time. */
 const COMPILED_DRAFT = /^\.tmp[A-Za-z0-9]{6}$/;

@@ -11,6 +11,7 @@ const OURS: ReadonlySet<string> = new Set([
   "pilotlight-debug",
   "pilotlight-prefer",
   "pilotlight-run",
+  "pilotlight-not-after",
 ]);
 
 /** The request's fields without ours. Hop-by-hop fields are out already. */
@@ -26,7 +27,7 @@ export function withoutOurs(headers: HeaderList): HeaderList {
 }
 
 function isOurs(name: string, value: string): boolean {
-  if (name.length < 13 || name.length > 18) return false;
+  if (name.length < 13 || name.length > 20) return false;
   const lower = name.toLowerCase();
   return lower === "authorization" ? bearerKey(value) !== undefined : OURS.has(lower);
 }

@@ -1,0 +1,134 @@
+/** The order in which jobs start. */
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { backoff, JobQueue } from "../../src/deferral/queue.js";
+
+const ROOM = { running: 0, most: 10, perTenantMost: 10 };
+
+describe("a queue of jobs", () => {
+  it("gives what is due, the earliest first, and nothing before its time", () => {
+    const queue = new JobQueue();
+    queue.add({ id: "b", tenant: "acme", dueAt: 20 });
+    queue.add({ id: "a", tenant: "acme", dueAt: 10 });
+    queue.add({ id: "c", tenant: "acme", dueAt: 30 });
+    expect([queue.nextWake(0), queue.take(9, ROOM), queue.take(20, ROOM), queue.nextWake(20)]).toEqual([10, [], ["a", "b"], 30]);
+  });
+
+  it("forgets what is removed, and takes what is added again at its new time", () => {
+    const queue = new JobQueue();
+    queue.add({ id: "a", tenant: "acme", dueAt: 10 });
+    queue.add({ id: "a", tenant: "acme", dueAt: 50 });
+    queue.add({ id: "b", tenant: "acme", dueAt: 10 });
+    queue.remove("b");
+    expect([queue.take(20, ROOM), queue.size, queue.take(50, ROOM)]).toEqual([[], 1, ["a"]]);
+  });
+
+  it("has tenants take turns: one with very many holds up nobody", () => {
+    const queue = new JobQueue();
+    for (let n = 0; n < 1000; n++) queue.add({ id: `a${n}`, tenant: "acme", dueAt: 0 });
+    queue.add({ id: "b", tenant: "globex", dueAt: 1 });
+    expect(queue.take(1, { ...ROOM, most: 3 })).toEqual(["a0", "b", "a1"]);
+  });
+
+  it("lets a tenant have no more than its share at once", () => {
+    const queue = new JobQueue();
+    for (let n = 0; n < 5; n++) queue.add({ id: `a${n}`, tenant: "acme", dueAt: 0, latest: 1 });
+    expect(queue.take(1, { ...ROOM, perTenantMost: 2 })).toEqual(["a0", "a1"]);
+    expect(queue.take(1, { ...ROOM, running: 2, perTenantMost: 2 })).toEqual([]);
+    queue.ended("a0");
+    expect(queue.take(1, { ...ROOM, running: 1, perTenantMost: 2 })).toEqual(["a2"]);
+  });
+
+  it("has that go first whose latest start comes near, also before it is due", () => {
+    const queue = new JobQueue();
+    queue.add({ id: "a", tenant: "acme", dueAt: 0 });
+    queue.add({ id: "b", tenant: "acme", dueAt: 100_000, latest: 9000 });
+    expect([queue.nextWake(0), queue.take(3999, { ...ROOM, most: 1 }), queue.take(4000, ROOM)]).toEqual([0, ["a"], ["b"]]);
+  });
+
+  it("starts what was only put off where it is quiet", () => {
+    const queue = new JobQueue();
+    queue.add({ id: "put off", tenant: "acme", dueAt: 1000, mayStartEarly: true });
+    queue.add({ id: "planned", tenant: "acme", dueAt: 1000 });
+    expect([queue.take(1, ROOM), queue.take(1, { ...ROOM, quiet: true })]).toEqual([[], ["put off"]]);
+  });
+
+  it("is quick with 100,000 of them", () => {
+    const queue = new JobQueue();
+    const began = performance.now();
+    for (let n = 0; n < 100_000; n++) queue.add({ id: `a${n}`, tenant: `t${n % 100}`, dueAt: n % 1000, latest: 1e6 + n });
+    let taken = 0;
+    while (queue.size > 0) {
+      const ids = queue.take(2000, { running: 0, most: 32, perTenantMost: 16 });
+      taken += ids.length;
+      for (const id of ids) queue.ended(id);
+    }
+    expect(taken).toBe(100_000);
+    expect(performance.now() - began).toBeLessThan(5000);
+  });
+
+  it("starts each once, never too many, none late where there is room, and never sleeps past a time", () => {
+    const act = fc.record({
+      kind: fc.constantFrom("add", "remove", "take", "end"),
+      n: fc.nat(20),
+      tenant: fc.nat(3),
+      at: fc.nat(50_000),
+      latest: fc.option(fc.nat(60_000), { nil: undefined }),
+      early: fc.boolean(),
+    });
+    fc.assert(
+      fc.property(
+        fc.array(act, { maxLength: 200 }),
+        fc.integer({ min: 1, max: 5 }),
+        fc.integer({ min: 1, max: 3 }),
+        (acts, most, perTenantMost) => {
+          const queue = new JobQueue();
+          const waiting = new Map<string, { tenant: string; dueAt: number; latest: number | undefined }>();
+          const running = new Map<string, string>();
+          let now = 0;
+          for (const { kind, n, tenant, at, latest, early } of acts) {
+            const id = `j${n}`;
+            if (kind === "add" && !running.has(id)) {
+              const job = { tenant: `t${tenant}`, dueAt: now + at, latest: latest === undefined ? undefined : now + latest };
+              queue.add({ id, ...job, mayStartEarly: early });
+              waiting.set(id, job);
+            } else if (kind === "remove") {
+              queue.remove(id);
+              waiting.delete(id);
+            } else if (kind === "end") {
+              queue.ended(id);
+              running.delete(id);
+            } else if (kind === "take") {
+              now += at;
+              const ids = queue.take(now, { running: running.size, most, perTenantMost });
+              for (const each of ids) {
+                const job = waiting.get(each);
+                expect(job, "it waited, and was not started before").toBeDefined();
+                expect((job?.dueAt as number) <= now || (job?.latest ?? Infinity) - 5000 <= now).toBe(true);
+                waiting.delete(each);
+                running.set(each, job?.tenant as string);
+              }
+              expect(running.size).toBeLessThanOrEqual(most);
+              for (const name of new Set(running.values()))
+                expect([...running.values()].filter((each) => each === name).length).toBeLessThanOrEqual(perTenantMost);
+              // Whoever could start has started.
+              const counts = (name: string): number => [...running.values()].filter((each) => each === name).length;
+              const left = [...waiting.values()].filter((job) => job.dueAt <= now && counts(job.tenant) < perTenantMost);
+              expect(left.length === 0 || running.size === most).toBe(true);
+              const due = Math.min(Infinity, ...[...waiting.values()].filter((job) => job.dueAt > now).map((job) => job.dueAt));
+              expect(queue.nextWake(now)).toBeLessThanOrEqual(Math.max(due, now + 1));
+            }
+            expect(queue.size).toBe(waiting.size);
+          }
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+});
+
+it("pauses grow up to the longest, and are not all alike", () => {
+  const pauses = { delay: 100, longest: 1000 };
+  expect([1, 2, 3, 4, 5, 60].map((attempt) => backoff(attempt, pauses, () => 0))).toEqual([100, 200, 400, 800, 1000, 1000]);
+  expect(backoff(1, pauses, () => 0.999)).toBeCloseTo(75, 0);
+});
