@@ -8,7 +8,17 @@
 import { spans, type Cells } from "./cells.js";
 import { runCharge, type Instances } from "./instances.js";
 import { mayGo, type Residents } from "./residents.js";
-import { isEmpty, occupants, type Cell, type Changes, type Instance, type ProgramState, type TenantState } from "./state.js";
+import {
+  idleWorth,
+  isAhead,
+  isEmpty,
+  occupants,
+  type Cell,
+  type Changes,
+  type Instance,
+  type ProgramState,
+  type TenantState,
+} from "./state.js";
 import type { PoolCommand, SubPool, Whose } from "./types.js";
 
 /** A place: an instance to use, or a cell to make one in; without a cell, the reserve for calls. */
@@ -252,7 +262,7 @@ export class Ladder {
       }
       const instance = leastIdle(cell);
       const program = occupants(cell) < cell.slots && this.#hasSlot(cell.pool) ? residents.lowestIn(now, cell, state) : undefined;
-      if (instance !== undefined && (program === undefined || instance.owner.idlePriority <= program.priority))
+      if (instance !== undefined && (program === undefined || idleWorth(instance.owner) <= program.priority))
         this.#evict(now, instance, out);
       else if (program !== undefined) residents.displace(now, program, cell, out);
       // Its own code makes way for the run when it has another place.
@@ -267,8 +277,9 @@ export class Ladder {
   }
 
   #evict(now: number, instance: Instance, out: PoolCommand[]): void {
+    // One that was first to go anyway says nothing about what others are worth.
+    if (!isAhead(instance.owner)) this.#parts.residents.noteEvicted(instance);
     this.#parts.instances.end(now, instance, out);
-    this.#parts.residents.noteEvicted(instance);
     this.evicted++;
   }
 
@@ -324,7 +335,7 @@ export class Ladder {
     const isIdle = cell.busy === 0 && cell.starting === 0;
     // The tenant's own cells of this sub-pool had no room as they are; idle ones that are too small make a larger one.
     if (cell.tenant === asking && cell.pool === pool) return isIdle && cell.span < span ? -TIER : Number.POSITIVE_INFINITY;
-    return isIdle ? idleWorth(now, cell) : this.#busyWorth(now, cell, asking, pool);
+    return isIdle ? idleCellWorth(now, cell) : this.#busyWorth(now, cell, asking, pool);
   }
 
   #busyWorth(now: number, cell: Cell, asking: TenantState, pool: SubPool): number {
@@ -348,7 +359,7 @@ export class Ladder {
     for (const cell of this.#parts.cells.all.values()) {
       if (cell.state !== "active" || cell.pool === "dedicated" || cell.pinned > 0) continue;
       const busy = cell.busy + cell.starting;
-      const worth = busy === 0 ? idleWorth(now, cell) : (cell.pool === "variable" ? 2 : 3) * TIER + busy;
+      const worth = busy === 0 ? idleCellWorth(now, cell) : (cell.pool === "variable" ? 2 : 3) * TIER + busy;
       if (worth < least) [victim, least] = [cell, worth];
     }
     if (victim !== undefined) this.empty(now, victim, out);
@@ -386,9 +397,9 @@ function isHoused({ code, raising }: ProgramState): boolean {
 }
 
 /** Among cells whose contents are worth the same, the one goes that has been idle longest. */
-function idleWorth(now: number, cell: Cell): number {
+function idleCellWorth(now: number, cell: Cell): number {
   let worth = 0;
-  for (const { owner } of cell.idleInstances) worth += owner.idlePriority;
+  for (const { owner } of cell.idleInstances) worth += idleWorth(owner);
   for (const program of cell.programs) worth += program.priority;
   return (cell.pool === "variable" ? 0 : TIER) + Math.min(TIER / 10, worth * TIER) - Math.min(1000, (now - cell.idleSince) / 1000);
 }
@@ -411,7 +422,7 @@ function isOnlyIdleIn(program: ProgramState, cell: Cell): boolean {
 function leastIdle(cell: Cell): Instance | undefined {
   let least: Instance | undefined;
   for (const instance of cell.idleInstances) {
-    if (least === undefined || instance.owner.idlePriority < least.owner.idlePriority) least = instance;
+    if (least === undefined || idleWorth(instance.owner) < idleWorth(least.owner)) least = instance;
   }
   return least;
 }

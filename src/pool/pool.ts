@@ -20,6 +20,7 @@ import {
   LOBBY,
   NO_TERMS,
   type Code,
+  type ExpectEvent,
   type Grant,
   type PoolCommand,
   type PoolEvent,
@@ -254,6 +255,8 @@ export class Pool {
         return this.#drain(now, event, out);
       case "resume":
         return this.#resume(now, event.tenant, out);
+      case "expect":
+        return this.#expect(now, event, out);
       case "tick":
         return this.#tick(now, out);
     }
@@ -770,8 +773,7 @@ export class Pool {
     this.#progress = true;
     if (cell === undefined || !this.#mayStay(owner, cell)) return this.#end(now, instance, out);
     this.#instances.putIdle(now, instance);
-    this.#upkeep.noteShort(owner);
-    this.#upkeep.noteDemand(now, owner);
+    this.#upkeep.noteMade(now, owner);
   }
 
   #end(now: number, instance: Instance, out: PoolCommand[]): void {
@@ -925,9 +927,14 @@ export class Pool {
     for (const state of tenant.programs) {
       this.#refuseLane(now, state, "draining", out);
       this.#endIdle(now, state, out);
-      state.target = 0;
+      state.target = state.usual = 0;
     }
     for (const cells of Object.values(tenant.cells)) for (const cell of cells.slice()) this.#upkeep.noteEmpty(now, cell, out);
+  }
+
+  #expect(now: number, { program, count, until, depth }: ExpectEvent, out: PoolCommand[]): void {
+    const state = this.#programs.get(program);
+    if (state !== undefined && !state.removed) this.#upkeep.expect(now, state, count, until + this.#wentBack, depth, out);
   }
 
   #resume(now: number, tenant: string | undefined, out: PoolCommand[]): void {
@@ -1064,6 +1071,10 @@ function newProgram(now: number, terms: PoolProgram, tenant: TenantState, foreca
     uses: 0,
     target: terms.ready,
     foreseenUntil: 0,
+    usual: terms.ready,
+    expectedUntil: 0,
+    expectedReady: 0,
+    releaseAt: Number.POSITIVE_INFINITY,
     programBytes: terms.bytes ?? PRIOR_PROGRAM_BYTES,
     readyBytes: PRIOR_READY_BYTES,
     memoryPeak: 0,

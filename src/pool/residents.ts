@@ -9,7 +9,7 @@
  */
 import type { Demand } from "../forecast/forecast.js";
 import type { Cells } from "./cells.js";
-import type { Cell, Instance, ProgramState, Reserved } from "./state.js";
+import { isHeld, type Cell, type Instance, type ProgramState, type Reserved } from "./state.js";
 import type { PoolCommand } from "./types.js";
 
 /** Trust in a forecast from which on it decides. */
@@ -323,7 +323,7 @@ function lowest(now: number, programs: ReadonlySet<ProgramState>, isForeseeing: 
 
 /** Before any priority: what is wanted much later goes first, what is wanted soon goes last. */
 function turnOf(now: number, state: ProgramState, isForeseeing: boolean): number {
-  if (state.waiting > 0 || state.foreseenUntil > now) return 1;
+  if (state.waiting > 0 || isHeld(now, state)) return 1;
   return isForeseeing && isFarAhead(now, state.demand) ? -1 : 0;
 }
 

@@ -129,6 +129,14 @@ export interface ProgramState {
   target: number;
   /** Held linked until then, because a run is foreseen. */
   foreseenUntil: number;
+  /** Of the target, what would be there without anything that was said to be expected. */
+  usual: number;
+  /** Until then runs of it are expected, because someone said so: it is held linked. 0: nobody did. */
+  expectedUntil: number;
+  /** Instances that are to lie ready for them. */
+  expectedReady: number;
+  /** When those that were made for them, never used and no longer wanted go; Infinity: there are none. */
+  releaseAt: number;
   /** What its bytes are known or thought to be. */
   programBytes: number;
   readyBytes: number;
@@ -190,6 +198,21 @@ export function working({ leased, standing }: ProgramState): number {
 /** Whether it runs as often at once as it may. */
 export function isFull(state: ProgramState): boolean {
   return working(state) >= state.concurrency;
+}
+
+/** Some of its idle instances are there only because someone said that runs are to be expected: they are the first to go. */
+export function isAhead({ expectedUntil, idleCount, usual }: ProgramState): boolean {
+  return expectedUntil > 0 && idleCount > usual;
+}
+
+/** What one of its idle instances is worth where room is short. */
+export function idleWorth(state: ProgramState): number {
+  return isAhead(state) ? 0 : state.idlePriority;
+}
+
+/** A run of it is foreseen, or someone said that runs are to be expected: its linked form is held. */
+export function isHeld(now: number, { foreseenUntil, expectedUntil }: ProgramState): boolean {
+  return foreseenUntil > now || expectedUntil > now;
 }
 
 /** Instances in the cell that are not on their way out. */

@@ -169,8 +169,23 @@ export type PoolEvent =
   /** A tenant, or with neither the whole node, takes no more runs; or a cell takes none and is replaced. */
   | { readonly kind: "drain"; readonly tenant?: string; readonly cell?: number }
   | { readonly kind: "resume"; readonly tenant?: string }
+  /**
+   * So many runs of it are expected at once until then. Replaces what was said of it before; a count of 0 takes it back. Whoever
+   * says so says it anew as runs arrive: those that are granted take from what lies ready, not from the count. `ready`: so many
+   * instances lie ready, no more than may run at once; `program`: it is linked and held so.
+   */
+  | {
+      readonly kind: "expect";
+      readonly program: number;
+      readonly count: number;
+      readonly until: number;
+      readonly depth: "ready" | "program";
+    }
   /** Time has passed `nextWake()`. */
   | { readonly kind: "tick" };
+
+/** What an `expect` says. */
+export type ExpectEvent = Extract<PoolEvent, { kind: "expect" }>;
 
 /** Why a run is refused: its task's own limit, its tenant's terms, the node, more work than processors, a drain, its code. */
 export type RefusalReason = "task-full" | "tenant-full" | "node-full" | "overloaded" | "draining" | "no-code";

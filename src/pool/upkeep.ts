@@ -10,7 +10,7 @@ import type { Cells } from "./cells.js";
 import { expiry, runCharge, type Instances } from "./instances.js";
 import { holds, type Ladder } from "./ladder.js";
 import { LIKELY, mayGo, type Residents } from "./residents.js";
-import { isEmpty, occupants, type Cell, type Changes, type Instance, type ProgramState, type TenantState } from "./state.js";
+import { isEmpty, isHeld, occupants, type Cell, type Changes, type Instance, type ProgramState, type TenantState } from "./state.js";
 import type { PoolCommand, PoolSettings } from "./types.js";
 
 /** Instances of one program made ahead at once, and programs raised ahead at once, so that filling up starves nobody. */
@@ -103,9 +103,30 @@ export class Upkeep {
     this.#parts.agenda.atLatest(state, now + PACE);
   }
 
-  /** The program may have fewer ready instances than it should. */
+  /**
+   * The program may have fewer ready instances than it should. What is expected besides is looked at later: whoever said so has
+   * counted by then the run that has just come.
+   */
   noteShort(state: ProgramState): void {
     if (isShort(state, wantedNow(state))) this.#short.add(state);
+  }
+
+  /** An instance that was made ahead is there: the next one can be made. */
+  noteMade(now: number, state: ProgramState): void {
+    if (isShort(state, state.expectedUntil > now ? state.target : wantedNow(state))) this.#short.add(state);
+    this.noteDemand(now, state);
+  }
+
+  /** So many runs of it are expected until then, instead of what was said before. */
+  expect(now: number, state: ProgramState, count: number, until: number, depth: "ready" | "program", out: PoolCommand[]): void {
+    const isOff = !(count > 0 && until > now);
+    const ready = isOff || depth === "program" ? 0 : Math.ceil(count);
+    // Runs that it is lowered for may be on their way.
+    if (ready < state.expectedReady) state.releaseAt = now + PACE;
+    if (isOff && state.expectedUntil === 0) return;
+    state.expectedReady = ready;
+    state.expectedUntil = isOff ? now : until;
+    this.review(now, state, out);
   }
 
   /** None of the tenant's runs waits for room any more: what was held back for them can be made. */
@@ -173,9 +194,11 @@ export class Upkeep {
     if (state.removed) return;
     const { demand } = state;
     if (this.#parts.cells.settings.forecast) this.#foresee(now, state);
+    if (state.expectedUntil > 0 && state.expectedUntil <= now) endExpectation(now, state);
+    state.usual = this.#usual(now, state);
     state.target = this.#target(now, state);
     if (state.code !== "linked") {
-      const isWanted = this.isEager(state) || state.foreseenUntil > now;
+      const isWanted = this.isEager(state) || isHeld(now, state);
       if (isWanted && !this.#parts.isDraining(state.tenant)) this.#toRaise.add(state);
     } else {
       this.#letGo(now, state, out);
@@ -202,10 +225,20 @@ export class Upkeep {
     return LEAD + 2 * (costs.linked + (code === "linked" ? 0 : costs.compiled) + (code === "stored" ? costs.stored : 0));
   }
 
+  /** With what is expected: no more than may run at once, however cheap they are to make. */
   #target(now: number, state: ProgramState): number {
-    const { floor, failing, pausedUntil, tenant, demand, foreseenUntil, reuse, leased } = state;
-    if (this.#parts.isDraining(tenant)) return 0;
-    if (failing || pausedUntil > now) return 0;
+    const { usual, expectedUntil, expectedReady, concurrency } = state;
+    if (expectedUntil <= now || this.#isPaused(now, state) || !this.#parts.cells.settings.forecast) return usual;
+    return Math.max(usual, Math.min(expectedReady, concurrency));
+  }
+
+  #isPaused(now: number, { failing, pausedUntil, tenant }: ProgramState): boolean {
+    return failing || pausedUntil > now || this.#parts.isDraining(tenant);
+  }
+
+  #usual(now: number, state: ProgramState): number {
+    const { floor, demand, foreseenUntil, reuse, leased } = state;
+    if (this.#isPaused(now, state)) return 0;
     if (!this.#parts.cells.settings.forecast) return floor;
     const peak = demand.peak(now, HORIZON);
     // Instances that are used again come back from the runs that go on.
@@ -215,15 +248,22 @@ export class Upkeep {
     return Math.max(floor, Math.min(forecast, isCheap(state) ? 1 : forecast, state.concurrency));
   }
 
-  /** Lets idle instances go that are too old, or that are more than are wanted and have been so for a while. */
+  /**
+   * Lets idle instances go that are too old, or that are more than are wanted and have been so for a while; at once, those
+   * that were never used and were made for runs that are expected no longer.
+   */
   #letGo(now: number, state: ProgramState, out: PoolCommand[]): void {
     const { instances, cells } = this.#parts;
+    const isReleased = state.releaseAt <= now;
+    // Those that are still being made go when they are there.
+    if (isReleased && state.starting === 0) state.releaseAt = Number.POSITIVE_INFINITY;
     if (state.idleCount === 0) return;
     const { instanceIdle } = cells.settings;
     let surplus = state.idleCount - state.target;
     for (const idle of state.idle.values()) {
       for (const instance of idle.slice()) {
-        const isOver = surplus > 0 && now - instance.idleSince >= instanceIdle;
+        const isUnused = isReleased && instance.served === 0;
+        const isOver = surplus > 0 && (isUnused || now - instance.idleSince >= instanceIdle);
         if (!isOver && expiry(instance) > now) continue;
         surplus--;
         instances.end(now, instance, out);
@@ -233,7 +273,7 @@ export class Upkeep {
   }
 
   #isUnneeded(now: number, state: ProgramState): boolean {
-    if (!mayGo(state) || this.isEager(state) || state.waiting > 0 || state.foreseenUntil > now) return false;
+    if (!mayGo(state) || this.isEager(state) || state.waiting > 0 || isHeld(now, state)) return false;
     return now - state.lastUsed >= idleTime(state, this.#parts.cells.settings);
   }
 
@@ -243,6 +283,9 @@ export class Upkeep {
     let look = Number.POSITIVE_INFINITY;
     if (next !== undefined && next.likelihood >= LIKELY && next.from - this.#lead(state) > now) look = next.from - this.#lead(state);
     if (state.foreseenUntil > now) look = Math.min(look, state.foreseenUntil);
+    if (state.expectedUntil > now) look = Math.min(look, state.expectedUntil);
+    // What is released while instances are being made is looked at again when they are there.
+    if (state.releaseAt > now) look = Math.min(look, state.releaseAt);
     if (state.pausedUntil > now) look = Math.min(look, state.pausedUntil);
     if (state.code !== "linked") return look;
     if (!this.isEager(state)) look = Math.min(look, Math.max(now + WATCH, state.lastUsed + idleTime(state, settings)));
@@ -292,11 +335,13 @@ export class Upkeep {
   #cellAhead(now: number, state: ProgramState, out: PoolCommand[]): Cell | undefined {
     const { instances, cells, slots, residents, ladder } = this.#parts;
     if (instances.living >= slots) return undefined;
-    const own = ownWithRoom(state);
-    if (own !== undefined) return own;
-    // Beyond what the tenant has, only for what it said it wants ready, and for runs that are foreseen.
-    if (this.#parts.isPressed() || (state.floor <= state.idleCount + state.starting && state.foreseenUntil <= now)) return undefined;
     const charge = runCharge(state, cells.settings.overcommit);
+    const made = state.idleCount + state.starting;
+    const isExpected = made >= state.usual;
+    const own = ownWithRoom(state, isExpected ? charge : state.readyBytes);
+    if (own !== undefined) return own;
+    // Beyond what the tenant has, only for what it said it wants ready, and for runs that are foreseen or expected.
+    if (this.#parts.isPressed() || (state.floor <= made && state.foreseenUntil <= now && !isExpected)) return undefined;
     const taken = cells.take(now, state, state.pool, ladder.span(state, state.pool, charge), out);
     if (taken === undefined) return undefined;
     residents.moveIn(state, taken.cell, Math.max(charge, state.readyBytes), out);
@@ -319,7 +364,7 @@ export class Upkeep {
     state.failures++;
     if (state.failures < SICK_AFTER) return;
     state.pausedUntil = now + pause(state.failures - SICK_AFTER);
-    state.target = 0;
+    state.target = state.usual = 0;
     if (state.failures > SICK_AFTER) return;
     // What it left behind may be what makes it fail.
     this.#parts.instances.endIdle(now, state, out);
@@ -490,18 +535,32 @@ function byBusyness(a: Cell, b: Cell): number {
   return a.busy + a.starting - (b.busy + b.starting) || (a.pool === "variable" ? 0 : 1) - (b.pool === "variable" ? 0 : 1);
 }
 
-/** A cell of the tenant where an instance of the program has room that waits for its run. */
-function ownWithRoom(state: ProgramState): Cell | undefined {
-  return state.tenant.cells[state.pool].find((cell) => holds(cell, state) && hasRoom(state, cell));
+/**
+ * A cell of the tenant where an instance of the program has room that waits for its run, if each needs so many bytes. Runs that
+ * come at once take place beside one another: without room for all of them, the instance would be of no use to the last.
+ */
+function ownWithRoom(state: ProgramState, bytes: number): Cell | undefined {
+  const more = Math.max(0, bytes - state.readyBytes);
+  return state.tenant.cells[state.pool].find((cell) => holds(cell, state) && hasRoom(state, cell, more * (waitingIn(state, cell) + 1)));
 }
 
-function hasRoom({ readyBytes }: ProgramState, cell: Cell): boolean {
-  return occupants(cell) < cell.slots && cell.charged + readyBytes <= cell.bytes;
+function waitingIn({ idle }: ProgramState, cell: Cell): number {
+  return cell.starting + (idle.get(cell)?.length ?? 0);
+}
+
+function hasRoom({ readyBytes }: ProgramState, cell: Cell, besides = 0): boolean {
+  return occupants(cell) < cell.slots && cell.charged + readyBytes + besides <= cell.bytes;
+}
+
+function endExpectation(now: number, state: ProgramState): void {
+  if (state.expectedReady > 0) state.releaseAt = Math.min(state.releaseAt, now);
+  state.expectedUntil = 0;
+  state.expectedReady = 0;
 }
 
 /** Made at once where that is worth it, or was asked for; the rest at the next look. */
 function wantedNow(state: ProgramState): number {
-  return isCheap(state) ? Math.min(state.floor, state.target) : state.target;
+  return isCheap(state) ? Math.min(state.floor, state.usual) : state.usual;
 }
 
 /** How long a program stays linked that nobody asks for: one that nobody ever asked for holds nothing for long. */
