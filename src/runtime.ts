@@ -42,7 +42,7 @@ import { fetchDocument } from "./invoke/fetch-document.js";
 import { laterAsked } from "./invoke/stages/prefer.js";
 import { acceptedAnswer, jobDocument } from "./invoke/accepted.js";
 import type { Job } from "./deferral/job.js";
-import { Schedule } from "./schedule.js";
+import { Schedule, type DeferredRuns } from "./schedule.js";
 import { IDENTITY, tellIdentity } from "./invoke/identity.js";
 import { Launcher } from "./invoke/launch.js";
 import { Recalls } from "./invoke/recalls.js";
@@ -364,6 +364,7 @@ export class Runtime implements AsyncDisposable {
     this.#keys = new Keys(home.state, home.clock);
     this.#schedule = new Schedule({
       state: home.deferred,
+      durable: home.durable,
       wall,
       clock: systemClock,
       log: this.#log,
@@ -380,6 +381,8 @@ export class Runtime implements AsyncDisposable {
       },
       priceAt: (pool, time) => priceAt(options.prices ?? USUAL_PRICES, pool, time),
       poolOf: (task) => used.poolOf(task),
+      tasks: () => this.#router.all(),
+      kv: this.#engine.kv,
       expectedMs: () => 0,
       report: (error) => this.#report(error),
     });
@@ -421,6 +424,7 @@ export class Runtime implements AsyncDisposable {
       },
       report: (error) => this.#report(error),
     });
+    this.#router.whenChanged(() => void this.#schedule.refresh());
     this.#tenantPort = {
       identify: (key) => this.#control.identify(key),
       enter: (tenant, memoryBytes, now) => gates.enter(tenant, memoryBytes, now),
@@ -621,6 +625,11 @@ export class Runtime implements AsyncDisposable {
     const front = nodeFront({ plane: () => plane, report: (error) => this.#report(error) });
     this.#adminFronts.push(front);
     return front;
+  }
+
+  /** What was accepted to be run later. */
+  get deferred(): DeferredRuns {
+    return this.#schedule.deferred;
   }
 
   /** The record of a live run, or of one of the last 10,000 that ended. */

@@ -8,8 +8,11 @@ import type { Logger } from "pino";
 import type { Clock } from "./base/clock.js";
 import { newRunId } from "./base/ids.js";
 import { Deferral, type DeferralLimits } from "./deferral/deferral.js";
-import { decide } from "./deferral/decide.js";
-import type { Job } from "./deferral/job.js";
+import { decide, type DecideInput, type Decision } from "./deferral/decide.js";
+import type { Job, NewJob } from "./deferral/job.js";
+import type { KeyValue } from "./engine/kv.js";
+import type { Message, QueueView } from "./triggers/queues.js";
+import { Triggers } from "./triggers/triggers.js";
 import { Jobs } from "./deferral/jobs.js";
 import { WeekProfile } from "./forecast/week-profile.js";
 import { JobRuns, type JobRunPorts } from "./invoke/jobs.js";
@@ -22,6 +25,8 @@ import type { Task } from "./tasks/task.js";
 
 export interface ScheduleOptions {
   readonly state: StateStore;
+  /** There are tasks from before, which `start` is called after. */
+  readonly durable: boolean;
   /** Milliseconds since 1970; does not go back. */
   readonly wall: () => number;
   readonly clock: Clock;
@@ -33,7 +38,24 @@ export interface ScheduleOptions {
   /** What a run of the task usually takes, in milliseconds. */
   readonly expectedMs: (task: Task) => number;
   readonly limits?: Partial<DeferralLimits> | undefined;
+  /** What requests get now, one version of each task. */
+  readonly tasks: () => Iterable<Task>;
+  readonly kv: Pick<KeyValue, "get" | "registerCursor" | "changes" | "advance" | "dropCursor" | "revision">;
   readonly report: (error: unknown) => void;
+}
+
+/** What was accepted to be run later, for those who look after it. */
+export interface DeferredRuns {
+  readonly jobs: Jobs;
+  /** Resolves when it is over, or with undefined after so long. */
+  over(id: string, limitMs: number): Promise<Job | undefined>;
+  /** Undefined: it was over already, or is not known. */
+  cancel(id: string): Promise<Job | undefined>;
+  /** Has what failed wait again. Undefined: it has not failed. */
+  redrive(id: string): Promise<Job | undefined>;
+  queues(tenant: string): readonly QueueView[];
+  /** Throws a `ProblemError` where the message cannot be taken. */
+  send(tenant: string, queue: string, message: Message): Promise<Job>;
 }
 
 const LIMITS: DeferralLimits = { most: 32, perTenant: 16 };
@@ -41,6 +63,8 @@ const LIMITS: DeferralLimits = { most: 32, perTenant: 16 };
 const HORIZON_MS = 4 * 3_600_000;
 /** How often the load of the node is noted. */
 const LOAD_EVERY_MS = 5000;
+/** How often it is looked whether a store was written to. */
+const STORES_EVERY_MS = 50;
 /** A timer takes no more. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 const PROFILE = table<unknown>("week-profile");
@@ -52,13 +76,20 @@ export class Schedule {
   readonly jobs: Jobs;
   readonly deferral: Deferral;
   readonly later: LaterRuns;
+  readonly triggers: Triggers;
   readonly #runs: JobRuns;
   readonly #profile = new WeekProfile();
+  #isStopped = false;
+  #isReady: boolean;
   #wake: { readonly timer: NodeJS.Timeout; readonly at: number } | undefined;
+  #watch: NodeJS.Timeout | undefined;
+  /** Of the stores' file, when it was last looked at. */
+  #revision = 0;
   readonly #load: NodeJS.Timeout;
 
   constructor(options: ScheduleOptions) {
     this.#options = options;
+    this.#isReady = !options.durable;
     const { state, wall, executor, report } = options;
     this.jobs = new Jobs(state);
     this.#runs = new JobRuns(options.runs);
@@ -86,14 +117,50 @@ export class Schedule {
       load: (tenant) => this.jobs.load(tenant),
       report,
     });
+    this.triggers = new Triggers({
+      wall,
+      tasks: options.tasks,
+      state,
+      accept: (jobs, more) => this.deferral.accept(jobs, more),
+      kv: options.kv,
+      load: (tenant) => this.jobs.load(tenant),
+      decide: (task, dueAt, deferMs) => this.#decideTriggered(task, dueAt, deferMs),
+      warn: (tenant, task, text) => options.log.warn({ tenant, task }, text),
+      report,
+      newId: newRunId,
+      jobOf: (id) => this.jobs.get(id),
+    });
     this.#load = setInterval(() => this.#profile.note(wall(), executor.liveCount), LOAD_EVERY_MS).unref();
     const kept = state.get(PROFILE, "node");
     if (kept !== undefined) this.#profile.restore(kept);
   }
 
+  get deferred(): DeferredRuns {
+    return {
+      jobs: this.jobs,
+      over: (id, limitMs) => this.deferral.over(id, limitMs),
+      cancel: (id) => this.deferral.cancel(id),
+      redrive: (id) => this.deferral.redrive(id),
+      queues: (tenant) => this.triggers.queues(tenant),
+      send: (tenant, queue, message) => this.triggers.send(tenant, queue, message),
+    };
+  }
+
   /** Takes up what was there when the process began. */
   async start(): Promise<void> {
     await this.deferral.start();
+    this.#isReady = true;
+    await this.refresh();
+    await this.#poke();
+  }
+
+  /** Tasks have come, changed or gone. */
+  async refresh(): Promise<void> {
+    // Before all of them are there again, nobody knows what has gone.
+    if (!this.#isReady) return;
+    await this.triggers.refresh();
+    this.#watchStores();
+    this.#sleep();
   }
 
   /** Lets go of what is over its time, and keeps what has been learnt. */
@@ -105,8 +172,10 @@ export class Schedule {
   /** Starts nothing more. */
   stop(): void {
     this.deferral.stop();
+    this.#isStopped = true;
     clearTimeout(this.#wake?.timer);
     clearInterval(this.#load);
+    clearInterval(this.#watch);
   }
 
   /** Resolves once what went on is written down. */
@@ -115,18 +184,19 @@ export class Schedule {
     await this.deferral.close();
   }
 
-  newId(): string {
-    return newRunId();
+  #decide(run: Run, { notAfter }: Later): Decision {
+    const insensitive = { request: true, task: run.task.version.manifest.async };
+    return this.#weigh(run.task, insensitive, this.#options.wall(), notAfter);
   }
 
-  #decide(run: Run, { notAfter }: Later): ReturnType<typeof decide> {
-    const { wall, priceAt, poolOf, expectedMs } = this.#options;
-    const pool = poolOf(run.task);
+  #weigh(task: Task, insensitive: DecideInput["insensitive"], now: number, notAfter: number | undefined): Decision {
+    const { priceAt, poolOf, expectedMs } = this.#options;
+    const pool = poolOf(task);
     return decide({
-      now: wall(),
-      insensitive: { request: true, task: run.task.version.manifest.async },
+      now,
+      insensitive,
       notAfter,
-      runMs: expectedMs(run.task),
+      runMs: expectedMs(task),
       horizonMs: HORIZON_MS,
       demandNow: this.#options.executor.liveCount,
       demand: (from, to) => this.#profile.expected(from, to),
@@ -142,14 +212,50 @@ export class Schedule {
   }
 
   #wakeAt(time: number): void {
+    if (this.#isStopped) return;
     if (this.#wake !== undefined && this.#wake.at <= time) return;
     clearTimeout(this.#wake?.timer);
     const wait = Math.min(Math.max(1, time - this.#options.wall()), LONGEST_TIMER_MS);
     const timer = setTimeout(() => {
       this.#wake = undefined;
       this.deferral.pump();
+      void this.#poke();
     }, wait).unref();
     this.#wake = { timer, at: time };
+  }
+
+  /** Looks whether anything was written, while something is started by that. */
+  #watchStores(): void {
+    const isWanted = [...this.#options.tasks()].some(({ version }) => version.manifest.triggers.some((trigger) => "store" in trigger));
+    if (!isWanted || this.#isStopped) {
+      clearInterval(this.#watch);
+      this.#watch = undefined;
+      return;
+    }
+    this.#watch ??= setInterval(() => {
+      const revision = this.#options.kv.revision();
+      if (revision === this.#revision) return;
+      this.#revision = revision;
+      void this.#poke();
+    }, STORES_EVERY_MS).unref();
+  }
+
+  async #poke(): Promise<void> {
+    if (this.#isStopped) return;
+    await this.triggers.poke();
+    this.#sleep();
+  }
+
+  #sleep(): void {
+    const next = this.triggers.nextWake();
+    if (next < Number.POSITIVE_INFINITY) this.#wakeAt(next);
+  }
+
+  #decideTriggered(task: Task, dueAt: number, deferMs: number): Pick<NewJob, "decision" | "dueAt" | "notAfter"> {
+    const now = this.#options.wall();
+    if (deferMs === 0) return { dueAt };
+    const decision = this.#weigh(task, { triggerMs: deferMs }, Math.max(now, dueAt), dueAt + deferMs);
+    return { decision, notAfter: dueAt + deferMs, dueAt: decision.start === "now" ? dueAt : decision.start.at };
   }
 
   #told(job: Job, how: string): void {

@@ -9,7 +9,7 @@ import type { ProblemCode } from "../base/problem.js";
 import type { Change } from "../state/store.js";
 import type { Manifest } from "../tasks/manifest.js";
 import { isOver, type Job, type JobFault, type JobInput, type JobResult, type JobState, type NewJob } from "./job.js";
-import type { Jobs, Step } from "./jobs.js";
+import { DEAD_MS, type Jobs, type Step } from "./jobs.js";
 import { backoff, JobQueue } from "./queue.js";
 
 /** How a start of a job came out. */
@@ -98,13 +98,19 @@ export class Deferral {
     const { repeat, keepResults } = this.#ports.manifestOf(job) ?? USUAL;
     const now = this.#ports.wall();
     if (repeat) await this.#step(job.id, "waiting", { dueAt: now });
-    else await this.#step(job.id, "interrupted", { endedAt: now, keptUntil: now + keepResults, fault: INTERRUPTED, isDead: true });
+    else
+      await this.#step(job.id, "interrupted", {
+        endedAt: now,
+        keptUntil: now + Math.max(keepResults, DEAD_MS),
+        fault: INTERRUPTED,
+        isDead: true,
+      });
   }
 
   /** Takes on what is new of these, with whatever else is to be true at the same moment; resolves once that is durable. */
   async accept(wanted: readonly NewJob[], more: readonly Change[] = []): Promise<Job[]> {
     const accepted = await this.#ports.jobs.accept(wanted, this.#ports.wall(), more);
-    for (const job of accepted) this.#enqueue(job);
+    for (const job of accepted) if (job.state === "waiting") this.#enqueue(job);
     if (accepted.length > 0) this.pump();
     return accepted;
   }
@@ -258,7 +264,11 @@ export class Deferral {
         const mayAgain =
           repeat && ending.isFinal !== true && job.starts <= retries.max && dueAt <= (job.notAfter ?? Number.POSITIVE_INFINITY);
         if (mayAgain) await this.#step(id, "waiting", { dueAt, fault, status, version, ranBy });
-        else await this.#step(id, "failed", { ...kept, isDead: retries.max > 0 || job.origin.kind !== "request" }, result);
+        else {
+          const isDead = retries.max > 0 || job.origin.kind !== "request";
+          const keptUntil = isDead ? now + Math.max(manifest.keepResults, DEAD_MS) : kept.keptUntil;
+          await this.#step(id, "failed", { ...kept, isDead, keptUntil }, result);
+        }
       }
     }
   }

@@ -2,9 +2,8 @@
  * Work that was accepted and is done later: a request that can wait, a tick of a clock, a key that was written, a message.
  *
  * Each is one document with an id, the id of the run that it becomes. What asked for it decides the id, so that the same tick or
- * the same revision never becomes two (`idOf`). How far it is, only the moves of `MOVES` change.
+ * the same revision never becomes two (`idOf` in src/base/ids.ts). How far it is, only the moves of `MOVES` change.
  */
-import { hash } from "node:crypto";
 import type { HeaderList } from "../base/headers.js";
 import type { ProblemCode } from "../base/problem.js";
 import type { Identity } from "../engine/sidecars.js";
@@ -124,12 +123,13 @@ export type NewJob = Pick<
   | "traceparent"
   | "notAfter"
   | "decision"
-> & { readonly input: JobInput; /** Left out: at once. */ readonly dueAt?: number };
-
-/** 32 hex digits, the same for the same parts: what is asked for twice is one. */
-export function idOf(...parts: readonly (string | number)[]): string {
-  return hash("sha256", JSON.stringify(parts), "hex").slice(0, 32);
-}
+> & {
+  readonly input: JobInput;
+  /** Left out: at once. */
+  readonly dueAt?: number | undefined;
+  /** It is written down, and does not run unless somebody redrives it. */
+  readonly parked?: JobFault;
+};
 
 export function bytesOf({ headers = [], body, arguments: args }: JobInput): number {
   return headers.reduce((sum, text) => sum + text.length, 0) + (body?.byteLength ?? 0) + (args?.length ?? 0);

@@ -10,6 +10,9 @@ const JOBS = table<Job>("jobs");
 const INPUTS = table<JobInput>("job-inputs");
 const RESULTS = table<JobResult>("job-results");
 
+/** What has failed for good, and somebody may redrive, is kept at least so long. Milliseconds. */
+export const DEAD_MS = 7 * 86_400_000;
+
 /** What of a job a step changes. */
 export type Step = Partial<
   Pick<
@@ -78,9 +81,13 @@ export class Jobs {
   async accept(wanted: readonly NewJob[], now: number, more: readonly Change[] = []): Promise<Job[]> {
     const changes: Change[] = [...more];
     const fresh: Job[] = [];
-    for (const { input, dueAt = now, ...said } of wanted) {
+    for (const { input, dueAt = now, parked, ...said } of wanted) {
       if (this.#jobs.has(said.id) || this.#coming.has(said.id) || fresh.some(({ id }) => id === said.id)) continue;
-      const job: Job = { ...said, acceptedAt: now, inputBytes: bytesOf(input), state: "waiting", dueAt, starts: 0 };
+      const head = { ...said, acceptedAt: now, inputBytes: bytesOf(input), dueAt, starts: 0 };
+      const job: Job =
+        parked === undefined
+          ? { ...head, state: "waiting" }
+          : { ...head, state: "failed", isDead: true, fault: parked, endedAt: now, keptUntil: now + DEAD_MS };
       fresh.push(job);
       changes.push(put(JOBS, job.id, plain(job)), put(INPUTS, job.id, input));
     }

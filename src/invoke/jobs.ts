@@ -32,6 +32,7 @@ export interface JobRunPorts extends AttemptPorts {
   describe(task: Task): Promise<ComponentInfo>;
 }
 
+const NO_INFO = { runs: { http: undefined, command: undefined } } as const;
 /** The largest answer that is kept. */
 const MOST_RESULT = 16 * 2 ** 20;
 
@@ -89,8 +90,14 @@ export class JobRuns {
     return [await this.#candidate(task, job, input)];
   }
 
-  async #candidate(task: Task, { work }: Job, input: JobInput): Promise<Candidate> {
-    if (work.kind !== "call") return { task, frame: ({ beside }) => frameOf(work, input, beside?.transformed) };
+  async #candidate(task: Task, { work, origin }: Job, input: JobInput): Promise<Candidate> {
+    if (work.kind !== "call") {
+      const isRequest = origin.kind === "request" || work.kind === "command";
+      const { runs } = isRequest ? NO_INFO : await this.#ports.describe(task);
+      // What triggers start may be a command, which there is nothing to tell.
+      if (runs.http === undefined && runs.command !== undefined) return { task, frame: () => ({ kind: "command" }) };
+      return { task, frame: ({ beside }) => frameOf(work, input, beside?.transformed) };
+    }
     const info = await this.#ports.describe(task);
     const exported = info.exports.find(({ name: each }) => each === work.interface || isServed(work.interface, each));
     const known = exported?.functions.find(({ name: each }) => each === work.function);

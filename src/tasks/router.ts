@@ -55,6 +55,8 @@ export class Router {
   readonly #shared: ReadonlySet<string> | undefined;
 
   /** `shared`: on every host that is neither one of these nor a tenant's, there is nothing. */
+  #told: () => void = () => {};
+
   constructor(shared?: readonly string[]) {
     this.#shared = shared && new Set(shared.map((host) => normalHost(host)));
   }
@@ -76,6 +78,17 @@ export class Router {
   /** Where a task's `live` alias leads; undefined when it is not routed. */
   live(tenant: string, name: string): LiveTask | undefined {
     return this.#tenants.get(tenant)?.live.get(name);
+  }
+
+  /** What requests get now: of each task the version that most get. */
+  *all(): IterableIterator<Task> {
+    for (const { live } of this.#tenants.values())
+      for (const { choices } of live.values()) yield choices.reduce((most, each) => (each.weight > most.weight ? each : most)).task;
+  }
+
+  /** Has somebody told whenever what requests get has changed. */
+  whenChanged(told: () => void): void {
+    this.#told = told;
   }
 
   /** Puts a task in place of one of the same version, wherever routes lead to it. */
@@ -104,6 +117,7 @@ export class Router {
   #swap(tenant: string, live: ReadonlyMap<string, LiveTask>, hosts: readonly string[]): () => void {
     const next: TenantRoutes = { live, hosts, tables: tablesOf([...live.values()], hosts) };
     return () => {
+      queueMicrotask(this.#told);
       for (const host of this.#tenants.get(tenant)?.hosts ?? []) this.#ofHost.delete(host);
       if (live.size === 0 && hosts.length === 0) {
         this.#tenants.delete(tenant);

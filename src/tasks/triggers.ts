@@ -59,7 +59,9 @@ function wrongInKind({ input, errors }: z.core.$ZodRawIssue): string | undefined
 
 const trigger = z.union([cron, store, queue], { error: (issue) => wrongInKind(issue) ?? HELP });
 
-type CronTrigger = z.output<typeof cron>;
+export type Trigger = z.output<typeof trigger>;
+export type CronTrigger = z.output<typeof cron>;
+export type StoreTrigger = z.output<typeof store>;
 
 const MOST_TRIGGERS = 32;
 
@@ -98,6 +100,6 @@ function wrongWith({
 }
 
 /** Throws what croner says is wrong with it. Seconds are for tests and for the impatient: a line of six fields has them. */
-function cronOf(line: string, timeZone: string): Cron {
+export function cronOf(line: string, timeZone: string): Cron {
   return new Cron(line, { timezone: timeZone, paused: true, mode: "auto" });
 }

@@ -1,7 +1,8 @@
 /** The jobs of a node: what was accepted is there, once, and moves as its state allows. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { idOf, isOver, MOVES, type Job, type JobState, type NewJob } from "../../src/deferral/job.js";
+import { idOf } from "../../src/base/ids.js";
+import { isOver, MOVES, type Job, type JobState, type NewJob } from "../../src/deferral/job.js";
 import { Jobs } from "../../src/deferral/jobs.js";
 import { memoryState } from "../../src/state/memory.js";
 import { put, table, type StateStore } from "../../src/state/store.js";

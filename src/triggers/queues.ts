@@ -1,0 +1,74 @@
+/** Messages to a queue: jobs of the task that says that it takes them. */
+import { ProblemError } from "../base/problem.js";
+import { idOf } from "../base/ids.js";
+import type { JobCaller, NewJob } from "../deferral/job.js";
+import { callOf, liveTriggers, postOf, type TriggerPorts } from "./types.js";
+
+export interface Message {
+  readonly body: Uint8Array;
+  /** Media type; undefined: nobody said. */
+  readonly type: string | undefined;
+  /** The same message with the same key is taken once. */
+  readonly key: string | undefined;
+  readonly caller: JobCaller;
+}
+
+export interface QueueView {
+  readonly name: string;
+  readonly task: string;
+}
+
+const MOST_BYTES = 256 * 1024;
+const MOST_KEY = 128;
+
+/** Queues of a tenant, by name. */
+export function queuesOf({ tasks }: Pick<TriggerPorts, "tasks">, tenant: string): QueueView[] {
+  const views = liveTriggers(tasks(), "queue")
+    .filter(({ task }) => task.tenant === tenant)
+    .map(({ task, trigger }) => ({ name: trigger.queue, task: task.name }));
+  return views.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** The job of a message. Throws a `ProblemError`: there is no such queue, or the message is too large. */
+export function messageJob(
+  ports: Pick<TriggerPorts, "tasks" | "decide" | "wall">,
+  tenant: string,
+  queue: string,
+  { body, type, key, caller }: Message,
+  newId: () => string,
+): NewJob {
+  const live = liveTriggers(ports.tasks(), "queue").find(({ task, trigger }) => task.tenant === tenant && trigger.queue === queue);
+  if (live === undefined) {
+    const names = queuesOf(ports, tenant).map(({ name }) => name);
+    const there = names.length === 0 ? "no task takes messages" : `there are ${names.join(", ")}`;
+    throw new ProblemError("request/no-such-thing", `There is no queue ${JSON.stringify(queue)}; ${there}.`);
+  }
+  if (body.byteLength > MOST_BYTES)
+    throw new ProblemError("request/body-too-large", `A message may come to ${MOST_BYTES} bytes; this one has ${body.byteLength}.`);
+  if (key !== undefined && (key === "" || key.length > MOST_KEY))
+    throw new ProblemError("request/invalid", `A message's key has 1 to ${MOST_KEY} characters.`);
+  const { task, trigger } = live;
+  const start =
+    trigger.function === undefined
+      ? postOf(trigger.path ?? "/", body, type ?? "application/octet-stream")
+      : callOf(trigger.function, [valueOf(body)]);
+  return {
+    id: key === undefined ? newId() : idOf("queue", tenant, queue, key),
+    tenant,
+    task: task.name,
+    origin: { kind: "queue", queue },
+    caller,
+    ...start,
+    ...ports.decide(task, ports.wall(), trigger.defer),
+  };
+}
+
+/** JSON as what it says, else the text. */
+function valueOf(body: Uint8Array): unknown {
+  const text = Buffer.from(body).toString("utf8");
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return text;
+  }
+}
