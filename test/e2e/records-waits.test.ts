@@ -2,6 +2,7 @@
 import { connect, type Socket } from "node:net";
 import { once } from "node:events";
 import { describe, expect, it } from "vitest";
+import { guestTask } from "../support/guests.js";
 import { until } from "../support/until.js";
 import { hit, reader, recordsNode, type RecordsNode } from "./records-node.js";
 
@@ -10,9 +11,9 @@ const SLOW = "/get?keys=a&ms=400";
 const HALF = "h".repeat(100_000);
 
 /** The head of a POST and half of its body, which is too long to be read before its run begins. */
-function begun(node: RecordsNode): Socket {
+function begun(node: RecordsNode, path = "/echo"): Socket {
   const socket = connect(node.port, "127.0.0.1");
-  socket.write(`POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\nConnection: close\r\n\r\n${HALF}`);
+  socket.write(`POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\nConnection: close\r\n\r\n${HALF}`);
   return socket;
 }
 
@@ -56,6 +57,25 @@ describe("a deploy", () => {
     expect(answer.toLowerCase()).toContain('cache-status: pilotlight; fwd=bypass; detail="replaced"');
     expect(answer).toContain("hhhh");
     await node.idle();
+  });
+});
+
+describe("a sidecar that serves an import", () => {
+  it("and is replaced while the run waits leaves no record: the run is served by the one that its key does not know", async () => {
+    const rates = (version: string): ReturnType<typeof guestTask> =>
+      guestTask("reader", { name: "rates", routes: [], sidecar: { scope: "tenant" }, stores: ["default"], config: { version } });
+    const asker = guestTask("asker", {
+      name: "asker",
+      routes: ["/*"],
+      stores: ["default"],
+      idempotent: { allow: ["imports"] },
+      sidecars: [{ use: "rates" }],
+    });
+    const node = await recordsNode([rates("1"), asker]);
+    const socket = begun(node, "/get?keys=a");
+    await until("it waits", () => node.runtime.stats().liveRuns === 1);
+    await node.runtime.deploy(rates("2"));
+    expect((await rest(socket)).toLowerCase()).toContain('cache-status: pilotlight; fwd=bypass; detail="replaced"');
   });
 });
 
