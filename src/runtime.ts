@@ -415,6 +415,7 @@ export class Runtime implements AsyncDisposable {
       revisionKey: home.secrets.derived("store revisions"),
       logs: this.#logs,
       records: this.#records,
+      deferred: this.#schedule.deferred,
       version: VERSION,
       dataUrl: () => this.#dataUrl,
       endRuns: (tenant) => {

@@ -12,6 +12,7 @@ import { keysCommand } from "./commands/keys.js";
 import { loginCommand, whoamiCommand } from "./commands/login.js";
 import { logsCommand } from "./commands/logs.js";
 import { newFunctionCommand } from "./commands/new.js";
+import { deferredCommand } from "./commands/deferred.js";
 import { recordsCommand } from "./commands/records.js";
 import { runsCommand } from "./commands/runs.js";
 import { secretsCommand } from "./commands/secrets.js";
@@ -35,6 +36,7 @@ export function clientCommands(terminal: Terminal): Command[] {
     sidecarsCommand,
     runsCommand,
     recordsCommand,
+    deferredCommand,
     logsCommand,
     aliasCommand,
     rollbackCommand,

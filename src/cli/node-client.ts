@@ -14,6 +14,9 @@ import type {
   CapabilityView,
   CapacityInfo,
   CellInfo,
+  DeferredDetail,
+  DeferredQuery,
+  DeferredView,
   Deployed,
   EntryView,
   IssuedKey,
@@ -21,6 +24,7 @@ import type {
   LogEntry,
   LogQuery,
   PurgeQuery,
+  QueueInfo,
   RecordDetail,
   RecordQuery,
   RecordView,
@@ -132,6 +136,17 @@ export function createNodeClient(node: NodeAddress, signal?: AbortSignal) {
         "DELETE",
         withQuery(`${tenant(t)}/records`, { ...query, all: all === true ? "true" : undefined }),
       ),
+    /** The latest first, at most `limit` of them. */
+    deferred: (t: string, { dead, ...query }: DeferredQuery, limit: number) =>
+      list<DeferredView>(wire, `${tenant(t)}/deferred`, { ...query, dead: dead === true ? "true" : undefined }, limit),
+    deferredRun: (t: string, id: string) => json<DeferredDetail>(wire, "GET", `${tenant(t)}/${path("deferred", id)}`),
+    cancelDeferred: (t: string, id: string) => json<DeferredDetail>(wire, "DELETE", `${tenant(t)}/${path("deferred", id)}`),
+    redrive: (t: string, id: string) => json<DeferredDetail>(wire, "POST", `${tenant(t)}/${path("deferred", id, "redrive")}`),
+    redriveAll: (t: string, query: Pick<DeferredQuery, "task" | "queue">) =>
+      json<{ readonly redriven: number }>(wire, "POST", `${tenant(t)}/deferred/redrive`, { body: query }),
+    queues: async (t: string) => (await json<{ readonly items: QueueInfo[] }>(wire, "GET", `${tenant(t)}/queues`)).items,
+    sendMessage: (t: string, queue: string, body: Uint8Array, headers: Readonly<Record<string, string>>) =>
+      json<DeferredView>(wire, "POST", `${tenant(t)}/${path("queues", queue, "messages")}`, { bytes: body, headers }),
     sidecars: (t: string) => list<SidecarView>(wire, `${tenant(t)}/sidecars`),
     pauseRun: (t: string, id: string) => nothing(wire, "POST", `${tenant(t)}/${path("runs", id, "pause")}`),
     resumeRun: (t: string, id: string) => nothing(wire, "POST", `${tenant(t)}/${path("runs", id, "resume")}`),
@@ -271,7 +286,7 @@ function revisionOf(response: Response): number {
 async function send({ node, signal }: Wire, method: string, to: string, sent: Sent = {}): Promise<Response> {
   const headers: Record<string, string> = { authorization: `Bearer ${node.key}`, ...conditionHeaders(sent.condition), ...sent.headers };
   if (sent.body !== undefined || sent.text !== undefined) headers["content-type"] = "application/json";
-  if (sent.bytes !== undefined) headers["content-type"] = "application/octet-stream";
+  if (sent.bytes !== undefined) headers["content-type"] ??= "application/octet-stream";
   const body = sent.form ?? sent.bytes ?? sent.text ?? (sent.body === undefined ? undefined : JSON.stringify(sent.body));
   let response: Response;
   try {

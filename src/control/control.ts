@@ -6,6 +6,7 @@
  * `revision` is what an ETag is made of; a method that takes `ifRevision` changes nothing when it is another by now
  * (`request/changed-meanwhile`).
  */
+import type { JobState } from "../deferral/job.js";
 import type { ProblemCode } from "../base/problem.js";
 import type { PoolSettings, SubPool, Term } from "../pool/types.js";
 import type { CellView, PoolTotals, PoolView } from "../pool/views.js";
@@ -233,6 +234,83 @@ export interface AdviceView {
   readonly why: string;
 }
 
+/** Which runs that answer later are asked about: all that is said must fit. */
+export interface DeferredQuery {
+  readonly task?: string | undefined;
+  readonly queue?: string | undefined;
+  readonly state?: JobState | undefined;
+  /** Those that failed as often as they may. */
+  readonly dead?: boolean | undefined;
+}
+
+/** A run that answers later. Times are ISO 8601. */
+export interface DeferredView {
+  readonly id: string;
+  readonly task: string | undefined;
+  readonly capability: string | undefined;
+  /** That ran it last. */
+  readonly version: string | undefined;
+  readonly state: JobState;
+  readonly dead: boolean;
+  /** In words: `cron 0 3 * * * at …`. */
+  readonly origin: string;
+  readonly acceptedAt: string;
+  /** While it waits. */
+  readonly dueAt: string | undefined;
+  readonly notAfter: string | undefined;
+  /** How often it has begun. */
+  readonly starts: number;
+  readonly startedAt: string | undefined;
+  readonly endedAt: string | undefined;
+  readonly status: number | undefined;
+  readonly fault: { readonly code: string; readonly detail: string | undefined } | undefined;
+}
+
+/** What was forecast for a time, what capacity costs then, and what the two come to. */
+export interface WeighedView {
+  readonly at: string;
+  readonly demand: number | undefined;
+  readonly price: number;
+  readonly cost: number;
+}
+
+export interface DeferredDetail extends DeferredView {
+  /** Why it starts when it does; undefined: it was not weighed. */
+  readonly decision:
+    | {
+        readonly why: string;
+        /** Undefined: at once. */
+        readonly startsAt: string | undefined;
+        readonly latest: string;
+        readonly now: WeighedView;
+        readonly best: WeighedView | undefined;
+      }
+    | undefined;
+  readonly inputBytes: number;
+  readonly resultBytes: number | undefined;
+  readonly keptUntil: string | undefined;
+  readonly caller: string;
+  /** Whom guards found to be calling. */
+  readonly subject: string | undefined;
+}
+
+/** A queue, by the task that takes from it, with how many messages are how far. */
+export interface QueueInfo {
+  readonly name: string;
+  readonly task: string;
+  readonly waiting: number;
+  readonly running: number;
+  readonly dead: number;
+}
+
+export interface MessageInput {
+  readonly body: Uint8Array;
+  /** Media type. */
+  readonly type: string | undefined;
+  /** A message with the same key is taken once. */
+  readonly key: string | undefined;
+}
+
 /** Which records are asked about: all that is said must fit. */
 export interface RecordQuery {
   readonly task?: string | undefined;
@@ -424,6 +502,20 @@ export interface Control {
   /** Its guest's code goes no further, and its sidecars with it; its time goes on. Refused for what shares its instance. */
   pauseRun(caller: Caller, tenant: string, run: string): void;
   resumeRun(caller: Caller, tenant: string, run: string): void;
+
+  /** The latest first. */
+  deferred(caller: Caller, tenant: string, query: DeferredQuery, page: Page): Paged<DeferredView>;
+  deferredRun(caller: Caller, tenant: string, run: string): DeferredDetail;
+  /** Refused for what is over. */
+  cancelDeferred(caller: Caller, tenant: string, run: string): Promise<DeferredDetail>;
+  /** Has it wait again; refused for what has not failed, nor was interrupted or called off. */
+  redrive(caller: Caller, tenant: string, run: string): Promise<DeferredDetail>;
+  /** Of all dead letters, or those of a task or queue. */
+  redriveAll(caller: Caller, tenant: string, query: Pick<DeferredQuery, "task" | "queue">): Promise<{ readonly redriven: number }>;
+  queues(caller: Caller, tenant: string): readonly QueueInfo[];
+  /** Throws where `send` would, whatever the message. */
+  maySend(caller: Caller, tenant: string): void;
+  send(caller: Caller, tenant: string, queue: string, message: MessageInput): Promise<DeferredView>;
 
   /** In the order of their keys. */
   records(caller: Caller, tenant: string, query: RecordQuery, page: Page): Paged<RecordView>;

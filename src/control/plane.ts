@@ -9,10 +9,12 @@ import { CapacityDesk, type CapacityPorts } from "./capacity.js";
 import type {
   AliasSettings,
   Control,
+  DeferredQuery,
   DeployInput,
   KeyInput,
   LogEntry,
   LogQuery,
+  MessageInput,
   Page,
   Paged,
   PurgeQuery,
@@ -22,6 +24,7 @@ import type {
 } from "./control.js";
 import { Live } from "./live.js";
 import type { CapacityChange } from "./node-capacity.js";
+import { DeferredDesk, type DeferredPorts } from "./deferred.js";
 import { RecordDesk, type RecordPorts } from "./records.js";
 import { SecretDesk } from "./secrets.js";
 import { SidecarDesk, type SidecarPorts } from "./sidecars.js";
@@ -40,6 +43,7 @@ export interface ControlPorts
     CapabilityPorts,
     SidecarPorts,
     RecordPorts,
+    DeferredPorts,
     CapacityPorts {
   readonly audit: Audit;
   readonly logs: LogBook;
@@ -67,6 +71,7 @@ export class ControlPlane implements Control {
   readonly #capabilities: CapabilityDesk;
   readonly #sidecars: SidecarDesk;
   readonly #records: RecordDesk;
+  readonly #deferred: DeferredDesk;
 
   constructor(ports: ControlPorts) {
     this.#ports = ports;
@@ -89,6 +94,7 @@ export class ControlPlane implements Control {
     this.#capabilities = new CapabilityDesk(ports);
     this.#sidecars = new SidecarDesk({ ...ports, live: this.live });
     this.#records = new RecordDesk({ ...ports, live: this.live });
+    this.#deferred = new DeferredDesk(ports);
   }
 
   /** Brings the stores' quotas to where the state is, after a start. */
@@ -173,6 +179,15 @@ export class ControlPlane implements Control {
   pauseRun = (caller: Caller, tenant: string, run: string) => this.#sidecars.pause(caller, tenant, run);
   resumeRun = (caller: Caller, tenant: string, run: string) => this.#sidecars.resume(caller, tenant, run);
 
+  deferred = (caller: Caller, tenant: string, query: DeferredQuery, page: Page) => this.#deferred.list(caller, tenant, query, page);
+  deferredRun = (caller: Caller, tenant: string, run: string) => this.#deferred.get(caller, tenant, run);
+  cancelDeferred = (caller: Caller, tenant: string, run: string) => this.#deferred.cancel(caller, tenant, run);
+  redrive = (caller: Caller, tenant: string, run: string) => this.#deferred.redrive(caller, tenant, run);
+  redriveAll = (caller: Caller, tenant: string, query: Pick<DeferredQuery, "task" | "queue">) =>
+    this.#deferred.redriveAll(caller, tenant, query);
+  queues = (caller: Caller, tenant: string) => this.#deferred.queues(caller, tenant);
+  maySend = (caller: Caller, tenant: string) => requireScope(caller, tenant, "invoke");
+  send = (caller: Caller, tenant: string, queue: string, message: MessageInput) => this.#deferred.send(caller, tenant, queue, message);
   records = (caller: Caller, tenant: string, query: RecordQuery, page: Page) => this.#records.list(caller, tenant, query, page);
   record = (caller: Caller, tenant: string, key: string) => this.#records.get(caller, tenant, key);
   purgeRecords = (caller: Caller, tenant: string, query: PurgeQuery) => this.#records.purge(caller, tenant, query);

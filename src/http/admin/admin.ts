@@ -20,6 +20,7 @@ import { routesOf, type AdminApp, type Routes } from "./endpoint.js";
 import { addSidecars } from "./sidecars.js";
 import { addLogs } from "./logs.js";
 import { describeHealth, openApi } from "./open-api.js";
+import { addDeferred } from "./deferred.js";
 import { addRecords } from "./records.js";
 import { addAliases, addTasks, addVersions } from "./tasks.js";
 import { addAudit, addKeys, addTenants, addWhoami } from "./tenants.js";
@@ -86,6 +87,7 @@ export function addAdminApi(app: AdminApp, options: AdminApiOptions): void {
   addCapabilities(routes, control);
   addSidecars(routes, control);
   addRecords(routes, control);
+  addDeferred(routes, control);
   routes.close();
 }
 

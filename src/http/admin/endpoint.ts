@@ -41,7 +41,7 @@ export interface Call<P extends string, Q, B> {
 
 /** What a route answers when all is well. */
 export interface Success {
-  readonly status: 200 | 201 | 204 | 503;
+  readonly status: 200 | 201 | 202 | 204 | 503;
   readonly description: string;
   readonly type?: string;
   readonly schema?: z.ZodType;

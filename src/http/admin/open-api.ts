@@ -56,6 +56,8 @@ export function openApi(app: AdminApp, version: string): string {
       "Capabilities",
       "Sidecars",
       "Records",
+      "Deferred",
+      "Queues",
       "Capacity",
       "Logs",
       "Audit",

@@ -4,6 +4,7 @@
  *
  * What is taken is checked for its form only; what a name, a host or a quota may be is for `Control` to say.
  */
+import { JOB_STATES } from "../../control/deferred.js";
 import { z } from "@hono/zod-openapi";
 import { USAGE_BY } from "../../control/control.js";
 import { PREFER_HELP } from "../../base/preference.js";
@@ -536,3 +537,61 @@ export const logEntry = z
     text: z.string(),
   })
   .openapi("LogEntry");
+
+const jobState = z.enum(JOB_STATES, { error: `expected ${JOB_STATES.join(", ")}` });
+const which = { task: z.string().optional(), queue: z.string().optional() };
+export const deferredQuery = page.extend({
+  ...which,
+  state: jobState.optional(),
+  dead: z
+    .enum(["true"], { error: "expected true, or nothing" })
+    .optional()
+    .openapi({ description: "Dead letters alone: what failed as often as it may" }),
+});
+export const redriveInput = z.strictObject(which).openapi("RedriveInput");
+export const nothing = z.strictObject({}).openapi("Nothing");
+export const redriven = z.object({ redriven: count }).openapi("Redriven");
+
+export const deferred = z
+  .object({
+    id: z.string().openapi({ description: "Of the run" }),
+    task: z.string().optional(),
+    capability: z.string().optional(),
+    version: z.string().optional(),
+    state: jobState,
+    dead: z.boolean(),
+    origin: z.string().openapi({ description: "What asked for it", example: "cron */5 * * * * at 2026-11-27T12:05:00.000Z" }),
+    acceptedAt: instant,
+    dueAt: instant.optional().openapi({ description: "While it waits" }),
+    notAfter: instant.optional(),
+    starts: count.openapi({ description: "How often it has begun" }),
+    startedAt: instant.optional(),
+    endedAt: instant.optional(),
+    status: count.optional().openapi({ description: "Of the answer" }),
+    fault: z.object({ code: z.string(), detail: z.string().optional() }).optional(),
+  })
+  .openapi("Deferred");
+
+const weighed = z
+  .object({ at: instant, demand: z.number().optional(), price: z.number(), cost: z.number() })
+  .openapi({ description: "Forecast demand times price; without a forecast the price alone" });
+
+export const deferredDetail = deferred
+  .extend({
+    decision: z
+      .object({ why: z.string(), startsAt: instant.optional(), latest: instant, now: weighed, best: weighed.optional() })
+      .optional()
+      .openapi({ description: "Why it starts when it does" }),
+    inputBytes: count,
+    resultBytes: count.optional(),
+    keptUntil: instant.optional(),
+    caller: z.string(),
+    subject: z.string().optional().openapi({ description: "Whom guards found to be calling" }),
+  })
+  .openapi("DeferredDetail");
+
+export const queues = z
+  .object({
+    items: z.array(z.object({ name: z.string(), task: z.string(), waiting: count, running: count, dead: count })),
+  })
+  .openapi("QueueList");

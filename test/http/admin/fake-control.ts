@@ -459,6 +459,45 @@ export class FakeControl implements Control {
     return { purged };
   }
 
+  /** Nothing runs here, nor later. */
+  deferred(caller: Caller, tenant: string): ReturnType<Control["deferred"]> {
+    this.#reach(caller, tenant, "read");
+    return { items: [], next: undefined };
+  }
+
+  deferredRun(caller: Caller, tenant: string, run: string): never {
+    this.#reach(caller, tenant, "read");
+    throw noSuch("deferred run", run);
+  }
+
+  async cancelDeferred(caller: Caller, tenant: string, run: string): Promise<never> {
+    this.#reach(caller, tenant, "deploy");
+    throw noSuch("deferred run", run);
+  }
+
+  redrive(caller: Caller, tenant: string, run: string): Promise<never> {
+    return this.cancelDeferred(caller, tenant, run);
+  }
+
+  async redriveAll(caller: Caller, tenant: string): Promise<{ redriven: number }> {
+    this.#reach(caller, tenant, "deploy");
+    return { redriven: 0 };
+  }
+
+  queues(caller: Caller, tenant: string): readonly never[] {
+    this.#reach(caller, tenant, "read");
+    return [];
+  }
+
+  maySend(caller: Caller, tenant: string): void {
+    this.#reach(caller, tenant, "invoke");
+  }
+
+  async send(caller: Caller, tenant: string, queue: string): Promise<never> {
+    this.#reach(caller, tenant, "invoke");
+    throw new ProblemError("request/no-such-thing", `There is no queue ${JSON.stringify(queue)}; no task takes messages.`);
+  }
+
   /** Nothing runs here. */
   pauseRun(caller: Caller, tenant: string, run: string): void {
     this.#reach(caller, tenant, "deploy");
