@@ -158,7 +158,7 @@ export class DeferredSubject implements Subject {
     if (jobs.length > 1 || (wasAnswered && jobs.length === 0))
       throw new Violation(`${name} was written once${wasAnswered ? "" : ", perhaps"}, and has ${jobs.length} run records`);
     const [job] = jobs;
-    if (job !== undefined) judgeStarts(name, "once", job, ran);
+    if (job !== undefined) judgeStarts(name, "write", job, ran);
   }
 
   async #work(admin: Admin, data: string, seeds: readonly number[]): Promise<void> {
@@ -224,12 +224,13 @@ export class DeferredSubject implements Subject {
 }
 
 /** Says what is wrong with how often it has begun. */
-function judgeStarts(name: string, kind: Kind, { state, starts }: JobView, ran: number): void {
+function judgeStarts(name: string, kind: Kind, job: JobView, ran: number): void {
+  const { state, starts } = job;
   // What a message's and a write's run counts is not its own.
   const isCounted = kind === "once" || kind === "again";
   if (kind !== "again" && starts > 1) throw new Violation(`${name} began ${starts} times, which may begin once`);
   if (isCounted && kind === "once" && ran > 1) throw new Violation(`${name} has run ${ran} times, which may run once`);
-  if (isCounted && state === "done" && ran === 0) throw new Violation(`${name} is done, and has not run`);
+  if (isCounted && state === "done" && ran === 0) throw new Violation(`${name} is done, and has not run: ${JSON.stringify(job)}`);
   if (isCounted && ran > starts) throw new Violation(`${name} has run ${ran} times, and was started ${starts} times`);
   if (kind === "again" && state !== "done") throw new Violation(`${name} may be repeated, and is ${state}`);
   if (state !== "done" && state !== "interrupted") throw new Violation(`${name} is ${state}`);
