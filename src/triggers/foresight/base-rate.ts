@@ -3,13 +3,13 @@
  *
  * From any moment, a run comes within w with probability E[min(gap, w)] ÷ E[gap], however the gaps between runs are
  * distributed: a moment lies in a gap as often as that is long. So the sums of min(gap, w) for a dozen w are all that is
- * kept. Long pauses count as a minute only: at night nothing is likely, and that proves nothing about the morning.
+ * kept. Long pauses count as ten minutes only: at night nothing is likely, and that proves nothing about the morning.
  */
 
 /** Doubling from 16 ms to 33 s. */
 const SHORTEST = 16;
 const SCALES = Float64Array.from({ length: 12 }, (_, i) => SHORTEST * 2 ** i);
-const LONGEST_GAP = 60_000;
+const LONGEST_GAP = 600_000;
 /** With so many gaps, the sums are halved: old ones fade. */
 const GAPS_KEPT = 512;
 

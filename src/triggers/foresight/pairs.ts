@@ -6,8 +6,9 @@
  * is followed five times and five that are followed once each are told apart, also when they overlap. A first follower
  * decides an occurrence at once; one that stayed out is decided when its time is over.
  *
- * That a busy task "follows" everything says nothing. Its likelihood within the usual delay must beat, by four standard
- * deviations, what its own rate gives for any moment (`base-rate.ts`).
+ * That a busy task "follows" everything says nothing. What was seen within the usual delay must be next to impossible for runs
+ * that come as they do at any moment (`base-rate.ts`): by Chernoff's bound, k of n by a chance p happens less often than
+ * e^(−n·D), where D is the divergence of k/n from p.
  */
 import { BaseRate } from "./base-rate.js";
 import type { Expectation } from "./expectations.js";
@@ -19,8 +20,9 @@ const GAIN = 0.1;
 const LOOKS = 2 / GAIN - 1;
 /** The weight of one more followed occurrence in number, delay and deviation. */
 const PACE = 0.2;
-/** Standard deviations by which a likelihood has to beat the follower's own rate. */
-const SURE = 4;
+/** What may be chance is seen less often than e to minus this; for each occurrence a little less, since each is one more look. */
+const SURE = 6.5;
+const LUCK = 0.125;
 const LEAST_CHANCE = 0.01;
 /** What clocks and queues add to a delay, in milliseconds. */
 const SLACK = 5;
@@ -141,6 +143,8 @@ export class Pair {
   /** Followed occurrences and the runs that followed them, decayed alike. */
   firsts = 0;
   runs = 0;
+  /** Runs for each of them as that was before the last. */
+  before = 0;
   /** From an occurrence to its first follower, the mean deviation of that, and how late followers still come. */
   delay = 0;
   deviation = 0;
@@ -168,9 +172,9 @@ export class Pair {
     this.follower = follower;
   }
 
-  /** Runs that follow an occurrence that is followed. */
+  /** Runs that follow an occurrence that is followed; those of the last one may not all have come yet. */
   get number(): number {
-    return this.firsts === 0 ? 0 : this.runs / this.firsts;
+    return this.firsts === 0 ? 0 : Math.max(this.before, this.runs / this.firsts);
   }
 
   /** A first follower after more than this is not in time. */
@@ -236,6 +240,7 @@ export class Pair {
       this.delay += PACE * (delay - this.delay);
       this.reach = Math.max(delay, this.reach - PACE * Math.max(0, this.reach - this.delay));
     }
+    if (this.firsts > 0) this.before = this.runs / this.firsts;
     this.firsts = this.firsts * (1 - PACE) + 1;
     this.runs = this.runs * (1 - PACE) + 1;
     if (this.hold < HOLD) this.hold++;
@@ -266,7 +271,10 @@ export class Pair {
 
   /** Whether the likelihood is more than chance, where a run comes by itself with this one. */
   beats(chance: number): boolean {
-    const p = Math.min(1, Math.max(LEAST_CHANCE, chance));
-    return (this.likelihood - p) * Math.sqrt(Math.min(this.trials, LOOKS)) >= SURE * Math.sqrt(p * (1 - p)) && p < 1;
+    const p = Math.max(LEAST_CHANCE, chance);
+    const share = this.likelihood;
+    if (share <= p || p >= 1) return false;
+    const divergence = share * Math.log(share / p) + (share < 1 ? (1 - share) * Math.log((1 - share) / (1 - p)) : 0);
+    return Math.min(this.trials, LOOKS) * (divergence - LUCK) >= SURE;
   }
 }
