@@ -26,6 +26,7 @@ import type { ComponentInfo } from "./engine/program.js";
 import { described, told, type DeployedTask, type Deployment } from "./deployment.js";
 import { Costs } from "./dispatch/costs.js";
 import { Registry } from "./dispatch/registry.js";
+import { RunTimes } from "./forecast/run-times.js";
 import { createForecast } from "./forecast/history.js";
 import { openHome, type Home } from "./home.js";
 import { fetchFront, type Fetch } from "./http/fetch-front.js";
@@ -42,6 +43,7 @@ import { fetchDocument } from "./invoke/fetch-document.js";
 import { laterAsked } from "./invoke/stages/prefer.js";
 import { acceptedAnswer, jobDocument } from "./invoke/accepted.js";
 import type { Job } from "./deferral/job.js";
+import { Ahead } from "./ahead.js";
 import { Schedule, type DeferredRuns } from "./schedule.js";
 import { IDENTITY, tellIdentity } from "./invoke/identity.js";
 import { Launcher } from "./invoke/launch.js";
@@ -51,7 +53,7 @@ import { Choosing } from "./invoke/choosing.js";
 import { GuestCalls } from "./invoke/guest-calls.js";
 import { NamedCalls } from "./invoke/named-calls.js";
 import { createInvoke, ourHeaders, type TenantPort } from "./invoke/pipeline.js";
-import { serverTiming } from "./invoke/stages/head.js";
+import { acceptedTiming, serverTiming } from "./invoke/explain.js";
 import { CallFailure, TypedCalls, type CallTarget } from "./invoke/typed-calls.js";
 import type { KnownRun, Run, RunRecord } from "./invoke/run.js";
 import { EndedRuns } from "./invoke/runs.js";
@@ -126,6 +128,7 @@ export class Runtime implements AsyncDisposable {
   readonly #recalls: Recalls;
   readonly #records: RecordStore;
   readonly #schedule: Schedule;
+  readonly #ahead: Ahead;
   readonly #sidecars: SidecarRuns;
   readonly #library: Library;
   readonly #documents: Documents;
@@ -282,6 +285,8 @@ export class Runtime implements AsyncDisposable {
           this.#documents.ended(run);
           // It has its line, and is counted, when it has run.
           if (run.later?.job !== undefined) return;
+          if (run.expected === undefined) this.#ahead.look();
+          if (run.grantedAt !== undefined && run.settledAt !== undefined) runTimes.note(run.task.key, run.settledAt - run.grantedAt);
           this.#metrics.settled(run);
           logRun(this.#log, run);
           this.#logs.settled(run);
@@ -300,6 +305,7 @@ export class Runtime implements AsyncDisposable {
         },
       },
     });
+    const runTimes = new RunTimes();
     const gates = new TenantGates((tenant) => this.#tenants.get(tenant)?.quotas ?? {});
     const enter = (tenant: string, memoryBytes: number, now: number): ReturnType<TenantGates["enter"]> =>
       gates.enter(tenant, memoryBytes, now);
@@ -342,6 +348,7 @@ export class Runtime implements AsyncDisposable {
       clock: systemClock,
       sidecar,
       required: (tenant) => this.#tenants.get(tenant)?.sidecars ?? NO_SIDECARS,
+      arrived: (run) => this.#ahead.arrived(run),
       bindings: ({ version }) => this.#programs.bindings(version.program),
       failed: (run, name, reason) =>
         this.#log.warn(
@@ -378,12 +385,13 @@ export class Runtime implements AsyncDisposable {
           return key === undefined || (key.expiresAt !== undefined && Date.parse(key.expiresAt) <= wall()) ? undefined : keyCaller(key);
         },
         describe,
+        mayExplain: (caller, tenant, peer) => mayDebug(caller, tenant) || (!home.durable && isLoopback(peer)),
       },
       priceAt: (pool, time) => priceAt(options.prices ?? USUAL_PRICES, pool, time),
       poolOf: (task) => used.poolOf(task),
       tasks: () => this.#router.all(),
       kv: this.#engine.kv,
-      expectedMs: () => 0,
+      expectedMs: ({ key }) => runTimes.of(key),
       report: (error) => this.#report(error),
     });
     this.#control = new ControlPlane({
@@ -420,12 +428,29 @@ export class Runtime implements AsyncDisposable {
       dataUrl: () => this.#dataUrl,
       endRuns: (tenant) => {
         this.#executor.forget(tenant);
+        this.#ahead.forget(tenant);
         this.#schedule.deferral.forget(tenant).catch((error: unknown) => this.#report(error));
         this.#library.forget(tenant);
       },
       report: (error) => this.#report(error),
     });
-    this.#router.whenChanged(() => void this.#schedule.refresh());
+    this.#ahead = new Ahead({
+      state: home.deferred,
+      clock: systemClock,
+      wall,
+      taskOf: (tenant, name) => this.#likeliest(tenant, name),
+      costOf: (program) => this.#pool.costOf(program),
+      free: () => {
+        const { budgetBytes, cells, lobbyChargedBytes } = { ...this.#pool.view(), cells: this.#pool.cells() };
+        return Math.max(0, budgetBytes - lobbyChargedBytes - cells.reduce((sum, { chargedBytes }) => sum + chargedBytes, 0));
+      },
+      tell: (event) => this.#executor.tell(event),
+      upcoming: () => this.#schedule.upcoming(),
+      report: (error) => this.#report(error),
+    });
+    this.#router.whenChanged(() => {
+      void this.#schedule.refresh().then(() => this.#ahead.refresh());
+    });
     this.#tenantPort = {
       identify: (key) => this.#control.identify(key),
       enter: (tenant, memoryBytes, now) => gates.enter(tenant, memoryBytes, now),
@@ -633,6 +658,11 @@ export class Runtime implements AsyncDisposable {
     return this.#schedule.deferred;
   }
 
+  /** What is foreseen and announced. */
+  get ahead(): Pick<Ahead, "hear" | "view"> {
+    return this.#ahead;
+  }
+
   /** The record of a live run, or of one of the last 10,000 that ended. */
   runRecord(id: string): RunRecord | undefined {
     return this.#executor.known(id)?.record;
@@ -654,6 +684,7 @@ export class Runtime implements AsyncDisposable {
   async #close(limitMs: number): Promise<void> {
     this.#draining = true;
     this.#schedule.stop();
+    this.#ahead.stop();
     await Promise.all([...this.#dataFronts.map((front) => front.close(limitMs)), this.#executor.drained(limitMs)]);
     this.#recalls.close();
     this.#executor.cancelAll();
@@ -741,7 +772,8 @@ export class Runtime implements AsyncDisposable {
         };
         const explained = (run: Run | undefined): readonly string[] => {
           const may = run !== undefined && header("pilotlight-explain") === "1" && mayExplain(caller, run.task.tenant);
-          const timing = may ? ["Server-Timing", serverTiming(run)] : [];
+          const accepted = run?.later?.job;
+          const timing = may ? ["Server-Timing", accepted === undefined ? serverTiming(run) : acceptedTiming(run, accepted.decision)] : [];
           const { memo, task, trace } = run ?? {};
           const policy = task?.version.manifest.idempotent;
           if (run === undefined || memo === undefined || policy === undefined) return timing;
@@ -759,7 +791,8 @@ export class Runtime implements AsyncDisposable {
           const asked = laterAsked(header, isAsync, () => this.#home.clock.time());
           if (asked !== undefined && "code" in asked) throw new ProblemError(asked.code, asked.detail);
           const capability = named.kind === "capability" ? named.capability : undefined;
-          const later = asked && { ...asked, capability, peer: requestHead().peer };
+          const explain = header("pilotlight-explain") === "1";
+          const later = asked && { ...asked, capability, peer: requestHead().peer, explain };
           const { run, callable, json } = await this.#calls.call({ ...call, ...more, request, target: named, caller, later });
           const job = json === undefined ? run.later?.job : undefined;
           const accepted = job !== undefined && job.state !== "done" ? acceptedAnswer(job, asked?.isPreferred === true) : undefined;
@@ -786,6 +819,15 @@ export class Runtime implements AsyncDisposable {
     return pick({ choices: live.choices, total, sticky: undefined }, () => undefined, Math.random);
   }
 
+  /** The version of a task that most requests get now. */
+  #likeliest(tenant: string, name: string): Task | undefined {
+    const choices = this.#router.live(tenant, name)?.choices ?? [];
+    return choices.reduce<(typeof choices)[number] | undefined>(
+      (most, each) => (most !== undefined && most.weight >= each.weight ? most : each),
+      undefined,
+    )?.task;
+  }
+
   #health(): HealthPort {
     return {
       reasons: () => {
@@ -801,6 +843,7 @@ export class Runtime implements AsyncDisposable {
     try {
       await this.#usage.save();
       await this.#schedule.keepHouse();
+      await this.#ahead.keep();
       this.#records.expire(clock.time());
       if (!durable) return;
       // So that a restart with the machine's clock set back brings no expired key to life.

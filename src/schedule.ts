@@ -16,7 +16,7 @@ import { Triggers } from "./triggers/triggers.js";
 import { Jobs } from "./deferral/jobs.js";
 import { WeekProfile } from "./forecast/week-profile.js";
 import { JobRuns, type JobRunPorts } from "./invoke/jobs.js";
-import { LaterRuns, type Later } from "./invoke/later.js";
+import { LaterRuns, waitingProblem, type Later } from "./invoke/later.js";
 import type { Executor } from "./invoke/executor.js";
 import type { Run } from "./invoke/run.js";
 import type { SubPool } from "./pool/types.js";
@@ -124,6 +124,7 @@ export class Schedule {
       accept: (jobs, more) => this.deferral.accept(jobs, more),
       kv: options.kv,
       load: (tenant) => this.jobs.load(tenant),
+      refusal: (tenant) => waitingProblem(this.jobs.load(tenant)),
       decide: (task, dueAt, deferMs) => this.#decideTriggered(task, dueAt, deferMs),
       warn: (tenant, task, text) => options.log.warn({ tenant, task }, text),
       report,
@@ -154,6 +155,11 @@ export class Schedule {
     await this.#poke();
   }
 
+  /** What comes by the clock, the next of each. */
+  upcoming(): ReturnType<Triggers["cron"]["upcoming"]> {
+    return this.triggers.cron.upcoming();
+  }
+
   /** Tasks have come, changed or gone. */
   async refresh(): Promise<void> {
     // Before all of them are there again, nobody knows what has gone.
@@ -181,6 +187,7 @@ export class Schedule {
   /** Resolves once what went on is written down. */
   async close(): Promise<void> {
     this.stop();
+    await this.triggers.close();
     await this.deferral.close();
   }
 

@@ -51,6 +51,7 @@ export const PROBLEMS = {
   "quota/tasks": { status: 429, title: "The tenant has as many tasks as it may" },
   "quota/stored-bytes": { status: 429, title: "The tenant stores as much as it may" },
   "quota/deferred": { status: 429, title: "As many of the tenant's runs wait to be run later as may" },
+  "quota/pretriggers": { status: 429, title: "As much is announced for the tenant as may be" },
   // the node's
   "capacity/task-full": { status: 429, title: "The task runs as often at once as it may" },
   "capacity/tenant-full": { status: 429, title: "The tenant's share of the node is in use" },

@@ -46,6 +46,8 @@ export interface JobInput {
   readonly arguments?: string;
   /** The client's address, for sidecars. */
   readonly peer?: string;
+  /** Whoever asked wants to be told how it went, as far as they may. */
+  readonly explain?: true;
 }
 
 /** Who asked, as it is written down: what it may is looked at again at the start. */
@@ -103,6 +105,7 @@ export interface Job {
 export interface JobResult {
   /** Of an HTTP answer; undefined: `json` is the result of a call, or there is none. */
   readonly status?: number;
+  /** Of an HTTP answer, and what of ours goes with any. */
   readonly headers?: HeaderList;
   readonly body?: Uint8Array;
   readonly json?: string;

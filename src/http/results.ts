@@ -20,7 +20,7 @@ export function resultResponse(job: Job, result: JobResult | undefined): Respons
     return new Response(body, { status: result.status, headers: pairs([...fields, ...ours]) });
   }
   if (job.state === "done") {
-    const headers = pairs(["Content-Type", "application/json", ...ours]);
+    const headers = pairs(["Content-Type", "application/json", ...(result?.headers ?? []), ...ours]);
     return result?.json === undefined ? new Response(null, { status: 204, headers }) : new Response(result.json, { headers });
   }
   const { code, detail } = job.fault ?? { code: "request/cancelled" as const, detail: undefined };

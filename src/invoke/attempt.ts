@@ -122,6 +122,7 @@ export class Attempt {
       this.#run.stands = stands;
       this.#run.identity = identity;
       this.#run.later = later;
+      if (stands === undefined) descent?.parent?.calls(this.#run);
       const { launcher } = this.#ports;
       if (launcher === undefined) return executor.submit(this.#run);
       if (request === undefined) return launcher.launchCalled(this.#run);

@@ -11,12 +11,15 @@ import type { Job, JobInput, JobResult } from "../deferral/job.js";
 import type { CallFrame, Engine, Frame } from "../engine/engine.js";
 import type { ComponentInfo } from "../engine/program.js";
 import type { Task } from "../tasks/task.js";
+import { obstacle } from "../memo/policy.js";
+import { cacheStatus } from "../memo/verdict.js";
 import { mayInvoke } from "../tenants/access.js";
 import { ANONYMOUS, type Caller } from "../tenants/tenant.js";
 import { isServedBy, parseInterfaceName } from "../wit/capability.js";
 import { Attempt, type AttemptPorts, type Candidate } from "./attempt.js";
 import type { BesideRequest } from "./beside.js";
 import { failureOf } from "./blame.js";
+import { serverTiming } from "./explain.js";
 import { functionKey, type Choosing } from "./choosing.js";
 import type { Launcher } from "./launch.js";
 import type { Origin, Run, RunEvent } from "./run.js";
@@ -30,6 +33,8 @@ export interface JobRunPorts extends AttemptPorts {
   /** The caller that a key makes of whoever shows it; undefined: it holds no longer. */
   callerOf(key: string): Caller | undefined;
   describe(task: Task): Promise<ComponentInfo>;
+  /** Whether they may look into runs of the tenant's tasks. `peer`: where they asked from. */
+  mayExplain(caller: Caller, tenant: string, peer: string): boolean;
 }
 
 const NO_INFO = { runs: { http: undefined, command: undefined } } as const;
@@ -140,7 +145,7 @@ export class JobRuns {
           event: (run, event) => answer.event(run, event),
           settled: (run) => {
             if (work.kind === "call") this.#ports.choosing.settled(run, functionKey(work.interface, work.function));
-            answer.whenWhole(() => over(endingOf(run, answer)));
+            answer.whenWhole(() => over(endingOf(run, answer, this.#told(run, job, input))));
           },
           refused: (problem) => over({ kind: "refused", began: false, fault: faultOf(problem.code, problem.detail) }),
         },
@@ -148,6 +153,16 @@ export class JobRuns {
       this.#going.set(job.id, attempt);
       attempt.begin();
     });
+  }
+
+  /** What of ours goes with its answer. */
+  #told(run: Run, { decision }: Job, { explain, peer = "" }: JobInput): HeaderList {
+    const { memo, task, caller, trace } = run;
+    const may = (explain === true || memo?.verdict.what !== undefined) && this.#ports.mayExplain(caller, task.tenant, peer);
+    const headers = explain === true && may ? ["Server-Timing", serverTiming(run, decision)] : [];
+    const policy = task.version.manifest.idempotent;
+    if (memo === undefined || policy === undefined) return headers;
+    return [...headers, "Cache-Status", cacheStatus(memo.verdict, obstacle(trace?.notes ?? 0, policy), may)];
   }
 }
 
@@ -207,19 +222,23 @@ class Answer {
     else told();
   }
 
-  result(): JobResult | undefined {
-    if (this.#head !== undefined) return { ...this.#head, body: Buffer.concat(this.#pieces) };
-    return this.#json === undefined ? undefined : { json: this.#json };
+  /** `told`: fields of ours. */
+  result(told: HeaderList): JobResult | undefined {
+    if (this.#head !== undefined) {
+      const { status, headers } = this.#head;
+      return { status, headers: [...headers, ...told], body: Buffer.concat(this.#pieces) };
+    }
+    return this.#json === undefined ? undefined : { json: this.#json, headers: told };
   }
 }
 
-function endingOf(run: Run, answer: Answer): Ending {
+function endingOf(run: Run, answer: Answer, told: HeaderList): Ending {
   const { outcome, task, began, status } = run;
   const { manifest } = task.version;
   const said = { began, manifest, version: task.version.label, ranBy: task.name, status };
   if (answer.problem !== undefined) return { ...said, kind: "failed", fault: faultOf(answer.problem.code, answer.problem.detail) };
   if (outcome?.kind === "ok" && outcome.exit === 0) {
-    const result = answer.result();
+    const result = answer.result(told);
     const isGood = status === undefined || status < 500;
     if (isGood) return { ...said, kind: "done", result };
     return { ...said, kind: "failed", result, fault: faultOf("guest/error", `It answered with the status ${status}.`) };

@@ -24,6 +24,8 @@ export interface Later extends LaterAsked {
   readonly capability?: string | undefined;
   /** The client's address. */
   readonly peer: string;
+  /** Whoever asked wants to be told how it went. */
+  readonly explain?: boolean;
   /** The job that it has become. */
   job?: Job;
 }
@@ -60,7 +62,7 @@ export class LaterRuns {
     const work = workOf(frame);
     if (work === undefined) return false;
     this.#ports.executor.hold(run);
-    const problem = this.#tooMuch(run.task.tenant);
+    const problem = waitingProblem(this.#ports.load(run.task.tenant));
     if (problem === undefined) void this.#accept(run, later, work, inputOf(frame, later));
     else this.#refuse(run, problem);
     return true;
@@ -112,18 +114,18 @@ export class LaterRuns {
     return result !== undefined || job.state === "done";
   }
 
-  #tooMuch(tenant: string): Problem | undefined {
-    const { waiting, bytes } = this.#ports.load(tenant);
-    if (waiting < MOST_WAITING && bytes < MOST_BYTES) return undefined;
-    const detail = `${waiting} runs of the tenant wait to be run later, with ${bytes} bytes; ${MOST_WAITING} runs and ${MOST_BYTES} bytes are the most.`;
-    return { code: "quota/deferred", detail, retryAfter: 10 };
-  }
-
   #refuse(run: Run, problem: Problem): void {
     run.refusal = problem;
     const message = problem.detail ?? PROBLEMS[problem.code].title;
     this.#ports.executor.endUnstarted(run, { kind: "refused", code: "deferred", message }, NO_USAGE);
   }
+}
+
+/** Why a tenant may have no more that waits; undefined: it may. */
+export function waitingProblem({ waiting, bytes }: JobLoad): Problem | undefined {
+  if (waiting < MOST_WAITING && bytes < MOST_BYTES) return undefined;
+  const detail = `${waiting} runs of the tenant wait to be run later, with ${bytes} bytes; ${MOST_WAITING} runs and ${MOST_BYTES} bytes are the most.`;
+  return { code: "quota/deferred", detail, retryAfter: 10 };
 }
 
 /** The answer of a job that is over, as a run tells it. */
@@ -143,12 +145,13 @@ function workOf(frame: Frame): JobWork | undefined {
   return frame.kind === "command" ? { kind: "command" } : undefined;
 }
 
-function inputOf(frame: Frame, { peer }: Later): JobInput {
+function inputOf(frame: Frame, { peer, explain }: Later): JobInput {
+  const more = explain === true ? { explain } : {};
   if (frame.kind === "http") {
     const { body } = frame;
-    return { headers: frame.headers.filter((_, i) => !isPrefer(frame.headers, i)), peer, ...(body !== undefined && { body }) };
+    return { headers: frame.headers.filter((_, i) => !isPrefer(frame.headers, i)), peer, ...(body !== undefined && { body }), ...more };
   }
-  return frame.kind === "call" ? { arguments: frame.arguments, peer } : {};
+  return frame.kind === "call" ? { arguments: frame.arguments, peer, ...more } : {};
 }
 
 /** What it says has been done: a guest that knows the preference itself is not to put it off once more. */

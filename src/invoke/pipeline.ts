@@ -25,6 +25,7 @@ import type { Launcher } from "./launch.js";
 import type { Memo } from "./memo.js";
 import { Run, type Refusal, type RunEvent, type RunListener } from "./run.js";
 import { admit } from "./stages/admit.js";
+import { acceptedTiming } from "./explain.js";
 import { withOurs, withoutOurs } from "./stages/head.js";
 import { acceptedAnswer } from "./accepted.js";
 import type { Job } from "../deferral/job.js";
@@ -146,7 +147,7 @@ class HttpRun implements Exchange, RunListener, BesideRequest {
       traceparent: headerValue(incoming.headers, "traceparent"),
     };
     this.#run = new Run(this.run, ports.executor.newHandle(), task, origin, (run) => this.#frame(run), this, ports.clock.now(), caller);
-    if (later !== undefined) this.#run.later = { ...later, peer: incoming.peer };
+    if (later !== undefined) this.#run.later = { ...later, peer: incoming.peer, explain: this.#asksFor("pilotlight-explain") };
   }
 
   begin(): this {
@@ -238,7 +239,8 @@ class HttpRun implements Exchange, RunListener, BesideRequest {
       case "head": {
         this.#headSent = true;
         this.#ended = event.ended;
-        const explain = this.#asksFor("pilotlight-explain");
+        // What came of a job has told that itself.
+        const explain = this.#run.later?.job === undefined && this.#asksFor("pilotlight-explain");
         if (this.#run.memo !== undefined) this.#recalledHead(event, this.#run.memo, explain);
         else this.#reply.head(event.status, withOurs(event.headers, this.#run, explain), event.body, event.ended, event.trailers);
         break;
@@ -263,7 +265,9 @@ class HttpRun implements Exchange, RunListener, BesideRequest {
     const { method } = this.#incoming;
     const { status, body, ended, trailers, notes = 0 } = event;
     const { headers, etag } = tagged(event, method);
-    const all = [...withOurs(headers, this.#run, explain), "Cache-Status", this.#cacheStatus(memo, notes)];
+    const ofOurs = withOurs(headers, this.#run, explain);
+    // Of what came of a job, that has told.
+    const all = this.#run.later?.job === undefined ? [...ofOurs, "Cache-Status", this.#cacheStatus(memo, notes)] : ofOurs;
     const validators = {
       ifNoneMatch: headerValue(this.#incoming.headers, "if-none-match"),
       ifModifiedSince: headerValue(this.#incoming.headers, "if-modified-since"),
@@ -313,7 +317,8 @@ class HttpRun implements Exchange, RunListener, BesideRequest {
   /** Where its answer will be (RFC 7240, 4.1; RFC 9110, 15.3.3). */
   #accepted(job: Job): void {
     const { headers, body } = acceptedAnswer(job, this.#run.later?.isPreferred === true);
-    this.#reply.head(202, headers, body, true, undefined);
+    const timing = this.#asksFor("pilotlight-explain") ? ["Server-Timing", acceptedTiming(this.#run, job.decision)] : [];
+    this.#reply.head(202, [...headers, ...timing], body, true, undefined);
   }
 
   /** `headers`: without the run's id. */

@@ -64,6 +64,9 @@ export const NO_REASONS: readonly string[] = Object.freeze([]);
 /** A problem with the headers of whoever refused. */
 export type Refusal = Problem & { readonly headers?: HeaderList };
 
+/** What is told of a run names so many that it called. */
+const MOST_CALLED = 8;
+
 const NO_SIDECARS: readonly never[] = Object.freeze([]);
 
 export class Run {
@@ -111,6 +114,10 @@ export class Run {
   recording: Recording | undefined;
   /** What its results depend on, where that is wanted. */
   trace: Trace | undefined;
+  /** The first runs that it called, in order; undefined: none yet. */
+  called: Run[] | undefined;
+  /** Its coming was foreseen or announced; undefined: nobody has looked yet. */
+  expected: boolean | undefined;
   /** Its client takes an answer later. */
   later: Later | undefined;
   outcome: Outcome | undefined;
@@ -135,6 +142,12 @@ export class Run {
     this.startedAtWall = Date.now();
     this.depth = descent.parent === undefined ? 0 : descent.parent.depth + 1;
   }
+
+  /** Notes that it calls another, to be told of. */
+  calls(called: Run): void {
+    this.called ??= [];
+    if (this.called.length < MOST_CALLED) this.called.push(called);
+  }
 }
 
 /** A run that goes on or has ended, with whose it is. */
@@ -154,6 +167,8 @@ export interface RunRecord {
   readonly startedAt: string;
   readonly outcome: string | undefined;
   readonly status: number | undefined;
+  /** Its coming was foreseen or announced. */
+  readonly expected: boolean;
   /** How it came by its instance. */
   readonly capacity: Rung | undefined;
   readonly pool: SubPool | undefined;
@@ -204,6 +219,7 @@ export function liveRecord(run: Run): RunRecord {
     startedAt: new Date(run.startedAtWall).toISOString(),
     outcome: undefined,
     status: run.status,
+    expected: run.expected === true,
     capacity: run.rung,
     pool: run.pool,
     term: run.term,

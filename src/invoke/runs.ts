@@ -16,6 +16,9 @@ export const ENDED_RUNS = 10_000;
 
 const ID_BYTES = 32;
 const NUMBERS = 8;
+/** Bits of one of them. */
+const GRANTED = 1;
+const EXPECTED = 2;
 
 /** A tenant's first runs find room for so many. */
 const FIRST_SIZE = 64;
@@ -131,7 +134,7 @@ class Ring {
     numbers[base + 3] = settled - granted;
     numbers[base + 4] = run.usage.cpuNanoseconds;
     numbers[base + 5] = run.usage.memoryBytes;
-    numbers[base + 6] = run.grantedAt === undefined ? 0 : 1;
+    numbers[base + 6] = (run.grantedAt === undefined ? 0 : GRANTED) | (run.expected === true ? EXPECTED : 0);
     numbers[base + 7] = run.cell ?? 0;
     this.#tasks[at] = run.task;
     this.#outcomes[at] = run.outcome?.kind;
@@ -159,7 +162,7 @@ class Ring {
 
   #record(id: string, at: number): RunRecord {
     const task = this.#tasks[at] as Task;
-    const [startedAt, status, queueMs, runMs, cpu, memoryBytes, granted, cell] = this.#numbers.subarray(
+    const [startedAt, status, queueMs, runMs, cpu, memoryBytes, flags, cell] = this.#numbers.subarray(
       at * NUMBERS,
       (at + 1) * NUMBERS,
     ) as unknown as [number, number, number, number, number, number, number, number];
@@ -172,6 +175,7 @@ class Ring {
       startedAt: new Date(startedAt).toISOString(),
       outcome: this.#outcomes[at],
       status: status === 0 ? undefined : status,
+      expected: (flags & EXPECTED) !== 0,
       capacity: this.#rungs[at],
       pool: this.#pools[at],
       term: this.#terms[at],
@@ -184,7 +188,7 @@ class Ring {
       // Its sidecars stop after it.
       lifecycle: this.#descents[at]?.lifecycle,
       queueMs,
-      runMs: granted === 1 ? runMs : undefined,
+      runMs: (flags & GRANTED) !== 0 ? runMs : undefined,
       cpuMs: cpu / 1e6,
       memoryBytes,
     };

@@ -58,6 +58,7 @@ function writeOk(log: Logger, run: Run): void {
   if (run.status !== undefined) line += `,"status":${run.status}`;
   line += `,"outcome":"ok"`;
   if (run.memo !== undefined) line += recordFields(run.memo);
+  if (run.expected === true) line += `,"expected":true`;
   if (run.rung !== undefined) line += `,"capacity":"${run.rung}"`;
   if (!isUsual(run)) line += `,"pool":"${run.pool}"${isDirect(run) ? "" : `,"term":"${run.term}"`},"why":${JSON.stringify(run.why)}`;
   line += `,"queueMs":${round(granted - run.admittedAt)}`;
@@ -112,6 +113,7 @@ function writeOther(log: Logger, run: Run, level: LogLevel & keyof Logger, outco
       record: run.memo?.verdict.kind,
       recordWhy: run.memo?.verdict.what ?? run.memo?.verdict.reason,
       recorded: run.memo?.recorded,
+      expected: run.expected === true ? true : undefined,
       capacity: run.rung,
       pool: isUsual(run) ? undefined : run.pool,
       term: isDirect(run) ? undefined : run.term,

@@ -290,6 +290,15 @@ export class Pool {
     return state && outlookOf(state, this.#queue.size, this.#overload.completionRate, this.#working, this.#options.parallelism);
   }
 
+  /** What making one instance ready takes now, in milliseconds, and the bytes that it holds then; undefined for one that is gone. */
+  costOf(program: number): { readonly linkMs: number; readonly startMs: number; readonly bytes: number } | undefined {
+    const state = this.#programs.get(program);
+    if (state === undefined || state.removed) return undefined;
+    const { code, costs, readyBytes } = state;
+    const linkMs = code === "linked" ? 0 : costs.compiled + (code === "stored" ? costs.stored : 0);
+    return { linkMs, startMs: costs.linked, bytes: readyBytes };
+  }
+
   /** Leases that runs of a program ever had; undefined for one that is gone. */
   granted(program: number): number | undefined {
     return this.#programs.get(program)?.granted;

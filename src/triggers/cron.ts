@@ -5,15 +5,23 @@
  * clock does, there is one. Up to which tick a trigger has come is written down with the jobs, so that what came about while no
  * node was there is known, and made up for as the manifest says.
  */
+import type { Cron } from "croner";
 import { idOf } from "../base/ids.js";
 import type { NewJob } from "../deferral/job.js";
 import { put, remove, table, type Change } from "../state/store.js";
+import type { Task } from "../tasks/task.js";
 import { cronOf, type CronTrigger } from "../tasks/triggers.js";
-import { liveTriggers, startOf, type LiveTrigger, type TriggerPorts } from "./types.js";
+import { liveTriggers, startOf, Turns, type LiveTrigger, type TriggerPorts } from "./types.js";
 
 interface Come {
   /** Milliseconds since 1970: all ticks until then are accounted for. */
   readonly until: number;
+}
+
+/** A time at which a task starts. Milliseconds since 1970. */
+export interface Upcoming {
+  readonly task: Task;
+  readonly at: number;
 }
 
 const TICKS = table<Come>("cron-ticks");
@@ -21,15 +29,25 @@ const TICKS = table<Come>("cron-ticks");
 const GRACE_MS = 30_000;
 /** What is made up for at most, of one trigger. */
 const MOST_MISSED = 1000;
+/** So many ticks are looked at; a second's beat has no more than the rest of them on time. */
+const MOST_TICKS = MOST_MISSED + 60;
+/** What could not be written down is tried again after this. Milliseconds. */
+const RETRY_MS = 1000;
+/** A beat that comes more often than this between two times is part of what is usual there. */
+const MOST_SCHEDULED = 100;
 
 interface Beat extends LiveTrigger<CronTrigger> {
+  readonly cron: Cron;
   until: number;
   /** Infinity: none comes. */
   next: number;
+  /** Not before: the last try has failed. */
+  retryAt: number;
 }
 
 export class CronSource {
   readonly #ports: TriggerPorts;
+  readonly #turns = new Turns();
   #beats = new Map<string, Beat>();
 
   constructor(ports: TriggerPorts) {
@@ -37,15 +55,21 @@ export class CronSource {
   }
 
   /** Tasks have changed. What is new begins now; what is gone is forgotten. */
-  async refresh(): Promise<void> {
-    const { state, tasks, wall } = this.#ports;
-    const now = wall();
+  refresh(): Promise<void> {
+    const now = this.#ports.wall();
+    const lives = liveTriggers(this.#ports.tasks(), "cron");
+    // Not while ticks are being written down: they are of the triggers as they were.
+    return this.#turns.take(() => this.#begin(lives, now));
+  }
+
+  async #begin(lives: readonly LiveTrigger<CronTrigger>[], now: number): Promise<void> {
+    const { state } = this.#ports;
     const changes: Change[] = [];
     const beats = new Map<string, Beat>();
-    for (const live of liveTriggers(tasks(), "cron")) {
+    for (const live of lives) {
       const until = this.#beats.get(live.key)?.until ?? state.get(TICKS, live.key)?.until;
       if (until === undefined) changes.push(put(TICKS, live.key, { until: now }));
-      beats.set(live.key, { ...live, until: until ?? now, next: nextOf(live.trigger, until ?? now) });
+      beats.set(live.key, beatOf(live, until ?? now));
     }
     for (const { key } of state.list(TICKS)) if (!beats.has(key)) changes.push(remove(TICKS, key));
     this.#beats = beats;
@@ -55,43 +79,62 @@ export class CronSource {
   /** When the next tick comes; Infinity: none does. */
   nextWake(): number {
     let next = Number.POSITIVE_INFINITY;
-    for (const beat of this.#beats.values()) next = Math.min(next, beat.next);
+    for (const beat of this.#beats.values()) next = Math.min(next, Math.max(beat.next, beat.retryAt));
     return next;
   }
 
   /** When each task's next tick comes, for those who make ready for it. */
-  upcoming(): { readonly task: LiveTrigger["task"]; readonly at: number }[] {
+  upcoming(): Upcoming[] {
     return [...this.#beats.values()].filter(({ next }) => next < Number.POSITIVE_INFINITY).map(({ task, next }) => ({ task, at: next }));
   }
 
-  /** Has a job of each tick that has come. Resolves once they are durable. */
-  async tick(): Promise<void> {
-    const now = this.#ports.wall();
-    for (const beat of this.#beats.values()) if (beat.next <= now) await this.#come(beat, now);
+  /** What is known to come from one time to another, for the forecast: of each trigger, a hundred ticks at most. */
+  *scheduled(from: number, to: number): IterableIterator<Upcoming> {
+    for (const { task, cron } of this.#beats.values()) {
+      let at = nextAfter(cron, from - 1);
+      for (let n = 0; n < MOST_SCHEDULED && at < to; n++, at = nextAfter(cron, at)) yield { task, at };
+    }
+  }
+
+  /** Has a job of each tick that has come. Resolves once they are durable, or it is known that they are to be tried again. */
+  tick(): Promise<void> {
+    return this.#turns.take(async () => {
+      const now = this.#ports.wall();
+      const due = [...this.#beats.values()].filter(({ next, retryAt }) => Math.max(next, retryAt) <= now);
+      // Side by side: the store takes them to the disk together.
+      const ended = await Promise.allSettled(due.map((beat) => this.#come(beat, now)));
+      const failed = ended.find(({ status }) => status === "rejected");
+      // One of a kind, as a full disk is told by each.
+      if (failed !== undefined) this.#ports.report((failed as PromiseRejectedResult).reason);
+    });
   }
 
   async #come(beat: Beat, now: number): Promise<void> {
-    const { ticks, passed } = ticksOf(beat, now);
-    const last = passed ?? ticks.at(-1) ?? now;
-    const jobs = this.#chosen(beat, ticks, now).map((tick) => this.#job(beat, tick));
-    await this.#ports.accept(jobs, [put(TICKS, beat.key, { until: last })]);
-    beat.until = last;
-    beat.next = nextOf(beat.trigger, last);
+    try {
+      const { ticks, isMore } = ticksOf(beat, now);
+      const missed = ticks.filter((tick) => now - tick > GRACE_MS);
+      const onTime = ticks.slice(missed.length);
+      const madeUp = madeUpFor(beat.trigger, missed, onTime);
+      const jobs = [...madeUp.map((tick) => this.#job(beat, tick, now)), ...onTime.map((tick) => this.#job(beat, tick, tick))];
+      const until = ticks.at(-1) ?? now;
+      await this.#ports.accept(jobs, [put(TICKS, beat.key, { until })]);
+      if (missed.length > 0) this.#warn(beat, missed.length, isMore, madeUp.length);
+      beat.until = until;
+      beat.next = nextAfter(beat.cron, until);
+    } catch (error) {
+      beat.retryAt = now + RETRY_MS;
+      throw error;
+    }
   }
 
-  /** Those of the ticks that become jobs. */
-  #chosen({ task, trigger }: Beat, ticks: readonly number[], now: number): readonly number[] {
-    const missed = ticks.filter((tick) => now - tick > GRACE_MS);
-    const onTime = ticks.slice(missed.length);
-    if (missed.length === 0) return onTime;
-    const made = trigger.missed === "skip" ? 0 : trigger.missed === "once" ? 1 : Math.min(missed.length, MOST_MISSED);
-    const text = `${missed.length} times of ${JSON.stringify(trigger.cron)} went by while no node was there; ${made} of them ${made === 1 ? "is" : "are"} made up for`;
-    this.#ports.warn(task.tenant, task.name, text);
-    if (trigger.missed === "once") return onTime.length > 0 ? onTime : missed.slice(-1);
-    return [...(made === 0 ? [] : missed.slice(-made)), ...onTime];
+  #warn({ task, trigger }: Beat, missed: number, isMore: boolean, made: number): void {
+    const many = `${isMore ? "more than " : ""}${missed} ${missed === 1 ? "time" : "times"}`;
+    const how = `${made} of them ${made === 1 ? "is" : "are"} made up for`;
+    this.#ports.warn(task.tenant, task.name, `${many} of ${JSON.stringify(trigger.cron)} went by while no node was there; ${how}`);
   }
 
-  #job({ task, trigger, key }: Beat, at: number): NewJob {
+  /** `from`: when what may be put off might start at the earliest. */
+  #job({ task, trigger, key }: Beat, at: number, from: number): NewJob {
     const tick = new Date(at).toISOString();
     const id = idOf("cron", key, tick);
     // The same each time, so that the same tick has the same place.
@@ -103,31 +146,33 @@ export class CronSource {
       origin: { kind: "cron", line: trigger.cron, tick },
       caller: { kind: "operator", name: "cron" },
       ...startOf(trigger, { trigger: "cron", tick, cron: trigger.cron }),
-      ...this.#ports.decide(task, at + jitter, trigger.defer),
+      ...this.#ports.decide(task, from + jitter, trigger.defer),
     };
   }
 }
 
-/** The ticks that have come since the last; `passed`: there were more than anybody makes up for, and these are the last of them. */
-function ticksOf({ trigger, until }: Beat, now: number): { readonly ticks: number[]; readonly passed: number | undefined } {
-  const cron = cronOf(trigger.cron, trigger.timeZone);
+/** Those of the times that were missed that become jobs. */
+function madeUpFor(trigger: CronTrigger, missed: readonly number[], onTime: readonly number[]): readonly number[] {
+  if (trigger.missed === "skip") return [];
+  if (trigger.missed === "all") return missed.slice(-MOST_MISSED);
+  // What comes on time stands for those before it.
+  return onTime.length > 0 ? [] : missed.slice(-1);
+}
+
+/** The ticks that have come since the last, in order; of very many, the last ones. */
+function ticksOf({ cron, until }: Beat, now: number): { readonly ticks: readonly number[]; readonly isMore: boolean } {
   const ticks: number[] = [];
-  for (let at = nextAfter(cron, until); at <= now; at = nextAfter(cron, at)) {
-    ticks.push(at);
-    // Of a second's beat over weeks, the last ones are told from the end.
-    if (ticks.length <= 2 * MOST_MISSED) continue;
-    const recent = Math.max(at, now - (2 * MOST_MISSED * (at - until)) / ticks.length);
-    const rest: number[] = [];
-    for (let later = nextAfter(cron, recent); later <= now; later = nextAfter(cron, later)) rest.push(later);
-    return { ticks: rest.slice(-MOST_MISSED - 1), passed: rest.at(-1) ?? at };
-  }
-  return { ticks, passed: undefined };
+  for (let at = nextAfter(cron, until); at <= now && ticks.length <= MOST_TICKS; at = nextAfter(cron, at)) ticks.push(at);
+  if (ticks.length <= MOST_TICKS) return { ticks, isMore: false };
+  const last = cron.previousRuns(MOST_TICKS, new Date(now + 1));
+  return { ticks: last.map((date) => date.getTime()).reverse(), isMore: true };
 }
 
-function nextOf({ cron, timeZone }: CronTrigger, after: number): number {
-  return nextAfter(cronOf(cron, timeZone), after);
+function beatOf(live: LiveTrigger<CronTrigger>, until: number): Beat {
+  const cron = cronOf(live.trigger.cron, live.trigger.timeZone);
+  return { ...live, cron, until, next: nextAfter(cron, until), retryAt: 0 };
 }
 
-function nextAfter(cron: ReturnType<typeof cronOf>, after: number): number {
+function nextAfter(cron: Cron, after: number): number {
   return cron.nextRun(new Date(after))?.getTime() ?? Number.POSITIVE_INFINITY;
 }

@@ -20,6 +20,7 @@ export interface QueueView {
 
 const MOST_BYTES = 256 * 1024;
 const MOST_KEY = 128;
+const JSON_TYPE = /^application\/(?:[^;\s]+\+)?json\s*(?:;|$)/i;
 
 /** Queues of a tenant, by name. */
 export function queuesOf({ tasks }: Pick<TriggerPorts, "tasks">, tenant: string): QueueView[] {
@@ -51,7 +52,7 @@ export function messageJob(
   const start =
     trigger.function === undefined
       ? postOf(trigger.path ?? "/", body, type ?? "application/octet-stream")
-      : callOf(trigger.function, [valueOf(body)]);
+      : callOf(trigger.function, `[${valueOf(body, type)}]`);
   return {
     id: key === undefined ? newId() : idOf("queue", tenant, queue, key),
     tenant,
@@ -63,12 +64,22 @@ export function messageJob(
   };
 }
 
-/** JSON as what it says, else the text. */
-function valueOf(body: Uint8Array): unknown {
-  const text = Buffer.from(body).toString("utf8");
+/** JSON as it is, so that no digit of a number is lost; other text as a string. Undefined type: whatever it reads as. */
+function valueOf(body: Uint8Array, type: string | undefined): string {
+  const text = textOf(body);
+  if (type !== undefined && !JSON_TYPE.test(type)) return JSON.stringify(text);
   try {
-    return JSON.parse(text) as unknown;
-  } catch {
+    JSON.parse(text);
     return text;
+  } catch {
+    return JSON.stringify(text);
+  }
+}
+
+function textOf(body: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(body);
+  } catch (cause) {
+    throw new ProblemError("request/invalid", "The message goes to a function, and is not UTF-8 text; a path takes any bytes.", { cause });
   }
 }

@@ -1,4 +1,5 @@
 /** What sources of runs have in common: what they are given, and what they say of what they start. */
+import { idOf } from "../base/ids.js";
 import type { JobInput, JobWork, NewJob } from "../deferral/job.js";
 import type { JobLoad } from "../deferral/jobs.js";
 import type { KeyValue } from "../engine/kv.js";
@@ -15,7 +16,7 @@ export interface TriggerPorts {
   readonly state: StateStore;
   /** Takes on what is new of these, once each by their ids, with `more` at the same moment. */
   readonly accept: (jobs: readonly NewJob[], more: readonly Change[]) => Promise<unknown>;
-  readonly kv: Pick<KeyValue, "get" | "registerCursor" | "changes" | "advance" | "dropCursor">;
+  readonly kv: Pick<KeyValue, "get" | "revision" | "registerCursor" | "changes" | "advance" | "dropCursor">;
   /** What of a tenant's waits. */
   readonly load: (tenant: string) => JobLoad;
   /** When something starts that is due at `dueAt` and may start up to `deferMs` later; and why. */
@@ -33,22 +34,24 @@ export interface LiveTrigger<T extends Trigger = Trigger> {
   readonly key: string;
 }
 
-/** Those of all tasks that are of one kind. */
+/** Those of all tasks that are of one kind; what a task says twice is one. */
 export function liveTriggers<K extends "cron" | "store" | "queue">(
   tasks: Iterable<Task>,
   kind: K,
 ): LiveTrigger<Extract<Trigger, Record<K, string>>>[] {
-  const found: LiveTrigger<Extract<Trigger, Record<K, string>>>[] = [];
+  const found = new Map<string, LiveTrigger<Extract<Trigger, Record<K, string>>>>();
   for (const task of tasks) {
     for (const trigger of task.version.manifest.triggers) {
       if (!(kind in trigger)) continue;
       // How long it may wait, and how it makes up for what it missed, do not make it another.
       const { defer: _, ...said } = trigger;
       const { missed: __, jitter: ___, ...what } = said as Record<string, unknown>;
-      found.push({ task, trigger: trigger as Extract<Trigger, Record<K, string>>, key: `${task.key} ${JSON.stringify(what)}` });
+      // A path may be longer than a key of the store.
+      const key = `${task.key}/${idOf(JSON.stringify(what))}`;
+      if (!found.has(key)) found.set(key, { task, trigger: trigger as Extract<Trigger, Record<K, string>>, key });
     }
   }
-  return found;
+  return [...found.values()];
 }
 
 /**
@@ -58,17 +61,29 @@ export function liveTriggers<K extends "cron" | "store" | "queue">(
  */
 export function startOf({ path, function: func }: Trigger, event: Readonly<Record<string, unknown>>): { work: JobWork; input: JobInput } {
   const { trigger: _, ...fields } = event;
-  if (func !== undefined) return callOf(func, Object.values(fields));
+  if (func !== undefined) return callOf(func, JSON.stringify(Object.values(fields)));
   return postOf(path ?? "/", Buffer.from(JSON.stringify(event)), "application/json");
 }
 
-export function callOf(func: string, args: readonly unknown[]): { work: JobWork; input: JobInput } {
+/** `args`: a JSON array. */
+export function callOf(func: string, args: string): { work: JobWork; input: JobInput } {
   const hash = func.indexOf("#");
   const work = { kind: "call", interface: func.slice(0, hash), function: func.slice(hash + 1) } as const;
-  return { work, input: { arguments: JSON.stringify(args) } };
+  return { work, input: { arguments: args } };
 }
 
 export function postOf(target: string, body: Uint8Array, type: string): { work: JobWork; input: JobInput } {
   const work = { kind: "http", method: "POST", scheme: "http", authority: "localhost", target } as const;
   return { work, input: { headers: ["Content-Type", type], body } };
+}
+
+/** Pieces of work that take turns: each begins when those before it are over, however they ended. */
+export class Turns {
+  #last: Promise<unknown> = Promise.resolve();
+
+  take<T>(work: () => Promise<T>): Promise<T> {
+    const mine = this.#last.then(work);
+    this.#last = mine.catch(() => {});
+    return mine;
+  }
 }

@@ -255,8 +255,15 @@ describe("a configuration", () => {
     ["that is no JSON", "[", /^pilotlight: DIR\/t\/pilotlight\.json is not valid JSON: /],
     [
       "with wrong fields",
-      { name: "T", component: "x.wasm", route: ["/"], routes: ["x", "/a*"], limits: { memory: 5, cpu: "1y" }, triggers: [] },
-      /^pilotlight: DIR\/t\/pilotlight\.json is not a valid manifest:\n {2}name: expected a name of lower-case .*\n {2}routes\[0\]: expected a path .*\n {2}routes\[1\]: "\*" may only be .*\n {2}limits\.memory: .*\n {2}limits\.cpu: expected a duration such as .*\n {2}triggers: not supported by this version of Pilotlight; remove the field\n {2}route: unknown field\n$/,
+      {
+        name: "T",
+        component: "x.wasm",
+        route: ["/"],
+        routes: ["x", "/a*"],
+        limits: { memory: 5, cpu: "1y" },
+        triggers: [{ cron: "61 * * * *" }],
+      },
+      /^pilotlight: DIR\/t\/pilotlight\.json is not a valid manifest:\n {2}name: expected a name of lower-case .*\n {2}routes\[0\]: expected a path .*\n {2}routes\[1\]: "\*" may only be .*\n {2}limits\.memory: .*\n {2}limits\.cpu: expected a duration such as .*\n {2}triggers\[0\]\.cron: .*minute: 61.*\n {2}route: unknown field\n$/,
     ],
     [
       "whose component is not built",

@@ -19,7 +19,7 @@ describe("the runs that have ended", () => {
     const runs = new EndedRuns();
     const usage = { ...NO_USAGE, cpuNanoseconds: 2_500_000, memoryBytes: 77 };
     const place = { rung: "warming/linked", pool: "variable", term: "wait", cell: 3, why: ["own/ready: none is idle"] } as const;
-    const run = ended({ grantedAt: 4, status: 201, ...place, usage, startedAtWall: Date.UTC(2026, 0, 2) });
+    const run = ended({ grantedAt: 4, status: 201, expected: true, ...place, usage, startedAtWall: Date.UTC(2026, 0, 2) });
     runs.add(run);
     expect(runs.get(run.id)?.record).toEqual({
       id: run.id,
@@ -30,6 +30,7 @@ describe("the runs that have ended", () => {
       startedAt: "2026-01-02T00:00:00.000Z",
       outcome: "ok",
       status: 201,
+      expected: true,
       capacity: "warming/linked",
       pool: "variable",
       term: "wait",

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { Incoming } from "../../src/invoke/invocation.js";
 import { admit } from "../../src/invoke/stages/admit.js";
-import { serverTiming, withOurs, withoutOurs } from "../../src/invoke/stages/head.js";
+import { serverTiming } from "../../src/invoke/explain.js";
+import { withOurs, withoutOurs } from "../../src/invoke/stages/head.js";
 import { authorize, identify } from "../../src/invoke/stages/identify.js";
 import { resolve } from "../../src/invoke/stages/resolve.js";
 import { callerOf, whoIs } from "../../src/tenants/access.js";
@@ -189,7 +190,7 @@ describe("the head of an answer", () => {
     const why = run.why.join("; ");
     expect(why).toMatch(/own\/ready: none is idle/);
     expect(serverTiming(run)).toBe(
-      `capacity;desc="own/linked", pool;desc="shared", queue;dur=2.000, start;dur=1.500, run;dur=5.250, why;desc="${why}"`,
+      `capacity;desc="own/linked", pool;desc="shared", queue;dur=2.000, start;dur=1.500, run;dur=5.250, instance;desc="clean", why;desc="${why}"`,
     );
     expect(withOurs([], run, true)).toEqual(["Pilotlight-Run", run.id, "Server-Timing", serverTiming(run)]);
   });
@@ -201,7 +202,9 @@ describe("the head of an answer", () => {
       grantedAt: 0,
       headAt: 1,
     } as const);
-    expect(serverTiming(run)).toBe('capacity;desc="own/ready", pool;desc="dedicated", queue;dur=0.000, start;dur=0.000, run;dur=1.000');
+    expect(serverTiming(run)).toBe(
+      'capacity;desc="own/ready", pool;desc="dedicated", queue;dur=0.000, start;dur=0.000, run;dur=1.000, instance;desc="clean"',
+    );
   });
 
   it.each([

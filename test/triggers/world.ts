@@ -60,8 +60,10 @@ export class World {
       warn: (_tenant, task, text) => void this.warnings.push(`${task}: ${text}`),
       report: (error) => void this.errors.push(error),
       newId: () => `id${++ids}`,
+      refusal: () => undefined,
       jobOf: (id) => this.jobs.get(id),
       kv: {
+        revision: () => this.written.at(-1)?.revision ?? 0,
         get: (tenant, store, key) => this.#values.get(`${tenant} ${store} ${key}`) ?? null,
         registerCursor: async () => (this.#cursor ??= this.written.at(-1)?.revision ?? 0),
         changes: (_cursor, limit, after = 0) =>

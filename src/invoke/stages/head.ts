@@ -1,6 +1,6 @@
 /** What crosses to the guest, and what of ours is added to its answer. */
 import type { HeaderList } from "../../base/headers.js";
-import type { Decision } from "../../dispatch/select.js";
+import { serverTiming } from "../explain.js";
 import type { Run } from "../run.js";
 import { bearerKey } from "./identify.js";
 
@@ -43,45 +43,4 @@ export function withOurs(headers: HeaderList, run: Run, explain: boolean): Heade
   out.push("Pilotlight-Run", run.id);
   if (explain) out.push("Server-Timing", serverTiming(run));
   return out;
-}
-
-/** Where the time went until the answer began. */
-export function serverTiming(run: Run): string {
-  const granted = run.grantedAt ?? run.admittedAt;
-  const entries = [
-    `capacity;desc="${run.rung ?? "none"}"`,
-    `pool;desc="${run.pool ?? "none"}"`,
-    `queue;dur=${milliseconds(granted - run.admittedAt)}`,
-    `start;dur=${milliseconds((run.startNanoseconds || run.usage.startNanoseconds) / 1e6)}`,
-    `run;dur=${milliseconds((run.headAt ?? run.settledAt ?? granted) - granted)}`,
-  ];
-  for (const [name, milliseconds_] of run.sidecarTimes) entries.push(`sidecar-${name};dur=${milliseconds(milliseconds_)}`);
-  const { pick } = run.descent;
-  if (pick !== undefined) entries.push(`pick;desc=${quoted(pickText(run.task.name, pick))}`);
-  if (run.why.length > 0) entries.push(`why;desc=${quoted(run.why.join("; "))}`);
-  return entries.join(", ");
-}
-
-/** `resize-fast exec=1.2ms start=0.02ms`: the task, and what was expected of it. */
-function pickText(task: string, { considered, why }: Decision): string {
-  const own = considered.find(({ provider }) => provider === task) ?? considered[0];
-  const costs = own === undefined ? "" : ` exec=${short(own.execMs)}ms start=${short(own.startMs + own.queueMs)}ms`;
-  return `${task}${costs}; ${why}`;
-}
-
-function short(value: number): string {
-  return String(Number(value.toPrecision(3)));
-}
-
-/** The longest reason that a header tells. */
-const LONGEST_WHY = 200;
-
-/** A quoted string as HTTP has it (RFC 9110, 5.6.4), cut where it gets too long. What is no visible ASCII reads `?`. */
-function quoted(text: string): string {
-  const short = text.length > LONGEST_WHY ? `${text.slice(0, LONGEST_WHY - 3)}...` : text;
-  return `"${short.replace(/[^ -~]/g, "?").replace(/["\\]/g, "\\$&")}"`;
-}
-
-function milliseconds(value: number): string {
-  return value.toFixed(3);
 }

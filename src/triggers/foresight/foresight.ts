@@ -18,7 +18,7 @@ import { restoreTenant, snapshotOf, type Snapshot } from "./snapshot.js";
 import { viewOf, type ForesightView } from "./view.js";
 
 export type { Announcement, Heard, Unheard } from "./announcements.js";
-export type { Cost, Depth, ExpectationPorts as ForesightPorts } from "./expectations.js";
+export type { Cost, Depth } from "./expectations.js";
 export type { Snapshot } from "./snapshot.js";
 export type * from "./view.js";
 
@@ -146,16 +146,17 @@ export class Foresight {
     else pair.late++;
   }
 
-  /** A run came. It follows signs, is one that was expected, and is a sign itself. */
-  arrived(time: number, { tenant, task, by }: Arrival): void {
+  /** A run came. It follows signs, and is a sign itself. True: it was expected. */
+  arrived(time: number, { tenant, task, by }: Arrival): boolean {
     const now = this.#time(time);
     const { history } = this.#tenant(tenant);
     const sign = history.task(task);
-    if (sign === undefined) return;
+    if (sign === undefined) return false;
     history.noteFollower(now, sign);
     const expected = sign.live.length > 0 ? this.#expectations.arrived(now, sign, by === "announced") : undefined;
     history.noteSign(now, sign);
     if (sign.pairs.length > 0) this.#foresee(now, sign, expected?.root);
+    return expected !== undefined;
   }
 
   /** Something happened that tasks' runs may follow. One with a key that was heard lately is the same again. */

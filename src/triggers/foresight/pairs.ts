@@ -82,7 +82,7 @@ export class Sign {
   }
 
   #close(slot: number): void {
-    if (Number.isNaN(this.#times[slot] as number)) return;
+    if (Number.isNaN(this.#times[slot])) return;
     this.#times[slot] = Number.NaN;
     for (const pair of this.pairs) pair.closed(slot);
   }

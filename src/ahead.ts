@@ -1,0 +1,206 @@
+/**
+ * What a node makes ready before it is asked for: from what is said, from what has just happened, and by the clock.
+ *
+ * Part of the composition root: it joins src/triggers/foresight with the pool and with the tasks that requests get now, and owns the
+ * timer that foresight does not have.
+ */
+import type { Clock } from "./base/clock.js";
+import { ProblemError, type ProblemCode } from "./base/problem.js";
+import type { Run } from "./invoke/run.js";
+import type { PoolEvent } from "./pool/types.js";
+import { put, table, type StateStore } from "./state/store.js";
+import type { Task } from "./tasks/task.js";
+import { Foresight, type Cost, type ForesightView, type Heard, type Unheard } from "./triggers/foresight/foresight.js";
+
+/** What somebody says that will happen. */
+export type Said =
+  | { readonly kind: "signal"; readonly signal: string; readonly key: string | undefined }
+  | {
+      readonly kind: "runs";
+      readonly task: string;
+      readonly count: number;
+      /** Milliseconds from now, and how long it takes until all have come. */
+      readonly inMs: number;
+      readonly windowMs: number;
+      readonly confidence: number | undefined;
+      readonly key: string | undefined;
+    };
+
+export interface AheadOptions {
+  readonly state: StateStore;
+  readonly clock: Clock;
+  readonly wall: () => number;
+  /** The version of a task that most requests get now. */
+  readonly taskOf: (tenant: string, name: string) => Task | undefined;
+  /** What making an instance of a program ready takes; undefined: the pool does not know it. */
+  readonly costOf: (program: number) => Cost | undefined;
+  /** Bytes of the node's budget that nothing holds. */
+  readonly free: () => number;
+  readonly tell: (event: PoolEvent) => void;
+  /** When something comes that is known beforehand. Milliseconds since 1970. */
+  readonly upcoming: () => readonly { readonly task: Task; readonly at: number }[];
+  readonly report: (error: unknown) => void;
+}
+
+/** Of what is free, so much may be held for what is expected of one tenant. */
+const SHARE = 0.25;
+const LEARNT = table<unknown>("foresight");
+/** What comes by the clock is prepared so long before, with what the steps take on top of that. Milliseconds. */
+const CLOCK_AHEAD_MS = 5000;
+const CLOCK_WINDOW_MS = 2000;
+const LONGEST_SLEEP_MS = 60_000;
+
+const CODES: Readonly<Record<Unheard, ProblemCode>> = {
+  invalid: "request/invalid",
+  "no-task": "request/no-such-thing",
+  past: "request/invalid",
+  "too-many": "request/invalid",
+  "too-long": "request/invalid",
+  "too-far": "request/invalid",
+  "too-often": "quota/requests",
+  full: "quota/pretriggers",
+};
+
+export class Ahead {
+  readonly #options: AheadOptions;
+  readonly foresight: Foresight;
+  #timer: NodeJS.Timeout | undefined;
+  #due = Number.POSITIVE_INFINITY;
+  /** Runs that have come, until nothing else is to be done. */
+  #came: Run[] = [];
+  #stopped = false;
+
+  constructor(options: AheadOptions) {
+    this.#options = options;
+    const { clock, state, taskOf, costOf, free, report } = options;
+    this.foresight = new Foresight({
+      expect: (tenant, name, count, until, depth) => {
+        const task = taskOf(tenant, name);
+        if (task === undefined) return;
+        const { program } = task.version;
+        options.tell({ kind: "expect", program, count, until, depth });
+      },
+      cost: (tenant, name) => {
+        const task = taskOf(tenant, name);
+        return task && costOf(task.version.program);
+      },
+      room: () => free() * SHARE,
+    });
+    try {
+      this.foresight.restore(clock.now(), state.get(LEARNT, "node"));
+    } catch (error) {
+      report(error);
+    }
+  }
+
+  /** A run was asked for, by a client or a guest. It is looked at once nothing else is to be done. */
+  arrived(run: Run): void {
+    if (this.#stopped || run.origin.kind === "sidecar") return;
+    if (this.#came.push(run) === 1) setImmediate(() => this.look());
+  }
+
+  /** Looks at the runs that have come. */
+  look(): void {
+    if (this.#came.length === 0) return;
+    const now = this.#options.clock.now();
+    for (const run of this.#came.splice(0)) {
+      const { tenant, name } = run.task;
+      run.expected = this.foresight.arrived(now, { tenant, task: name });
+    }
+    this.#arm();
+  }
+
+  /** Throws a `ProblemError` where it is not taken. `sender`: who is limited and believed by it. */
+  hear(tenant: string, sender: string, said: Said): { readonly key: string } {
+    const now = this.#options.clock.now();
+    const heard =
+      said.kind === "signal"
+        ? this.foresight.signal(now, tenant, said.signal, said.key)
+        : this.foresight.announce(now, {
+            tenant,
+            task: said.task,
+            count: said.count,
+            start: now + said.inMs,
+            window: said.windowMs,
+            confidence: said.confidence,
+            key: said.key,
+            sender,
+          });
+    this.#arm();
+    return taken(heard);
+  }
+
+  /** A request has begun that its task's manifest takes for a sign. */
+  signal(tenant: string, signal: string): void {
+    this.foresight.signal(this.#options.clock.now(), tenant, signal);
+    this.#arm();
+  }
+
+  view(tenant: string): ForesightView {
+    return this.foresight.view(this.#options.clock.now(), tenant);
+  }
+
+  /** Something else is known of what comes by the clock. */
+  refresh(): void {
+    this.#tick();
+  }
+
+  forget(tenant: string): void {
+    this.foresight.forget(tenant);
+  }
+
+  async keep(): Promise<void> {
+    await this.#options.state.commit([put(LEARNT, "node", this.foresight.snapshot())]);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  /** What has come due, and what soon comes by the clock. */
+  #tick(): void {
+    if (this.#stopped) return;
+    const { clock, wall, upcoming } = this.#options;
+    const now = clock.now();
+    this.foresight.tick(now);
+    const wallNow = wall();
+    let next = Number.POSITIVE_INFINITY;
+    for (const { task, at } of upcoming()) {
+      const wait = at - wallNow;
+      if (wait > CLOCK_AHEAD_MS) next = Math.min(next, now + wait - CLOCK_AHEAD_MS);
+      else if (wait > 0) {
+        const said = { count: 1, start: now + wait, window: CLOCK_WINDOW_MS, key: `${task.name} ${at}`, sender: "cron" };
+        this.foresight.announce(now, { tenant: task.tenant, task: task.name, ...said });
+        next = Math.min(next, now + wait + 1);
+      }
+    }
+    this.#arm(next);
+  }
+
+  #arm(at = Number.POSITIVE_INFINITY): void {
+    const now = this.#options.clock.now();
+    const next = Math.min(at, this.foresight.nextWake(), now + LONGEST_SLEEP_MS);
+    if (this.#stopped || next >= this.#due) return;
+    clearTimeout(this.#timer);
+    this.#due = next;
+    this.#timer = setTimeout(
+      () => {
+        this.#due = Number.POSITIVE_INFINITY;
+        try {
+          this.#tick();
+        } catch (error) {
+          this.#options.report(error);
+        }
+      },
+      Math.max(1, next - now),
+    ).unref();
+  }
+}
+
+function taken(heard: Heard): { readonly key: string } {
+  if (heard.accepted) return { key: heard.key };
+  const { why, reason, retryAfter } = heard;
+  const detail = `${reason.charAt(0).toUpperCase()}${reason.slice(1)}.`;
+  throw new ProblemError(CODES[why], detail, retryAfter === undefined ? {} : { retryAfter: Math.ceil(retryAfter / 1000) });
+}
