@@ -15,6 +15,7 @@ import type { Control } from "./control/control.js";
 import { firstKey } from "./control/first-key.js";
 import { Ledger } from "./control/ledger.js";
 import { NodeCapacity } from "./control/node-capacity.js";
+import { parseSaid } from "./control/said.js";
 import { ControlPlane } from "./control/plane.js";
 import { Library } from "./control/library.js";
 import { Programs, type CodeSteps } from "./control/programs.js";
@@ -210,6 +211,7 @@ export class Runtime implements AsyncDisposable {
       capacity: this.#pool,
       code: () => this.#programs.steps(),
       records: () => this.#records.figures(),
+      later: { foresight: () => this.#ahead.foresight.totals(), deferred: () => this.#schedule.figures() },
       liveRuns: () => this.#executor.liveCount,
       connections: () => this.#dataFronts.reduce((sum, front) => sum + front.connections(), 0),
     });
@@ -729,6 +731,7 @@ export class Runtime implements AsyncDisposable {
       health: this.#health(),
       runs,
       calls: this.#callsPort(),
+      pretriggers: { hear: (key, tenant, body) => this.#hear(key, tenant, body) },
       guest,
       reserveOwn: this.#reserveOwn,
       report: (error) => this.#report(error),
@@ -807,6 +810,14 @@ export class Runtime implements AsyncDisposable {
         }
       },
     };
+  }
+
+  /** Where nobody has keys, whoever reaches the node may say what will come. */
+  #hear(key: string | undefined, tenant: string | undefined, body: unknown): { readonly key: string } {
+    const caller = this.#home.durable ? needInvoke(key === undefined ? undefined : this.#control.identify(key)) : OPERATOR;
+    const whose = (caller.kind === "key" ? caller.key.tenant : undefined) ?? tenant ?? DEFAULT_TENANT;
+    this.#tenants.need(whose);
+    return this.#ahead.hear(whose, whoIs(caller), parseSaid(body, this.#home.clock.time()));
   }
 
   /** One of the versions of a task that requests get now, by weight. */

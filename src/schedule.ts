@@ -20,6 +20,7 @@ import { LaterRuns, waitingProblem, type Later } from "./invoke/later.js";
 import type { Executor } from "./invoke/executor.js";
 import type { Run } from "./invoke/run.js";
 import type { SubPool } from "./pool/types.js";
+import type { DeferredFigures } from "./observe/later-metrics.js";
 import { put, table, type StateStore } from "./state/store.js";
 import type { Task } from "./tasks/task.js";
 
@@ -86,6 +87,8 @@ export class Schedule {
   /** Of the stores' file, when it was last looked at. */
   #revision = 0;
   readonly #load: NodeJS.Timeout;
+  /** What has become of jobs, by what asked for them. */
+  readonly #steps = new Map<string, [{ readonly by: string; readonly state: string }, number]>();
 
   constructor(options: ScheduleOptions) {
     this.#options = options;
@@ -153,6 +156,11 @@ export class Schedule {
     this.#isReady = true;
     await this.refresh();
     await this.#poke();
+  }
+
+  /** For whoever scrapes. */
+  figures(): DeferredFigures {
+    return { steps: this.#steps.values(), waiting: this.jobs.waiting };
   }
 
   /** What comes by the clock, the next of each. */
@@ -267,6 +275,19 @@ export class Schedule {
 
   #told(job: Job, how: string): void {
     const { id, tenant, task, capability, origin, starts, fault } = job;
-    this.#options.log.info({ run: id, tenant, task: task ?? job.ranBy, capability, by: origin.kind, starts, fault }, `deferred: ${how}`);
+    const by = origin.kind;
+    const said = how === "accepted" ? { dueAt: new Date(job.dueAt).toISOString(), decision: shortOf(job.decision) } : {};
+    this.#options.log.info({ run: id, tenant, task: task ?? job.ranBy, capability, by, starts, fault, ...said }, `deferred: ${how}`);
+    const step = `${by} ${how}`;
+    const counted = this.#steps.get(step);
+    if (counted === undefined) this.#steps.set(step, [{ by, state: how }, 1]);
+    else counted[1]++;
   }
+}
+
+/** Why it starts when it does, with both figures. */
+function shortOf(decision: Decision | undefined): { readonly why: string; readonly now: number; readonly best?: number } | undefined {
+  if (decision === undefined) return undefined;
+  const { why, now, best } = decision;
+  return { why, now: now.cost, ...(best !== undefined && { best: best.cost }) };
 }

@@ -110,7 +110,10 @@ export class Deferral {
   /** Takes on what is new of these, with whatever else is to be true at the same moment; resolves once that is durable. */
   async accept(wanted: readonly NewJob[], more: readonly Change[] = []): Promise<Job[]> {
     const accepted = await this.#ports.jobs.accept(wanted, this.#ports.wall(), more);
-    for (const job of accepted) if (job.state === "waiting") this.#enqueue(job);
+    for (const job of accepted) {
+      this.#ports.told(job, job.state === "waiting" ? "accepted" : "parked");
+      if (job.state === "waiting") this.#enqueue(job);
+    }
     if (accepted.length > 0) this.pump();
     return accepted;
   }

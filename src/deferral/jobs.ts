@@ -62,6 +62,13 @@ export class Jobs {
     return this.#jobs.values();
   }
 
+  /** How many wait, of all tenants. */
+  get waiting(): number {
+    let sum = 0;
+    for (const { waiting } of this.#loads.values()) sum += waiting;
+    return sum;
+  }
+
   load(tenant: string): JobLoad {
     return this.#loads.get(tenant) ?? NO_LOAD;
   }

@@ -15,6 +15,7 @@ import { bearerKey } from "../invoke/stages/identify.js";
 import { addCalls, type CallsPort } from "./calls.js";
 import { parseTarget, pathOf } from "./mapping.js";
 import type { Job, JobResult } from "../deferral/job.js";
+import { addPretriggers, type PretriggersPort } from "./pretriggers.js";
 import { resultResponse } from "./results.js";
 import { problemResponse } from "./problem-reply.js";
 
@@ -58,6 +59,7 @@ export interface DataPlaneOptions extends PlaneOptions {
   readonly runs: RunsPort;
   readonly guest: GuestHandler;
   readonly calls: CallsPort;
+  readonly pretriggers: PretriggersPort;
   /** False where `/-/` is the guest's too (`serve FILE`). */
   readonly reserveOwn: boolean;
 }
@@ -95,6 +97,7 @@ export function dataPlane(options: DataPlaneOptions): Plane {
       },
     });
     addCalls(app, options.calls, keyIn);
+    addPretriggers(app, options.pretriggers, keyIn);
     app.all("/-/*", notHere);
   }
   app.all("*", options.guest);

@@ -38,7 +38,7 @@ export async function bodyOf(c: Context<PlaneEnv>, most: number, limitMs = BODY_
   let bytes = 0;
   const take = (piece: Uint8Array): void => {
     bytes += piece.byteLength;
-    if (bytes > most) throw new ProblemError("request/body-too-large", `Arguments may come to ${most} bytes.`);
+    if (bytes > most) throw new ProblemError("request/body-too-large", `The body may come to ${most} bytes.`);
     pieces.push(piece);
   };
   const { incoming } = c.env ?? {};

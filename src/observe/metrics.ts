@@ -10,6 +10,7 @@ import type { StoreFigures } from "../memo/store.js";
 import type { PoolCounts } from "../pool/pool.js";
 import { registerCapacity, type CapacitySources } from "./capacity-metrics.js";
 import { Histogram } from "./histogram.js";
+import { registerLater, type LaterSources } from "./later-metrics.js";
 
 /** From 1 µs to 1 minute. */
 const SECONDS = [1e-6, 5e-6, 1e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
@@ -21,6 +22,7 @@ export interface MetricSources {
   /** Components compiled or mapped, and programs linked, ever. */
   code(): { readonly load: number; readonly link: number };
   records(): StoreFigures;
+  readonly later: LaterSources;
   liveRuns(): number;
   connections(): number;
 }
@@ -89,6 +91,7 @@ export class Metrics {
     this.#delay.enable();
     this.#gauges(sources);
     registerCapacity(this.#registry, sources.capacity);
+    registerLater(this.#registry, sources.later);
     this.#registry.registerMetric(codeSteps(sources));
   }
 

@@ -58,6 +58,7 @@ function appOf(calls: CallsPort): ReturnType<typeof dataPlane>["app"] {
   return dataPlane({
     calls,
     guest,
+    pretriggers: { hear: () => ({ key: "" }) },
     runs: { get: () => undefined, result: () => undefined, cancel: async () => {} },
     health: { reasons: () => [] },
     reserveOwn: true,
@@ -197,7 +198,7 @@ describe("a body", () => {
     let read = 0;
     const endless = new ReadableStream({ pull: (controller) => (read++, controller.enqueue(new Uint8Array(2 ** 20))) });
     const response = await appOf(port).request(AT, { method: "POST", body: endless, duplex: "half" });
-    expect(await told(response)).toEqual([413, "request/body-too-large", "Arguments may come to 104857600 bytes."]);
+    expect(await told(response)).toEqual([413, "request/body-too-large", "The body may come to 104857600 bytes."]);
     expect(read).toBeLessThan(110);
     expect(port.called).toEqual([]);
     expect((await ask("GET", "/-/livez")).status).toBe(200);

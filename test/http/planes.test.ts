@@ -9,6 +9,7 @@ it("the routes of both planes fit Hono's fastest router", async () => {
   const data = dataPlane({
     calls,
     guest: () => new Response(),
+    pretriggers: { hear: () => ({ key: "" }) },
     runs: { get: () => undefined, result: () => undefined, cancel: async () => {} },
     health,
     reserveOwn: true,

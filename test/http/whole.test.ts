@@ -42,7 +42,7 @@ describe("a body", () => {
   it("that is longer than it may be is refused before it has all come", async () => {
     const { body } = await receive(["Transfer-Encoding: chunked"], `65\r\n${"x".repeat(101)}\r\n`);
     await expect(body).rejects.toMatchObject({
-      problem: { code: "request/body-too-large", detail: "Arguments may come to 100 bytes." },
+      problem: { code: "request/body-too-large", detail: "The body may come to 100 bytes." },
     });
   });
 

@@ -20,6 +20,19 @@ const ENGINE: EngineStats = {
   allocator: "pooling",
 };
 const POOL = { idle: 1, busy: 2, starting: 3, ending: 4, waiting: 6 };
+const FORESIGHT = {
+  predictions: 40,
+  hits: 41,
+  late: 42,
+  wasted: 43,
+  waste: 44,
+  announcements: 45,
+  refused: 46,
+  switchedOff: 47,
+  passed: 48,
+  instances: 49,
+  bytes: 52,
+};
 const SHARED: SubPoolView = {
   pool: "shared",
   cellBytes: 100,
@@ -69,6 +82,10 @@ function metrics(): Metrics {
     liveRuns: () => 8,
     connections: () => 9,
     records: () => ({ records: 30, bytes: 31, memoryBytes: 32, evicted: 33, rejected: 34 }),
+    later: {
+      foresight: () => FORESIGHT,
+      deferred: () => ({ steps: [[{ by: "cron", state: "done" }, 50]], waiting: 51 }),
+    },
   });
   onTestFinished(() => made.stop());
   return made;
@@ -135,6 +152,8 @@ describe("the metrics", () => {
       pilotlight_cells_target: "pool",
       pilotlight_client_connections: "",
       pilotlight_code_steps_total: "step",
+      pilotlight_deferred_total: "by,state",
+      pilotlight_deferred_waiting: "",
       pilotlight_event_loop_delay_p99_seconds: "",
       pilotlight_event_loop_utilization_ratio: "",
       pilotlight_evictions_total: "what",
@@ -150,6 +169,16 @@ describe("the metrics", () => {
       pilotlight_limits_total: "limit,task,tenant",
       pilotlight_log_lines_dropped_total: "task,tenant",
       pilotlight_outbound_connections: "",
+      pilotlight_pretriggers_announcements_total: "",
+      pilotlight_pretriggers_bytes: "",
+      pilotlight_pretriggers_instances: "",
+      pilotlight_pretriggers_off_total: "",
+      pilotlight_pretriggers_passed_total: "",
+      pilotlight_pretriggers_predictions_total: "",
+      pilotlight_pretriggers_refused_total: "",
+      pilotlight_pretriggers_runs_total: "found",
+      pilotlight_pretriggers_wasted_byte_seconds_total: "",
+      pilotlight_pretriggers_wasted_total: "",
       pilotlight_programs: "",
       pilotlight_records: "",
       pilotlight_records_bytes: "",

@@ -23,7 +23,8 @@ function planeOf({ reserveOwn = true, reasons = [] }: StartOptions, report: (err
     cancel: async () => void (ended = true),
   };
   const calls: CallsPort = { describe: async () => [], call: () => Promise.reject(new Error("nothing is called here")) };
-  return (guest) => dataPlane({ guest, runs, calls, health: { reasons: () => reasons }, reserveOwn, report });
+  const pretriggers = { hear: () => ({ key: "" }) };
+  return (guest) => dataPlane({ guest, runs, calls, pretriggers, health: { reasons: () => reasons }, reserveOwn, report });
 }
 
 export function startFetchFront(guest: GuestName, options: StartOptions = {}): Started {
