@@ -6,9 +6,11 @@
  */
 import type { Clock } from "./base/clock.js";
 import { ProblemError, type ProblemCode } from "./base/problem.js";
+import type { BesideRequest } from "./invoke/beside.js";
 import type { Run } from "./invoke/run.js";
 import type { PoolEvent } from "./pool/types.js";
 import { put, table, type StateStore } from "./state/store.js";
+import { signalsIn } from "./tasks/signals.js";
 import type { Task } from "./tasks/task.js";
 import { Foresight, type Cost, type ForesightView, type Heard, type Unheard } from "./triggers/foresight/foresight.js";
 
@@ -93,10 +95,20 @@ export class Ahead {
     }
   }
 
-  /** A run was asked for, by a client or a guest. It is looked at once nothing else is to be done. */
-  arrived(run: Run): void {
+  /**
+   * A run was asked for, by a client or a guest. It is looked at once nothing else is to be done. `request`: it has just come, and may be
+   * a signal.
+   */
+  arrived(run: Run, request: Pick<BesideRequest, "header"> | undefined): void {
     if (this.#stopped || run.origin.kind === "sidecar") return;
-    if (this.#came.push(run) === 1) setImmediate(() => this.look());
+    const { task, origin, later } = run;
+    // What is put off comes when it starts.
+    if (later === undefined && this.#came.push(run) === 1) setImmediate(() => this.look());
+    const { signals } = task.version.manifest;
+    if (signals.length === 0 || request === undefined || origin.kind !== "http") return;
+    // It does not follow from itself.
+    this.look();
+    for (const signal of signalsIn(signals, origin.path ?? "/", (name) => request.header(name, task))) this.#signal(task.tenant, signal);
   }
 
   /** Looks at the runs that have come. */
@@ -105,7 +117,9 @@ export class Ahead {
     const now = this.#options.clock.now();
     for (const run of this.#came.splice(0)) {
       const { tenant, name } = run.task;
-      run.expected = this.foresight.arrived(now, { tenant, task: name });
+      // What a record answers takes no instance, but others may follow it.
+      const isSign = run.memo?.isRecalled === true;
+      run.expected = this.foresight.arrived(now, { tenant, task: name, isSign });
     }
     this.#arm();
   }
@@ -130,8 +144,7 @@ export class Ahead {
     return taken(heard);
   }
 
-  /** A request has begun that its task's manifest takes for a sign. */
-  signal(tenant: string, signal: string): void {
+  #signal(tenant: string, signal: string): void {
     this.foresight.signal(this.#options.clock.now(), tenant, signal);
     this.#arm();
   }

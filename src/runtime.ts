@@ -47,6 +47,7 @@ import type { Job } from "./deferral/job.js";
 import { Ahead } from "./ahead.js";
 import { Schedule, type DeferredRuns } from "./schedule.js";
 import { IDENTITY, tellIdentity } from "./invoke/identity.js";
+import { GuestTriggers, isOfTriggers } from "./invoke/guest-triggers.js";
 import { Launcher } from "./invoke/launch.js";
 import { Recalls } from "./invoke/recalls.js";
 import { SidecarRuns } from "./invoke/sidecar-runs.js";
@@ -272,6 +273,7 @@ export class Runtime implements AsyncDisposable {
       asked: (ask, caller) => {
         if (ask.interface === IDENTITY) tellIdentity(this.#engine, ask, caller);
         else if (ask.interface === JWKS) this.#documents.asked(ask, caller);
+        else if (isOfTriggers(ask.interface)) guestTriggers.asked(ask, caller);
         else this.#named.asked(ask, caller);
       },
       engine: this.#engine,
@@ -308,6 +310,11 @@ export class Runtime implements AsyncDisposable {
       },
     });
     const runTimes = new RunTimes();
+    const guestTriggers = new GuestTriggers({
+      engine: this.#engine,
+      hear: (tenant, sender, said) => this.#ahead.hear(tenant, sender, said),
+      send: (tenant, queue, message) => this.#schedule.triggers.send(tenant, queue, message),
+    });
     const gates = new TenantGates((tenant) => this.#tenants.get(tenant)?.quotas ?? {});
     const enter = (tenant: string, memoryBytes: number, now: number): ReturnType<TenantGates["enter"]> =>
       gates.enter(tenant, memoryBytes, now);
@@ -350,7 +357,7 @@ export class Runtime implements AsyncDisposable {
       clock: systemClock,
       sidecar,
       required: (tenant) => this.#tenants.get(tenant)?.sidecars ?? NO_SIDECARS,
-      arrived: (run) => this.#ahead.arrived(run),
+      arrived: (run, request) => this.#ahead.arrived(run, request),
       bindings: ({ version }) => this.#programs.bindings(version.program),
       failed: (run, name, reason) =>
         this.#log.warn(

@@ -85,6 +85,8 @@ export interface Job {
   readonly state: JobState;
   /** When it is due, while it waits. */
   readonly dueAt: number;
+  /** Of a message that a run has sent: how many runs in a row have sent the message that started the next. */
+  readonly hops?: number | undefined;
   /** How often it has begun. */
   readonly starts: number;
   readonly startedAt?: number | undefined;
@@ -126,6 +128,7 @@ export type NewJob = Pick<
   | "traceparent"
   | "notAfter"
   | "decision"
+  | "hops"
 > & {
   readonly input: JobInput;
   /** Left out: at once. */

@@ -53,7 +53,11 @@ const CAPABILITIES: readonly string[] = [
   "wasi:keyvalue/atomics@0.2.0-draft2",
   "wasi:keyvalue/batch@0.2.0-draft2",
   "wasi:logging/logging@0.1.0-draft",
+  "pilotlight:triggers/announce@0.1.0",
+  "pilotlight:triggers/queue@0.1.0",
 ];
+/** Our WIT packages beside WASI's, for worlds that import them. */
+const PACKAGES: readonly string[] = ["dispatch.wit", "memo.wit", "sidecar.wit", "task.wit", "triggers.wit"];
 /** `acme:image/resize@1.2.0` */
 const INTERFACE = /^[a-z][a-z0-9-]*:[a-z][a-z0-9-]*\//;
 const SOURCES: readonly string[] = [".ts", ".mts", ".js", ".mjs"];
@@ -181,7 +185,7 @@ async function bundle(
 ): Promise<{ readonly source: string; readonly imports: readonly string[]; readonly exports: readonly string[] }> {
   const { rolldown } = await import("rolldown");
   const guest = ["./guest.js", "./guest.ts"].map((file) => fileURLToPath(new URL(file, import.meta.url))).find((file) => existsSync(file));
-  const isBuiltIn = (id: string): boolean => (needed === undefined ? INTERFACE : /^wasi:/).test(id);
+  const isBuiltIn = (id: string): boolean => (needed === undefined ? INTERFACE : /^(?:wasi|pilotlight):/).test(id);
   const warnings: string[] = [];
   try {
     await using build = await rolldown({
@@ -226,7 +230,7 @@ async function resolveWit(to: string, own: string | undefined, world: string, ca
   // A folder that brings its dependencies brings all of them.
   if (existsSync(deps)) return world;
   await mkdir(deps);
-  for (const file of ["dispatch.wit", "memo.wit", "sidecar.wit", "task.wit"]) await cp(join(wit, "pilotlight", file), join(deps, file));
+  for (const file of PACKAGES) await cp(join(wit, "pilotlight", file), join(deps, file));
   for (const version of await readdir(join(wit, "wasi"))) {
     for (const file of await readdir(join(wit, "wasi", version)))
       await cp(join(wit, "wasi", version, file), join(deps, `${version}-${file}`));

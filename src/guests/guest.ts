@@ -17,6 +17,7 @@ import { decodeUtf8, encodeUtf8 } from "./utf8.js";
 // A component imports from the host what its bundle imports: these two cost nothing where they are not used.
 export { config } from "./config.js";
 export { StoreError, openStore, type Store } from "./stores.js";
+export { TriggerError, announce, send, signal, type ExpectedRuns } from "./triggers.js";
 
 /** A request, with its body still to be read; it can be read once. */
 export interface GuestRequest {

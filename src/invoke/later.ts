@@ -159,7 +159,8 @@ function isPrefer(headers: readonly string[], i: number): boolean {
   return headers[i - (i % 2)]?.toLowerCase() === "prefer";
 }
 
-function jobCaller(caller: Caller): JobCaller {
+/** Who asked, as it is written down. */
+export function jobCaller(caller: Caller): JobCaller {
   if (caller.kind === "key") return { kind: "key", id: caller.key.id };
   return caller.kind === "operator" ? { kind: "operator", name: caller.name } : { kind: "anonymous" };
 }

@@ -47,8 +47,8 @@ export interface LaunchPorts {
   required(tenant: string): readonly SidecarEntry[];
   /** What of a version's imports its sidecars serve. */
   bindings(task: Task): readonly Binding[];
-  /** A run that a client, a guest or a trigger has started is on its way. */
-  arrived(run: Run): void;
+  /** A run that a client, a guest or a trigger has started is on its way. `request`: it has just come. */
+  arrived(run: Run, request: Pick<BesideRequest, "header"> | undefined): void;
   /** Told of sidecars that failed where the main goes on. */
   failed(run: Run, sidecar: string, reason: string): void;
 }
@@ -70,7 +70,7 @@ export class Launcher {
 
   /** Has the run start, when its sidecars allow; its listener hears of everything. */
   launch(run: Run, request: BesideRequest): void {
-    this.#ports.arrived(run);
+    this.#ports.arrived(run, request);
     const entries = this.#planOf(run, request);
     if (entries.length === 0) return this.#ports.recalls.start(run, request);
     const beside = this.#beside(run, entries);
@@ -80,7 +80,7 @@ export class Launcher {
 
   /** A run whose request was let in some time ago: guards and transforms have had their say. */
   launchLater(run: Run, request: BesideRequest): void {
-    this.#ports.arrived(run);
+    this.#ports.arrived(run, undefined);
     const entries = this.#planOf(run, request);
     if (entries.length === 0) return this.#ports.recalls.start(run, request);
     const beside = this.#beside(run, entries);
@@ -90,7 +90,7 @@ export class Launcher {
 
   /** A run that a guest has called: of its sidecars it has those that serve its imports. */
   launchCalled(run: Run): void {
-    this.#ports.arrived(run);
+    this.#ports.arrived(run, undefined);
     const bindings = this.#ports.bindings(run.task);
     if (bindings.length === 0) return this.#ports.recalls.start(run, undefined);
     const entries = this.#planOf(run, NOBODY).filter(({ use }) => bindings.some((binding) => binding.use === use));

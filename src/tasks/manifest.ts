@@ -12,6 +12,7 @@ import type { FieldError } from "../base/problem.js";
 import { DURATION_HELP, SIZE_HELP, parseDuration, parseSize } from "../base/units.js";
 import { PREFER_HELP, parsePreference } from "../base/preference.js";
 import type { SubPool, WhenFull } from "../pool/types.js";
+import { signals } from "./signals.js";
 import { triggers } from "./triggers.js";
 import { parseInterfaceName, sameLine } from "../wit/capability.js";
 
@@ -270,6 +271,8 @@ const document = z.strictObject({
   sidecar: asSidecar.optional(),
   idempotent: idempotent.optional(),
   triggers: triggers.default([]),
+  /** Requests that are signs of what comes next: which runs follow them is learnt. */
+  signals: signals.default([]),
   /** Requests to it are answered later, whether they ask for that or not. */
   async: z.boolean().default(false),
   /** A run that is answered later may start more than once: after a crash, and as `retries` say. Without it, it starts at most once. */

@@ -81,7 +81,12 @@ export function asksOf({ imports }: Pick<ComponentInfo, "imports">): string[] {
 }
 
 /** See `wit/pilotlight`. */
-const ASKED: readonly string[] = ["pilotlight:dispatch/dispatch@0.1.0", "pilotlight:task/identity@0.1.0"];
+const ASKED: readonly string[] = [
+  "pilotlight:dispatch/dispatch@0.1.0",
+  "pilotlight:task/identity@0.1.0",
+  "pilotlight:triggers/announce@0.1.0",
+  "pilotlight:triggers/queue@0.1.0",
+];
 
 function isWasi(name: string): boolean {
   return name.startsWith("wasi:") || name === "";

@@ -1,7 +1,7 @@
 /** Messages to a queue: jobs of the task that says that it takes them. */
 import { ProblemError } from "../base/problem.js";
 import { idOf } from "../base/ids.js";
-import type { JobCaller, NewJob } from "../deferral/job.js";
+import type { Job, JobCaller, NewJob } from "../deferral/job.js";
 import { callOf, liveTriggers, postOf, type TriggerPorts } from "./types.js";
 
 export interface Message {
@@ -11,6 +11,8 @@ export interface Message {
   /** The same message with the same key is taken once. */
   readonly key: string | undefined;
   readonly caller: JobCaller;
+  /** The run that began the chain in which a guest sends it; undefined: a client does. */
+  readonly root?: string | undefined;
 }
 
 export interface QueueView {
@@ -20,6 +22,9 @@ export interface QueueView {
 
 const MOST_BYTES = 256 * 1024;
 const MOST_KEY = 128;
+/** Runs in a row of which each has sent the message that started the next. */
+const MOST_HOPS = 256;
+const ROUND = `It is the last of ${MOST_HOPS} runs of which each was started by a message of the one before; redrive it if it does not go round.`;
 const JSON_TYPE = /^application\/(?:[^;\s]+\+)?json\s*(?:;|$)/i;
 
 /** Queues of a tenant, by name. */
@@ -35,8 +40,9 @@ export function messageJob(
   ports: Pick<TriggerPorts, "tasks" | "decide" | "wall">,
   tenant: string,
   queue: string,
-  { body, type, key, caller }: Message,
+  { body, type, key, caller, root }: Message,
   newId: () => string,
+  jobOf: (id: string) => Pick<Job, "hops"> | undefined,
 ): NewJob {
   const live = liveTriggers(ports.tasks(), "queue").find(({ task, trigger }) => task.tenant === tenant && trigger.queue === queue);
   if (live === undefined) {
@@ -49,6 +55,7 @@ export function messageJob(
   if (key !== undefined && (key === "" || key.length > MOST_KEY))
     throw new ProblemError("request/invalid", `A message's key has 1 to ${MOST_KEY} characters.`);
   const { task, trigger } = live;
+  const hops = root === undefined ? 0 : (jobOf(root)?.hops ?? 0) + 1;
   const start =
     trigger.function === undefined
       ? postOf(trigger.path ?? "/", body, type ?? "application/octet-stream")
@@ -59,6 +66,8 @@ export function messageJob(
     task: task.name,
     origin: { kind: "queue", queue },
     caller,
+    hops,
+    ...(hops > MOST_HOPS && { parked: { code: "quota/deferred", detail: ROUND } }),
     ...start,
     ...ports.decide(task, ports.wall(), trigger.defer),
   };

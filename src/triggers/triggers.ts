@@ -83,7 +83,7 @@ export class Triggers {
 
   /** Throws a `ProblemError` where it cannot be taken. */
   async send(tenant: string, queue: string, message: Message): Promise<Job> {
-    const job = messageJob(this.#ports, tenant, queue, message, this.#ports.newId);
+    const job = messageJob(this.#ports, tenant, queue, message, this.#ports.newId, this.#ports.jobOf);
     const problem = this.#ports.refusal(tenant);
     if (problem !== undefined) {
       const { code, detail, ...more } = problem;

@@ -181,6 +181,33 @@ describe("signals", () => {
   });
 });
 
+describe("requests that a manifest takes for signals", () => {
+  it("are signals by their path or a header, and not by another", async () => {
+    const node = await nodeWith(["acme"]);
+    const signals = [
+      { signal: "upload", path: "/in/:name" },
+      { signal: "opened", header: "X-Opened" },
+    ];
+    await node.task("acme", "hello-p2", { name: "in", routes: ["acme.test/in/*"], signals });
+    const round = async (path: string, headers: Record<string, string>): Promise<void> => {
+      await node.ask("acme", path, headers);
+      await sleep(20);
+      await node.ask("acme", "/b");
+      await sleep(120);
+    };
+    await times(8, () => round("/in/x?y=/in/", {}));
+    await times(3, () => round("/in/x/y", { "x-opened": "" }));
+    await node.ask("acme", "/in/x/y");
+    const { pairs } = node.runtime.ahead.view("acme");
+    const seen = Object.fromEntries(
+      pairs.filter(({ kind, task }) => kind === "signal" && task === "b").map((p) => [p.cause, p.occurrences]),
+    );
+    expect(seen).toEqual({ upload: 8, opened: 3 });
+    // The request that is the signal does not follow it, though the next one does.
+    expect(pairs.filter(({ kind, task, delay }) => kind === "signal" && task === "in" && delay < 50)).toEqual([]);
+  });
+});
+
 describe("what is said and cannot be taken", () => {
   it.each([
     ["no JSON", "{", 400, "request/malformed", 'The body is not JSON; expected { "task": …, "count": … } or { "signal": … }.'],

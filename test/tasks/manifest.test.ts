@@ -36,6 +36,7 @@ describe("a manifest", () => {
       keepResults: 86_400_000,
       guardInternal: false,
       triggers: [],
+      signals: [],
       name: "thumbs",
       component: "thumbs.wasm",
       access: "public",
@@ -119,6 +120,7 @@ describe("a manifest", () => {
       retries: { max: 3, delay: 2000, longest: 60_000 },
       keepResults: 3_600_000,
       triggers: [],
+      signals: [],
       limits: {
         memory: 64 * MiB,
         timeout: 10_000,
@@ -408,7 +410,7 @@ describe("the fields", () => {
       "triggers",
     ];
     expect(Object.keys(manifestSchema.shape).sort()).toEqual(
-      ["$schema", "prefer", "async", "repeat", "retries", "keepResults", "guardInternal", ...contract].sort(),
+      ["$schema", "prefer", "async", "repeat", "retries", "keepResults", "guardInternal", "signals", ...contract].sort(),
     );
   });
 });

@@ -79,6 +79,8 @@ export interface Arrival {
   readonly task: string;
   /** `announced`: it says itself that it belongs to an announcement, and is counted for one first. */
   readonly by?: "announced" | undefined;
+  /** It takes no instance: others may follow it, and it is no follower. */
+  readonly isSign?: boolean | undefined;
 }
 
 /** Names of signals may have so many bytes. */
@@ -147,13 +149,13 @@ export class Foresight {
   }
 
   /** A run came. It follows signs, and is a sign itself. True: it was expected. */
-  arrived(time: number, { tenant, task, by }: Arrival): boolean {
+  arrived(time: number, { tenant, task, by, isSign }: Arrival): boolean {
     const now = this.#time(time);
     const { history } = this.#tenant(tenant);
     const sign = history.task(task);
     if (sign === undefined) return false;
-    history.noteFollower(now, sign);
-    const expected = sign.live.length > 0 ? this.#expectations.arrived(now, sign, by === "announced") : undefined;
+    if (isSign !== true) history.noteFollower(now, sign);
+    const expected = isSign !== true && sign.live.length > 0 ? this.#expectations.arrived(now, sign, by === "announced") : undefined;
     history.noteSign(now, sign);
     if (sign.pairs.length > 0) this.#foresee(now, sign, expected?.root);
     return expected !== undefined;

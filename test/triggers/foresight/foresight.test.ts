@@ -29,6 +29,17 @@ describe("a task that runs after another", () => {
     expect(scene.statements).toBe(0);
   });
 
+  it("that takes no instance is a sign, and follows nothing", () => {
+    const scene = new Scene();
+    for (let i = 0; i < 8; i++) {
+      scene.run("A").after(300);
+      scene.foresight.arrived(scene.now, { tenant: "t", task: "B", isSign: true });
+      scene.after(300).run("C").after(60_000);
+    }
+    expect(scene.pair("A", "B")).toBeUndefined();
+    expect(scene.pair("B", "C")).toMatchObject({ likelihood: 1 });
+  });
+
   it("is expected about as many times as it ran", () => {
     expect(new Scene().train(6, { count: 5 }).run("A").expected("B")).toBe(5);
   });
