@@ -258,7 +258,8 @@ describe("what a component imports", () => {
     expect(await refusal('import { f } from "wasi:nowhere/at-all@1.0.0"; export const handler = f;')).toBe(
       "BuildError: index.ts: the world http does not have wasi:nowhere/at-all@1.0.0; beside its own interfaces a function can import " +
         "wasi:config/store@0.2.0-rc.1, wasi:keyvalue/store@0.2.0-draft2, wasi:keyvalue/atomics@0.2.0-draft2, " +
-        "wasi:keyvalue/batch@0.2.0-draft2, wasi:logging/logging@0.1.0-draft",
+        "wasi:keyvalue/batch@0.2.0-draft2, wasi:logging/logging@0.1.0-draft, " +
+        "pilotlight:triggers/announce@0.1.0, pilotlight:triggers/queue@0.1.0",
     );
   });
 
