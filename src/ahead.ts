@@ -45,7 +45,7 @@ export interface AheadOptions {
 }
 
 /** Of what is free, so much may be held for what is expected of one tenant. */
-const SHARE = 0.25;
+export const SHARE = 0.25;
 const LEARNT = table<unknown>("foresight");
 /** What comes by the clock is prepared so long before, with what the steps take on top of that. Milliseconds. */
 const CLOCK_AHEAD_MS = 5000;

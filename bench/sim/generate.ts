@@ -67,7 +67,8 @@ function tasksOfTenant(random: Random): number {
   return random.chance(lone) ? 1 : Math.min(most, Math.ceil(uniform(random) ** (-1 / exponent)));
 }
 
-function modelTask(random: Random, tenant: string, name: string): TaskModel {
+/** A task as it may be. */
+export function modelTask(random: Random, tenant: string, name: string): TaskModel {
   const trigger = triggerAt(uniform(random));
   const seconds = Math.log(1000) + DURATION.mu + DURATION.sigma * Math.log(logNormal(random, 0, 1));
   return {
@@ -107,11 +108,17 @@ export function generateTrace(workload: Workload): Trace {
     const time = agenda.next;
     const n = agenda.pop();
     const { model, random, arrivals } = sources[n] as (typeof sources)[number];
-    const duration = logNormal(random, model.durationMu, DURATION_SPREAD);
-    builder.add(time, n, Math.min(LONGEST_RUN, Math.max(SHORTEST_RUN, duration)), Math.round(model.bytes));
+    const { duration, bytes } = drawRun(random, model);
+    builder.add(time, n, duration, bytes);
     ask(n, arrivals);
   }
   return builder.build(models.map(({ tenant, name, component }) => ({ tenant, name, component })));
+}
+
+/** One run of a task. */
+export function drawRun(random: Random, { durationMu, bytes }: TaskModel): { readonly duration: number; readonly bytes: number } {
+  const duration = logNormal(random, durationMu, DURATION_SPREAD);
+  return { duration: Math.min(LONGEST_RUN, Math.max(SHORTEST_RUN, duration)), bytes: Math.round(bytes) };
 }
 
 /** When a task's requests come. */

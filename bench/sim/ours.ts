@@ -3,10 +3,11 @@
  *
  * The engine here answers each command as the real one does, after the time that the step takes: `raise` by `raised`,
  * `prepare` by `ready`, a grant by `settled` and `retired`. What exists is counted from these commands, not from what the
- * pool says of itself.
+ * pool says of itself. What else a node has (foresight, announcements) stands beside it: `beside.ts`.
  */
 import type { Pool, PoolCommand, PoolEvent, PoolProgram, PoolSettings } from "../../src/pool/pool.js";
 import { Agenda } from "./agenda.js";
+import type { MakeBeside, Beside } from "./beside.js";
 import type { Steps } from "./costs.js";
 import { Ledger, type Outcome } from "./ledger.js";
 import type { Policy, Scene } from "./policy.js";
@@ -47,8 +48,8 @@ export function deployed(program: number, { tenant, name }: TraceTask, peakBytes
   };
 }
 
-export function ours(name: string, makePool: MakePool, settings: PoolSettings): Policy {
-  return { name, replay: (scene) => new PoolNode(scene, makePool(settings)).replay(name) };
+export function ours(name: string, makePool: MakePool, settings: PoolSettings, makeBeside?: MakeBeside): Policy {
+  return { name, replay: (scene) => new PoolNode(scene, makePool(settings), makeBeside).replay(name) };
 }
 
 /** The most that a run of each task holds. */
@@ -69,6 +70,8 @@ interface ProgramState {
   /** When it is, or was last, linked. */
   linkedAt: number;
   isWeighed: boolean;
+  /** Runs of it that have no instance yet. */
+  waiting: number;
 }
 
 interface Asked {
@@ -91,12 +94,14 @@ class PoolNode {
   readonly #programs: ProgramState[];
   readonly #asked = new Map<number, Asked>();
   readonly #instances = new Map<number, Instance>();
+  readonly #beside: Beside | undefined;
   #ticks = 0;
   #tickedAt = -1;
 
-  constructor(scene: Scene, pool: Pool) {
+  constructor(scene: Scene, pool: Pool, makeBeside?: MakeBeside) {
     this.#scene = scene;
     this.#pool = pool;
+    this.#beside = makeBeside?.({ scene, pool, tell: (now, event) => this.#step(now, event) });
     this.#ledger = new Ledger(scene.window);
     this.#programs = scene.trace.tasks.map(({ component }) => ({
       component,
@@ -104,6 +109,7 @@ class PoolNode {
       isThere: false,
       linkedAt: Number.POSITIVE_INFINITY,
       isWeighed: false,
+      waiting: 0,
     }));
   }
 
@@ -118,8 +124,10 @@ class PoolNode {
       if (now >= window.until) break;
       this.#passTo(now);
       const program = trace.task[run] as number;
+      this.#programOf(program).waiting++;
       this.#asked.set(run, { at: now, isLinked: this.#programOf(program).linkedAt <= now });
       this.#step(now, { kind: "demand", run, program, deadline: now + DEADLINE, lease: LEASE, priority: "interactive" });
+      this.#beside?.arrived(now, run);
     }
     this.#passTo(window.until);
     return this.#ledger.outcome(name);
@@ -130,8 +138,10 @@ class PoolNode {
     for (;;) {
       const wake = this.#pool.nextWake();
       const next = this.#agenda.next;
-      if (Math.min(wake, next) > time) return;
-      if (next <= wake) this.#step(next, this.#agenda.pop());
+      const aside = this.#beside?.nextWake() ?? Number.POSITIVE_INFINITY;
+      if (Math.min(wake, next, aside) > time) return;
+      if (aside < Math.min(wake, next)) this.#beside?.tick(aside);
+      else if (next <= wake) this.#step(next, this.#agenda.pop());
       else this.#tick(wake);
     }
   }
@@ -159,6 +169,7 @@ class PoolNode {
         const { steps } = this.#programOf(program);
         this.#instances.set(slot, { program, generation, bytes: steps.readyBytes });
         this.#ledger.change(now, steps.readyBytes);
+        this.#beside?.prepared(now, program, slot);
         const nanoseconds = steps.instantiateMs * 1e6;
         this.#agenda.push(now + steps.instantiateMs, { kind: "ready", slot, generation, nanoseconds });
         return;
@@ -172,6 +183,7 @@ class PoolNode {
       case "lower":
         return this.#lower(now, command.program);
       case "refuse":
+        this.#programOf(this.#scene.trace.task[command.run] as number).waiting--;
         this.#ledger.refused((this.#asked.get(command.run) as Asked).at);
         this.#asked.delete(command.run);
         return;
@@ -186,12 +198,15 @@ class PoolNode {
   }
 
   #grant(now: number, { run, slot, generation, program, fresh, last }: Extract<PoolCommand, { kind: "grant" }>): void {
-    const { component, steps, linkedAt } = this.#programOf(program);
+    const state = this.#programOf(program);
+    const { component, steps, linkedAt } = state;
+    state.waiting--;
     const { at, isLinked } = this.#asked.get(run) as Asked;
     this.#asked.delete(run);
     const raise = isLinked ? 0 : Math.min(now, linkedAt) - at;
     const make = fresh ? steps.instantiateMs : 0;
     this.#ledger.started(at, component, { raise, make, other: now - at - raise }, !isLinked);
+    this.#beside?.granted(now, { run, program, slot: fresh ? undefined : slot, waited: now - at + make });
     const bytes = Math.max(this.#scene.trace.bytes[run] as number, steps.readyBytes);
     const before = fresh ? 0 : (this.#instances.get(slot)?.bytes ?? 0);
     this.#instances.set(slot, { program, generation, bytes });
@@ -226,6 +241,7 @@ class PoolNode {
     if (instance?.generation !== generation) return;
     this.#ledger.change(now, -instance.bytes);
     this.#instances.delete(slot);
+    this.#beside?.ended(now, slot);
   }
 
   #raise(now: number, program: number): void {
@@ -234,6 +250,7 @@ class PoolNode {
     state.isThere = true;
     state.linkedAt = now + state.steps.raiseMs;
     this.#ledger.change(now, state.steps.programBytes);
+    this.#beside?.linking(now, program, state.waiting === 0);
     const { raiseMs, programBytes } = state.steps;
     this.#agenda.push(state.linkedAt, { kind: "raised", program, bytes: programBytes, milliseconds: raiseMs });
   }
@@ -243,6 +260,7 @@ class PoolNode {
     if (!state.isThere) throw new Error(`the pool lets program ${program} go, which is not linked`);
     state.isThere = false;
     state.linkedAt = Number.POSITIVE_INFINITY;
+    this.#beside?.lowered(now, program);
     this.#ledger.change(now, -state.steps.programBytes);
   }
 
