@@ -6,7 +6,6 @@
  * `--tasks N` beside chains, `--chains N`, `--hours N` that count, after as many that do not, `--idle MINUTES` as the node's
  * `programIdle`, `--json FILE`.
  */
-import { SHARE } from "#dist/ahead.js";
 import { usualCapacity } from "#dist/config/capacity.js";
 import { createForecast } from "#dist/forecast/history.js";
 import { Pool } from "#dist/pool/pool.js";
@@ -36,7 +35,7 @@ await main(async () => {
   note("without foresight");
   const plain = without(setting);
   note("with foresight");
-  const foreseen = withForesight(setting, { makeForesight: (ports) => new Foresight(ports), share: SHARE, said: [] });
+  const foreseen = withForesight(setting, { makeForesight: (ports) => new Foresight(ports), said: [] });
   publish(
     {
       question: `what foresight is worth: ${setting.mix.trace.length} requests, seed ${numbers.seed}`,

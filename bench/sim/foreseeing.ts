@@ -3,6 +3,7 @@
  *
  * It hears of each run once the pool has, and of signals and announcements at their times.
  */
+import { SHARE } from "../../src/ahead.js";
 import type { PoolView } from "../../src/pool/views.js";
 import type { Announcement, Depth, Foresight } from "../../src/triggers/foresight/foresight.js";
 import { Watching, type Granted, type NodeAt } from "./beside.js";
@@ -20,8 +21,6 @@ export interface Said {
 export interface ForeseeingOptions {
   /** A foresight, made as the runtime makes it. */
   readonly makeForesight: (ports: Ports) => Foresight;
-  /** Of what is free, so much may be held for one tenant: what src/ahead.ts says. */
-  readonly share: number;
   readonly signals: readonly Signal[];
   readonly said: readonly Said[];
 }
@@ -64,7 +63,7 @@ export class Foreseeing extends Watching {
         const program = this.#programs.get(nameOf(tenant, task));
         return program === undefined ? undefined : node.pool.costOf(program);
       },
-      room: () => freeOf(node) * options.share,
+      room: () => freeOf(node) * SHARE,
     });
   }
 
