@@ -438,7 +438,7 @@ export class Runtime implements AsyncDisposable {
       endRuns: (tenant) => {
         this.#executor.forget(tenant);
         this.#ahead.forget(tenant);
-        this.#schedule.deferral.forget(tenant).catch((error: unknown) => this.#report(error));
+        this.#schedule.forget(tenant).catch((error: unknown) => this.#report(error));
         this.#library.forget(tenant);
       },
       report: (error) => this.#report(error),

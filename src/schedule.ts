@@ -14,6 +14,7 @@ import type { KeyValue } from "./engine/kv.js";
 import type { Message, QueueView } from "./triggers/queues.js";
 import { Triggers } from "./triggers/triggers.js";
 import { Jobs } from "./deferral/jobs.js";
+import { Planned } from "./deferral/planned.js";
 import { WeekProfile } from "./forecast/week-profile.js";
 import { JobRuns, type JobRunPorts } from "./invoke/jobs.js";
 import { LaterRuns, waitingProblem, type Later } from "./invoke/later.js";
@@ -68,6 +69,9 @@ const LOAD_EVERY_MS = 5000;
 const STORES_EVERY_MS = 50;
 /** A timer takes no more. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
+const QUARTER_MS = 15 * 60_000;
+/** Of which it is known what comes by the clock. */
+const QUARTERS = 200;
 const PROFILE = table<unknown>("week-profile");
 /** With less going on than this share of what is usual at this time, the node is quiet. */
 const QUIET_SHARE = 0.5;
@@ -80,6 +84,9 @@ export class Schedule {
   readonly triggers: Triggers;
   readonly #runs: JobRuns;
   readonly #profile = new WeekProfile();
+  readonly #planned = new Planned();
+  /** What comes by the clock, by quarter hours since 1970. */
+  readonly #clocked = new Map<number, number>();
   #isStopped = false;
   #isReady: boolean;
   #wake: { readonly timer: NodeJS.Timeout; readonly at: number } | undefined;
@@ -152,10 +159,17 @@ export class Schedule {
 
   /** Takes up what was there when the process began. */
   async start(): Promise<void> {
+    for (const job of this.jobs.all()) if (job.state === "waiting") this.#plan(job);
     await this.deferral.start();
     this.#isReady = true;
     await this.refresh();
     await this.#poke();
+  }
+
+  /** The tenant is gone, with all that waits. */
+  async forget(tenant: string): Promise<void> {
+    for (const job of this.jobs.all()) if (job.tenant === tenant) this.#planned.delete(job.id);
+    await this.deferral.forget(tenant);
   }
 
   /** For whoever scrapes. */
@@ -173,6 +187,7 @@ export class Schedule {
     // Before all of them are there again, nobody knows what has gone.
     if (!this.#isReady) return;
     await this.triggers.refresh();
+    this.#clocked.clear();
     this.#watchStores();
     this.#sleep();
   }
@@ -214,9 +229,32 @@ export class Schedule {
       runMs: expectedMs(task),
       horizonMs: HORIZON_MS,
       demandNow: this.#options.executor.liveCount,
-      demand: (from, to) => this.#profile.expected(from, to),
+      demand: (from, to) => this.#demand(from, to),
       priceAt: (time) => priceAt(pool, time),
     });
+  }
+
+  /**
+   * What is to be expected, in runs at once: what usually goes on then, at least what comes by the clock, and what was put off to then.
+   * What comes by the clock each day is part of what is usual. Undefined: not known.
+   */
+  #demand(from: number, to: number): number | undefined {
+    const usual = this.#profile.expected(from, to);
+    if (usual === undefined) return undefined;
+    return Math.max(usual, this.#scheduled(from)) + this.#planned.demand(from, to);
+  }
+
+  /** Runs at once that come by the clock in the quarter hour of that time. It is asked for each run that can wait. */
+  #scheduled(time: number): number {
+    const quarter = Math.floor(time / QUARTER_MS);
+    const known = this.#clocked.get(quarter);
+    if (known !== undefined) return known;
+    let ms = 0;
+    for (const { task, count } of this.triggers.cron.scheduled(quarter * QUARTER_MS, (quarter + 1) * QUARTER_MS))
+      ms += count * this.#options.expectedMs(task);
+    if (this.#clocked.size >= QUARTERS) this.#clocked.clear();
+    this.#clocked.set(quarter, ms / QUARTER_MS);
+    return ms / QUARTER_MS;
   }
 
   /** Less goes on than is usual now, so that what was put off may start. */
@@ -273,9 +311,16 @@ export class Schedule {
     return { decision, notAfter: dueAt + deferMs, dueAt: decision.start === "now" ? dueAt : decision.start.at };
   }
 
+  #plan({ id, tenant, task, dueAt }: Job): void {
+    const known = task === undefined ? undefined : this.#options.runs.pick(tenant, task);
+    this.#planned.set(id, dueAt, known === undefined ? 0 : this.#options.expectedMs(known));
+  }
+
   #told(job: Job, how: string): void {
     const { id, tenant, task, capability, origin, starts, fault } = job;
     const by = origin.kind;
+    if (job.state === "waiting") this.#plan(job);
+    else this.#planned.delete(id);
     const said = how === "accepted" ? { dueAt: new Date(job.dueAt).toISOString(), decision: shortOf(job.decision) } : {};
     this.#options.log.info({ run: id, tenant, task: task ?? job.ranBy, capability, by, starts, fault, ...said }, `deferred: ${how}`);
     const step = `${by} ${how}`;

@@ -8,6 +8,7 @@ import type { Clock } from "../base/clock.js";
 import { newRunId } from "../base/ids.js";
 import type { Problem } from "../base/problem.js";
 import type { Frame } from "../engine/engine.js";
+import type { Priority } from "../pool/types.js";
 import type { Task } from "../tasks/task.js";
 import type { Entered, Refused } from "../tenants/quotas.js";
 import type { Caller } from "../tenants/tenant.js";
@@ -60,6 +61,8 @@ export interface AttemptPlan {
   readonly guarded?: boolean;
   /** Its answer may come later. */
   readonly later?: Later;
+  /** It can wait, and leaves capacity to what cannot. */
+  readonly priority?: Priority;
   /** Each run of it is a sidecar. */
   readonly stands?: Stands;
   readonly listener: AttemptListener;
@@ -118,7 +121,8 @@ export class Attempt {
         caller,
         descent,
       );
-      const { request, stands, identity, later, guarded } = this.#plan;
+      const { request, stands, identity, later, guarded, priority = "interactive" } = this.#plan;
+      this.#run.priority = priority;
       this.#run.stands = stands;
       this.#run.identity = identity;
       this.#run.later = later;

@@ -141,6 +141,8 @@ export class JobRuns {
         ...(job.identity !== undefined && { identity: job.identity }),
         request: asRequest(job, input),
         guarded: isGuarded,
+        // What nobody waits for was weighed.
+        priority: job.decision === undefined ? "interactive" : "deferrable",
         listener: {
           event: (run, event) => answer.event(run, event),
           settled: (run) => {

@@ -105,8 +105,8 @@ const OPEN_ROWS = 10_000;
 const READ_ROWS = 1000;
 
 const POOLS: Readonly<Record<SubPool, number>> = { shared: 0, dedicated: 1, variable: 2 };
-const TERMS: Readonly<Record<UsageTerm, number>> = { direct: 0, wait: 1, spill: 2, none: 3 };
-const TERM_COUNT = 4;
+const TERMS: Readonly<Record<UsageTerm, number>> = { direct: 0, wait: 1, spill: 2, none: 3, deferred: 4 };
+const TERM_COUNT = 5;
 
 export interface UsageOptions {
   /** Of a GiB-second, at a time in milliseconds since 1970. Asked each minute. */

@@ -19,7 +19,7 @@ import {
   type ProgramState,
   type TenantState,
 } from "./state.js";
-import type { PoolCommand, SubPool, Whose } from "./types.js";
+import type { PoolCommand, Priority, SubPool, Whose } from "./types.js";
 
 /** A place: an instance to use, or a cell to make one in; without a cell, the reserve for calls. */
 export interface Place {
@@ -36,6 +36,7 @@ const ONLY_NONE_IDLE: readonly string[] = Object.freeze([NONE_IDLE]);
 const ONLY_WITHOUT_ROOM: readonly string[] = Object.freeze([IDLE_WITHOUT_ROOM]);
 const NO_REASONS: readonly string[] = Object.freeze([]);
 const IN_RESERVE: readonly string[] = Object.freeze(["own: no room", "warming: nothing is left"]);
+const YIELDS: readonly string[] = Object.freeze(["own: it can wait, and leaves its sub-pool to what cannot"]);
 const RESERVE_IN_USE: readonly string[] = Object.freeze(["own: the reserve is in use"]);
 
 /** A tenant with a cell may have it for so long before one that has none gets it, in milliseconds. */
@@ -66,10 +67,14 @@ export class Ladder {
     this.#parts = parts;
   }
 
-  /** The nearest place for a run of the program; undefined: there is none now. May make and empty cells for it. */
-  find(now: number, state: ProgramState, out: PoolCommand[]): Place | undefined {
+  /**
+   * The nearest place for a run of the program; undefined: there is none now. May make and empty cells for it. `priority`: what can wait
+   * takes variable capacity where its tenant has some and there is room, and leaves the rest to what cannot.
+   */
+  find(now: number, state: ProgramState, out: PoolCommand[], priority: Priority = "interactive"): Place | undefined {
     if (this.isStuck(state)) return undefined;
-    const place = this.#in(now, state, state.pool, NO_REASONS, out) ?? this.#spilled(now, state, out);
+    const yielding = priority === "deferrable" ? this.#inVariable(now, state, out) : undefined;
+    const place = yielding ?? this.#in(now, state, state.pool, NO_REASONS, out) ?? this.#spilled(now, state, out);
     // A place for its code may come without anything being freed for runs.
     if (place === undefined) state.stuckAt = isHoused(state) ? this.#freed(state) : -1;
     return place;
@@ -110,6 +115,19 @@ export class Ladder {
   /** What happens in others' cells is nothing to a run that waits for a reserve. */
   #freed({ tenant, pool, whenFull }: ProgramState): number {
     return pool === "dedicated" && whenFull !== "spill" ? tenant.changes : this.#parts.changes.count + tenant.changes;
+  }
+
+  /** A place in variable capacity for a run of a program that has its place elsewhere. Nobody's cell is emptied for that. */
+  #inVariable(now: number, state: ProgramState, out: PoolCommand[]): Place | undefined {
+    const { tenant, pool } = state;
+    if (pool === "variable" || tenant.terms.variableCeiling === 0 || !this.#hasSlot("variable")) return undefined;
+    const charge = runCharge(state, this.#parts.cells.settings.overcommit);
+    const own = this.#own(state, "variable", charge);
+    if (own !== undefined) return { instance: undefined, cell: own, whose: "own", why: YIELDS };
+    const span = this.span(state, "variable", charge);
+    return this.#isHousedIn(state, "variable", span, charge)
+      ? this.#fresh(now, state, "variable", span, charge, [...YIELDS], out)
+      : undefined;
   }
 
   /** Variable capacity never goes over to the shared one: its tenants wait for it. */

@@ -524,7 +524,7 @@ export class Pool {
       return this.#wait(now, state, demand, "overloaded", undefined, out);
     if (isBehind) return this.#wait(now, state, demand, fullness(state), undefined, out);
     if (cannotBeRaised(now, state)) return this.#refuseAsked(now, state, demand.run, "no-code", out);
-    const place = this.#ladder.find(now, state, out);
+    const place = this.#ladder.find(now, state, out, demand.priority);
     if (place === undefined) return this.#wait(now, state, demand, fullness(state), undefined, out);
     if (state.code === "linked") return this.#grant(now, state, demand, place, ASKED_LINKED, out);
     const isRaised = this.#raise(now, state, place.cell, out);
@@ -849,7 +849,7 @@ export class Pool {
     if (this.#ladder.isStuck(state)) return false;
     if (state.raising || isFull(state) || !this.#mayStart(state)) return false;
     if (cannotBeRaised(now, state)) return false;
-    this.#place = this.#ladder.find(now, state, out);
+    this.#place = this.#ladder.find(now, state, out, head.priority);
     if (this.#place === undefined) return false;
     if (state.code === "linked") return true;
     if (this.#raise(now, state, this.#place.cell, out)) head.place ??= this.#place;
@@ -1025,7 +1025,7 @@ function fullness(state: ProgramState): RefusalReason {
 }
 
 function termOf(state: ProgramState, cell: Cell | undefined, { reason }: Asked): Term {
-  if (cell?.pool !== state.pool) return "spill";
+  if (cell?.pool !== state.pool) return cell?.pool === "variable" ? "deferred" : "spill";
   // Waiting for one's own code is no matter of terms.
   return reason === undefined || reason === "no-code" ? "direct" : "wait";
 }

@@ -211,8 +211,11 @@ export interface Grant {
   readonly term: Term;
 }
 
-/** How a run got its place: from its sub-pool at once, after waiting, or from the shared one because its own was full. */
-export type Term = "direct" | "wait" | "spill";
+/**
+ * How a run got its place: from its sub-pool at once, after waiting, from the shared one because its own was full, or from the variable
+ * one because it can wait.
+ */
+export type Term = "direct" | "wait" | "spill" | "deferred";
 
 export type PoolCommand =
   | {

@@ -34,7 +34,6 @@ const MOST_TICKS = MOST_MISSED + 60;
 /** What could not be written down is tried again after this. Milliseconds. */
 const RETRY_MS = 1000;
 /** A beat that comes more often than this between two times is part of what is usual there. */
-const MOST_SCHEDULED = 100;
 
 interface Beat extends LiveTrigger<CronTrigger> {
   readonly cron: Cron;
@@ -88,11 +87,14 @@ export class CronSource {
     return [...this.#beats.values()].filter(({ next }) => next < Number.POSITIVE_INFINITY).map(({ task, next }) => ({ task, at: next }));
   }
 
-  /** What is known to come from one time to another, for the forecast: of each trigger, a hundred ticks at most. */
-  *scheduled(from: number, to: number): IterableIterator<Upcoming> {
+  /**
+   * How often each trigger comes from one time to another, for the forecast: reckoned from the first two times, since to go through all
+   * of them takes long where they are many.
+   */
+  *scheduled(from: number, to: number): IterableIterator<{ readonly task: Task; readonly count: number }> {
     for (const { task, cron } of this.#beats.values()) {
-      let at = nextAfter(cron, from - 1);
-      for (let n = 0; n < MOST_SCHEDULED && at < to; n++, at = nextAfter(cron, at)) yield { task, at };
+      const first = nextAfter(cron, from - 1);
+      if (first < to) yield { task, count: Math.max(1, Math.ceil((to - first) / (nextAfter(cron, first) - first))) };
     }
   }
 

@@ -22,6 +22,50 @@ function exhausted(whenFull: "wait" | "spill" | "reject", cells = 3): { script: 
   return { script, second: script.demand(2, 1, 500) };
 }
 
+/** Asks for a run that can wait. */
+function later(script: Script, run: number, id = 1): string[] {
+  const said = { deadline: script.now + 10_000, lease: 60_000, priority: "deferrable" } as const;
+  return script.step({ kind: "demand", run, program: id, ...said });
+}
+
+describe("a run that can wait", () => {
+  it("takes variable capacity where its tenant may have some, and leaves its own to what cannot wait", () => {
+    const script = node(3);
+    script.terms("a", { variableCeiling: 0.5 });
+    script.add(1, { tenant: "a" });
+    expect(later(script, 1).at(-1)).toBe("grant 1 on 0/1 in c1 warming/linked last");
+    expect(script.grantOf(1)).toMatchObject({ pool: "variable", term: "deferred" });
+    expect(script.grantOf(1)?.why[0]).toBe("own: it can wait, and leaves its sub-pool to what cannot");
+    script.demand(2);
+    expect(script.grantOf(2)).toMatchObject({ pool: "shared", term: "direct" });
+    // Its ceiling is reached: it takes what there is.
+    later(script, 3);
+    expect(script.grantOf(3)).toMatchObject({ pool: "shared", term: "direct" });
+    script.settle(1);
+    later(script, 4);
+    expect(script.grantOf(4)).toMatchObject({ pool: "variable", term: "deferred", rung: "own/linked" });
+  });
+
+  it("has its place where its program has it, without variable capacity", () => {
+    const script = node(3);
+    script.add(1, { tenant: "a" });
+    later(script, 1);
+    expect(script.grantOf(1)).toMatchObject({ pool: "shared", term: "direct" });
+  });
+
+  it("empties nobody's cell for that", () => {
+    const script = node(2);
+    script.terms("a", { variableCeiling: 0.6 });
+    script.add(1, { tenant: "a" });
+    script.add(2, { tenant: "b", ...REUSED });
+    script.demand(1, 2);
+    script.settle(1);
+    script.demand(2, 1);
+    later(script, 3);
+    expect(script.grantOf(3)).not.toMatchObject({ pool: "variable" });
+  });
+});
+
 describe("a reserve", () => {
   it("is there, with the code of its tenant's tasks, before the first run", () => {
     const script = node(3);

@@ -44,6 +44,7 @@ export interface Run extends Bagged {
   /** In the model's time. */
   readonly deadline: number;
   state: "asking" | "waiting" | "leased" | "expired" | "over";
+  readonly deferrable: boolean;
   instance: EngineInstance | undefined;
   /** How many runs wait for it, one for the other; 0: none. */
   readonly depth: number;
@@ -211,6 +212,7 @@ export class NodeModel {
       program,
       deadline: this.time + patience,
       state: "asking",
+      deferrable,
       instance: undefined,
       depth: caller === undefined ? 0 : caller.depth + 1,
       leasedUntil: 0,
@@ -479,12 +481,21 @@ export class NodeModel {
   }
 
   #checkTerms({ run, pool, term, rung, why }: Grant, { terms }: EngineProgram): void {
-    const spills = pool !== terms.pool;
-    check(mayRunIn(terms, pool), () => `run ${run} of a ${terms.pool} task is granted a ${pool} cell`);
-    check((term === "spill") === spills, () => `run ${run} of a ${terms.pool} task in a ${pool} cell: ${term}`);
+    const isElsewhere = pool !== terms.pool;
+    const yields = isElsewhere && pool === "variable" && this.#mayYield(run, terms.tenant);
+    check(yields || mayRunIn(terms, pool), () => `run ${run} of a ${terms.pool} task is granted a ${pool} cell`);
+    check(
+      (term === "deferred") === yields && (term === "spill") === (isElsewhere && !yields),
+      () => `run ${run} of a ${terms.pool} task in a ${pool} cell: ${term}`,
+    );
     check(pool !== "dedicated" || rung.startsWith("own/"), () => `run ${run} has a reserved cell by ${rung}`);
     check(rung === "own/ready" || why.length > 0 || term === "wait", () => `run ${run} came by ${rung} for no reason`);
     if (rung.startsWith("reclaimed")) this.counts.reclaimed++;
+  }
+
+  /** What can wait takes variable capacity where its tenant may have some. */
+  #mayYield(run: number, tenant: string): boolean {
+    return this.#run(run).deferrable && (this.tenants.get(tenant)?.terms.variableCeiling ?? 0) > 0;
   }
 
   #hold(run: Run, instance: EngineInstance): void {

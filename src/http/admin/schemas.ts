@@ -398,7 +398,9 @@ export const usage = z
     tenant: z.string(),
     task: z.string().optional().openapi({ description: "Left out: all of the tenant's" }),
     pool: z.enum(SUB_POOLS),
-    term: z.enum(["direct", "wait", "spill", "none"]).openapi({ description: "How the runs got their place; `none`: they got none" }),
+    term: z
+      .enum(["direct", "wait", "spill", "deferred", "none"])
+      .openapi({ description: "How the runs got their place; `none`: they got none" }),
     price: z.number().openapi({ description: "Of a GiB-second" }),
     runs: count,
     refused: count,
