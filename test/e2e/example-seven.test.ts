@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { beforeAll, expect, it } from "vitest";
 import { buildGuest } from "../../src/guests/build.js";
 import { ROOT, tempDir } from "../support/files.js";
-import type { LogLine } from "../support/log.js";
-import { startProgram, type Serving } from "../support/program.js";
+import type { LogCapture, LogLine } from "../support/log.js";
+import { Program } from "../support/program.js";
 import { problemOf, runOf } from "../support/runtime.js";
 import { readSession, runSession } from "../support/session.js";
 import { until } from "../support/until.js";
@@ -30,13 +30,20 @@ interface Entry {
 }
 
 /** The entries of `Server-Timing`, in order. */
-function entriesOf(response: Response): Entry[] {
-  const header = response.headers.get("server-timing") ?? "";
-  return [...header.matchAll(/([^\s,;]+)(?:;dur=([\d.]+))?(?:;desc="((?:[^"\\]|\\.)*)")?(?:, |$)/g)].map(([, name, ms, text]) => ({
+function entriesOf(header: string | null): Entry[] {
+  return [...(header ?? "").matchAll(/([^\s,;]+)(?:;dur=([\d.]+))?(?:;desc="((?:[^"\\]|\\.)*)")?(?:, |$)/g)].map(([, name, ms, text]) => ({
     name: name as string,
     ms: ms === undefined ? undefined : Number(ms),
     text,
   }));
+}
+
+function timing({ headers }: Response): Entry[] {
+  return entriesOf(headers.get("server-timing"));
+}
+
+function namesOf(entries: readonly Entry[]): string[] {
+  return entries.map(({ name }) => name);
 }
 
 /** The one entry of that name. */
@@ -47,7 +54,7 @@ function entry(entries: readonly Entry[], name: string): Entry {
 }
 
 interface Shop {
-  readonly node: Serving;
+  readonly log: LogCapture;
   /** Runs commands as the README's reader does. */
   readonly run: (...commands: string[]) => ReturnType<typeof runSession>;
   readonly ask: (path: string, init?: RequestInit) => Promise<Response>;
@@ -59,8 +66,10 @@ interface Shop {
 
 /** A node with the configuration of the example, after the steps of its README. */
 async function openShop(): Promise<Shop> {
-  const node = await startProgram(["--admin", "127.0.0.1:0"], { cwd: folder });
-  const [, admin] = await node.program.says(/admin plane (\S+)\nadmin key in .*\n/);
+  const program = new Program(["serve", "--addr", "127.0.0.1:0", "--admin", "127.0.0.1:0"], { cwd: folder });
+  const log = program.log();
+  // It compiles three components first, each with a JavaScript engine in it.
+  const [, data, admin] = await program.says(/data plane (\S+)\nadmin plane (\S+)\nadmin key in .*\n/, 90_000);
   const key = (await readFile(join(folder, ".pilotlight/admin.key"), "utf8")).trim();
   const run = (...commands: string[]) => runSession(commands, { PILOTLIGHT_CACHE: "" }, folder);
   const steps = readSession(README, "<!-- session: seven -->", "<!-- end of the session -->");
@@ -69,28 +78,31 @@ async function openShop(): Promise<Shop> {
     steps.map(({ command, output }) => [0, command, output]),
   );
   const ask: Shop["ask"] = (path, init = {}) =>
-    node.get(path, { ...init, headers: { "pilotlight-key": key, "pilotlight-explain": "1", ...(init.headers as Record<string, string>) } });
+    fetch(new URL(path, data), {
+      ...init,
+      headers: { "pilotlight-key": key, "pilotlight-explain": "1", ...(init.headers as Record<string, string>) },
+    });
   return {
-    node,
+    log,
     run,
     ask,
     metrics: async () => (await fetch(`${admin}metrics`)).text(),
     order: (headers = {}) =>
       ask("/shop", { method: "POST", body: '{"item":"tea","pieces":20000}', headers: { "x-api-key": "tea-time", ...headers } }),
-    quotes: (fields = {}) => PROVIDERS.flatMap((task) => node.log.all({ msg: "run", task, ...fields })),
+    quotes: (fields = {}) => PROVIDERS.flatMap((task) => log.all({ msg: "run", task, ...fields })),
   };
 }
 
 it("passes all seven, and the node tells of each", { timeout: 120_000 }, async () => {
-  const { node, run, ask, metrics, order, quotes } = await openShop();
-  for (const task of PROVIDERS) await node.log.first({ msg: "run", task, record: "miss", recorded: "kept" });
+  const { log, run, ask, metrics, order, quotes } = await openShop();
+  for (const task of PROVIDERS) await log.first({ msg: "run", task, record: "miss", recorded: "kept" });
   const earlier = quotes();
 
   // Nobody gets in without a key, and nothing is put off for who does not.
   const stranger = await order({ "x-api-key": "coffee", prefer: "respond-async" });
   expect([stranger.status, stranger.headers.get("location")]).toEqual([401, null]);
   expect((await problemOf(stranger)).code).toBe("sidecar/refused");
-  expect(node.log.all({ msg: "deferred: accepted" })).toEqual([]);
+  expect(log.all({ msg: "deferred: accepted" })).toEqual([]);
 
   const announced = await ask("/-/pretriggers", { method: "POST", body: '{"task":"shop","count":1,"in":"0s","window":"30s"}' });
   expect(announced.status).toBe(202);
@@ -106,7 +118,13 @@ it("passes all seven, and the node tells of each", { timeout: 120_000 }, async (
   expect([result.status, runOf(result)]).toEqual([200, id]);
   const answer = (await result.json()) as { readonly cents: number };
   expect(answer).toEqual({ customer: "ada", item: "tea", pieces: 20000, cents: expect.any(Number) as number, served: 1 });
-  const [before, of] = [entriesOf(accepted), entriesOf(result)];
+  const [before, of] = [timing(accepted), timing(result)];
+
+  // What the README shows is of the same kind.
+  const shown = [...(await readFile(README, "utf8")).matchAll(/^Server-Timing: (.*)$/gm)].map(([, header]) =>
+    namesOf(entriesOf(header ?? null)),
+  );
+  expect(shown.slice(0, 2)).toEqual([namesOf(before), namesOf(of)]);
 
   // 1: an instance that was ready in the tenant's own cell, under a lease.
   expect([entry(of, "capacity").text, entry(of, "pool").text, entry(of, "start").ms]).toEqual(["own/ready", "dedicated", 0]);
@@ -114,18 +132,18 @@ it("passes all seven, and the node tells of each", { timeout: 120_000 }, async (
   expect(entry(of, "run").ms).toBeGreaterThan(0);
 
   // 2: both sidecars have let it in, and one line of the access log tells of its end.
-  expect(before.map(({ name }) => name)).toEqual(["sidecar-log-access", "sidecar-auth-key", "deferral"]);
+  expect(namesOf(before)).toEqual(["sidecar-log-access", "sidecar-auth-key", "deferral"]);
   expect(entry(before, "sidecar-auth-key").ms).toBeGreaterThan(0);
-  const access = await node.log.first({ msg: "guest", run: id, sidecar: "log-access" });
+  const access = await log.first({ msg: "guest", run: id, sidecar: "log-access" });
   expect(JSON.parse(String(access["text"]))).toMatchObject({ method: "POST", path: "/shop", ending: "ok", status: 200 });
-  expect(await node.log.run(id)).toMatchObject({ task: "shop", subject: "ada" });
+  expect(await log.run(id)).toMatchObject({ task: "shop", subject: "ada" });
 
   // 3: the quote came from whoever costs least, or from the one of which less is known.
   const told = /^(quick|thrifty) exec=[\d.]+ms start=[\d.]+ms; (cheapest of 2|a look at one that is little known); (.*)$/.exec(
     entry(of, "call").text ?? "",
   );
   const [, by, why, how] = told ?? [];
-  const quote = (await node.log.first({ msg: "run", parent: id })) as LogLine & { readonly run: string };
+  const quote = (await log.first({ msg: "run", parent: id })) as LogLine & { readonly run: string };
   expect(quote).toMatchObject({ task: by, pick: why });
   const { pick } = (await (await ask(`/-/runs/${quote.run}`)).json()) as { pick: { considered: { provider: string; score: number }[] } };
   expect(pick.considered.map(({ provider }) => provider).sort()).toEqual(PROVIDERS);
@@ -147,8 +165,8 @@ it("passes all seven, and the node tells of each", { timeout: 120_000 }, async (
   // A price that changes: the record holds no more, and nobody is told what was.
   expect((await run("pilotlight stores put prices tea 900"))[0]?.exit).toBe(0);
   const dearer = await order();
-  expect(entry(entriesOf(dearer), "call").text).toMatch(/; clean; record stale$/);
+  expect(entry(timing(dearer), "call").text).toMatch(/; clean; record stale$/);
   expect(await dearer.json()).toEqual({ ...answer, cents: answer.cents * 2 });
-  await node.log.run(runOf(dearer));
+  await log.run(runOf(dearer));
   expect(quotes({ recordWhy: "kv:prices/tea changed" })).toHaveLength(1);
 });
