@@ -12,6 +12,7 @@ import type { PoolEvent } from "./pool/types.js";
 import { put, table, type StateStore } from "./state/store.js";
 import { signalsIn } from "./tasks/signals.js";
 import type { Task } from "./tasks/task.js";
+import { FirstCallTimes, type FirstCalls } from "./triggers/first-calls.js";
 import { Foresight, type Cost, type ForesightView, type Heard, type Unheard } from "./triggers/foresight/foresight.js";
 
 /** What somebody says that will happen. */
@@ -66,6 +67,7 @@ const CODES: Readonly<Record<Unheard, ProblemCode>> = {
 export class Ahead {
   readonly #options: AheadOptions;
   readonly foresight: Foresight;
+  readonly #firstCalls = new FirstCallTimes();
   #timer: NodeJS.Timeout | undefined;
   #due = Number.POSITIVE_INFINITY;
   /** Runs that have come, until nothing else is to be done. */
@@ -149,8 +151,32 @@ export class Ahead {
     this.#arm();
   }
 
+  /** Times are milliseconds since 1970. */
   view(tenant: string): ForesightView {
-    return this.foresight.view(this.#options.clock.now(), tenant);
+    const { clock, wall } = this.#options;
+    const now = clock.now();
+    const since = wall() - now;
+    const seen = this.foresight.view(now, tenant);
+    return {
+      ...seen,
+      announcements: seen.announcements.map(({ start, ...each }) => Object.assign(each, { start: start + since })),
+      expected: seen.expected.map(({ until, ...each }) => Object.assign(each, { until: until + since })),
+    };
+  }
+
+  /** A run has settled: how long it took to begin counts where its instance was prepared for it, and where it had to be made. */
+  settled({ task, expected, rung, grantedAt, admittedAt, usage }: Run): void {
+    if (grantedAt === undefined || (expected !== true && rung === "own/ready")) return;
+    this.#firstCalls.note(task.tenant, task.name, expected === true, grantedAt - admittedAt + usage.startNanoseconds / 1e6);
+  }
+
+  firstCalls(tenant: string): readonly FirstCalls[] {
+    return this.#firstCalls.of(tenant);
+  }
+
+  /** Forgets what follows a task or signal, or all of the tenant's. */
+  reset(tenant: string, cause: string | undefined): void {
+    this.foresight.reset(tenant, cause);
   }
 
   /** Something else is known of what comes by the clock. */
@@ -159,6 +185,7 @@ export class Ahead {
   }
 
   forget(tenant: string): void {
+    this.#firstCalls.forget(tenant);
     this.foresight.forget(tenant);
   }
 

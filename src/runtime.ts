@@ -131,6 +131,8 @@ export class Runtime implements AsyncDisposable {
   readonly #records: RecordStore;
   readonly #schedule: Schedule;
   readonly #ahead: Ahead;
+  /** That what starts tasks by itself is known of those that requests get now. */
+  #refreshed: Promise<void> = Promise.resolve();
   readonly #sidecars: SidecarRuns;
   readonly #library: Library;
   readonly #documents: Documents;
@@ -290,6 +292,7 @@ export class Runtime implements AsyncDisposable {
           // It has its line, and is counted, when it has run.
           if (run.later?.job !== undefined) return;
           if (run.expected === undefined) this.#ahead.look();
+          this.#ahead.settled(run);
           if (run.grantedAt !== undefined && run.settledAt !== undefined) runTimes.note(run.task.key, run.settledAt - run.grantedAt);
           this.#metrics.settled(run);
           logRun(this.#log, run);
@@ -433,6 +436,12 @@ export class Runtime implements AsyncDisposable {
       logs: this.#logs,
       records: this.#records,
       deferred: this.#schedule.deferred,
+      triggersKnown: () => this.#refreshed,
+      pretriggers: {
+        view: (tenant) => ({ ...this.#ahead.view(tenant), firstCalls: this.#ahead.firstCalls(tenant) }),
+        hear: (tenant, sender, said) => this.#ahead.hear(tenant, sender, said),
+        reset: (tenant, cause) => this.#ahead.reset(tenant, cause),
+      },
       version: VERSION,
       dataUrl: () => this.#dataUrl,
       endRuns: (tenant) => {
@@ -458,7 +467,7 @@ export class Runtime implements AsyncDisposable {
       report: (error) => this.#report(error),
     });
     this.#router.whenChanged(() => {
-      void this.#schedule.refresh().then(() => this.#ahead.refresh());
+      this.#refreshed = this.#schedule.refresh().then(() => this.#ahead.refresh());
     });
     this.#tenantPort = {
       identify: (key) => this.#control.identify(key),

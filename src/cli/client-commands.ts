@@ -13,6 +13,7 @@ import { loginCommand, whoamiCommand } from "./commands/login.js";
 import { logsCommand } from "./commands/logs.js";
 import { newFunctionCommand } from "./commands/new.js";
 import { deferredCommand } from "./commands/deferred.js";
+import { pretriggersCommand } from "./commands/pretriggers.js";
 import { recordsCommand } from "./commands/records.js";
 import { runsCommand } from "./commands/runs.js";
 import { secretsCommand } from "./commands/secrets.js";
@@ -37,6 +38,7 @@ export function clientCommands(terminal: Terminal): Command[] {
     runsCommand,
     recordsCommand,
     deferredCommand,
+    pretriggersCommand,
     logsCommand,
     aliasCommand,
     rollbackCommand,

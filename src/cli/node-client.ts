@@ -24,6 +24,7 @@ import type {
   LogEntry,
   LogQuery,
   PurgeQuery,
+  PretriggersView,
   QueueInfo,
   RecordDetail,
   RecordQuery,
@@ -147,6 +148,9 @@ export function createNodeClient(node: NodeAddress, signal?: AbortSignal) {
     queues: async (t: string) => (await json<{ readonly items: QueueInfo[] }>(wire, "GET", `${tenant(t)}/queues`)).items,
     sendMessage: (t: string, queue: string, body: Uint8Array, headers: Readonly<Record<string, string>>) =>
       json<DeferredView>(wire, "POST", `${tenant(t)}/${path("queues", queue, "messages")}`, { bytes: body, headers }),
+    pretriggers: (t: string) => json<PretriggersView>(wire, "GET", `${tenant(t)}/pretriggers`),
+    announce: (t: string, body: object) => json<{ readonly key: string }>(wire, "POST", `${tenant(t)}/pretriggers`, { body }),
+    resetPretriggers: (t: string, cause: string | undefined) => nothing(wire, "DELETE", withQuery(`${tenant(t)}/pretriggers`, { cause })),
     sidecars: (t: string) => list<SidecarView>(wire, `${tenant(t)}/sidecars`),
     pauseRun: (t: string, id: string) => nothing(wire, "POST", `${tenant(t)}/${path("runs", id, "pause")}`),
     resumeRun: (t: string, id: string) => nothing(wire, "POST", `${tenant(t)}/${path("runs", id, "resume")}`),

@@ -13,6 +13,8 @@ import type { CellView, PoolTotals, PoolView } from "../pool/views.js";
 import type { ManifestInput } from "../tasks/manifest.js";
 import type { AuditEntry, Caller, Key, Scope, Tenant, TenantSettings } from "../tenants/tenant.js";
 import type { CapacityChange } from "./node-capacity.js";
+import type { FirstCalls } from "../triggers/first-calls.js";
+import type { AnnouncementView, ExpectedView, PairView } from "../triggers/foresight/view.js";
 
 export interface Page {
   /** At most so many; 100 unless told, 1000 at most. */
@@ -303,6 +305,17 @@ export interface QueueInfo {
   readonly dead: number;
 }
 
+/** What is foreseen and announced for a tenant. Times are ISO 8601, durations milliseconds, waste MiB × seconds. */
+export interface PretriggersView {
+  /** What follows what, the likeliest first. */
+  readonly pairs: readonly PairView[];
+  readonly announcements: readonly (Omit<AnnouncementView, "start" | "window"> & { readonly start: string; readonly end: string })[];
+  /** What is prepared, or will be when it is due. */
+  readonly expected: readonly (Omit<ExpectedView, "until"> & { readonly until: string })[];
+  /** How long runs took to begin that found their instance prepared, and those for which it had to be made. */
+  readonly firstCalls: readonly FirstCalls[];
+}
+
 export interface MessageInput {
   readonly body: Uint8Array;
   /** Media type. */
@@ -516,6 +529,12 @@ export interface Control {
   /** Throws where `send` would, whatever the message. */
   maySend(caller: Caller, tenant: string): void;
   send(caller: Caller, tenant: string, queue: string, message: MessageInput): Promise<DeferredView>;
+
+  pretriggers(caller: Caller, tenant: string): PretriggersView;
+  /** Runs or a signal, as in `POST /-/pretriggers`. */
+  announce(caller: Caller, tenant: string, body: unknown): { readonly key: string };
+  /** Forgets what follows a task or signal, or all that was learnt. */
+  resetPretriggers(caller: Caller, tenant: string, cause: string | undefined): Promise<void>;
 
   /** In the order of their keys. */
   records(caller: Caller, tenant: string, query: RecordQuery, page: Page): Paged<RecordView>;

@@ -25,6 +25,7 @@ import type {
 import { Live } from "./live.js";
 import type { CapacityChange } from "./node-capacity.js";
 import { DeferredDesk, type DeferredPorts } from "./deferred.js";
+import { PretriggersDesk, type PretriggersPorts } from "./pretriggers.js";
 import { RecordDesk, type RecordPorts } from "./records.js";
 import { SecretDesk } from "./secrets.js";
 import { SidecarDesk, type SidecarPorts } from "./sidecars.js";
@@ -44,6 +45,7 @@ export interface ControlPorts
     SidecarPorts,
     RecordPorts,
     DeferredPorts,
+    PretriggersPorts,
     CapacityPorts {
   readonly audit: Audit;
   readonly logs: LogBook;
@@ -72,6 +74,7 @@ export class ControlPlane implements Control {
   readonly #sidecars: SidecarDesk;
   readonly #records: RecordDesk;
   readonly #deferred: DeferredDesk;
+  readonly #pretriggers: PretriggersDesk;
 
   constructor(ports: ControlPorts) {
     this.#ports = ports;
@@ -95,6 +98,7 @@ export class ControlPlane implements Control {
     this.#sidecars = new SidecarDesk({ ...ports, live: this.live });
     this.#records = new RecordDesk({ ...ports, live: this.live });
     this.#deferred = new DeferredDesk(ports);
+    this.#pretriggers = new PretriggersDesk(ports);
   }
 
   /** Brings the stores' quotas to where the state is, after a start. */
@@ -188,6 +192,9 @@ export class ControlPlane implements Control {
   queues = (caller: Caller, tenant: string) => this.#deferred.queues(caller, tenant);
   maySend = (caller: Caller, tenant: string) => requireScope(caller, tenant, "invoke");
   send = (caller: Caller, tenant: string, queue: string, message: MessageInput) => this.#deferred.send(caller, tenant, queue, message);
+  pretriggers = (caller: Caller, tenant: string) => this.#pretriggers.view(caller, tenant);
+  announce = (caller: Caller, tenant: string, body: unknown) => this.#pretriggers.announce(caller, tenant, body);
+  resetPretriggers = (caller: Caller, tenant: string, cause: string | undefined) => this.#pretriggers.reset(caller, tenant, cause);
   records = (caller: Caller, tenant: string, query: RecordQuery, page: Page) => this.#records.list(caller, tenant, query, page);
   record = (caller: Caller, tenant: string, key: string) => this.#records.get(caller, tenant, key);
   purgeRecords = (caller: Caller, tenant: string, query: PurgeQuery) => this.#records.purge(caller, tenant, query);

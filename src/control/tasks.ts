@@ -64,6 +64,11 @@ export interface TaskPorts {
   storedBytes(tenant: string): number;
   /** Told when a tenant's components take more or less room. */
   resized(tenant: string): Promise<void>;
+  /**
+   * Resolves once it is durable from when on what starts tasks by itself counts for those that requests get now: what is written after a
+   * deploy was answered has its run, whatever ends the node.
+   */
+  triggersKnown(): Promise<void>;
 }
 
 /** What the process itself may add to a deploy. */
@@ -346,6 +351,7 @@ export class TaskDesk {
     const swap = edit.setAlias?.name === LIVE ? live.plan(plan.task, fresh) : undefined;
     await ledger.commit(caller, deed, [plan]);
     swap?.();
+    if (swap !== undefined) await this.#ports.triggersKnown();
     if (edit.addVersion !== undefined) await this.#ports.resized(tenant);
     return plan.task;
   }

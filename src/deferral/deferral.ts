@@ -61,6 +61,11 @@ const USUAL: Pick<Manifest, "repeat" | "retries" | "keepResults"> = {
   retries: { max: 0, delay: 1000, longest: 300_000 },
   keepResults: 86_400_000,
 };
+/** Both are written at once: whatever took one of them away, the other does not wait for ever. */
+const LOST: JobFault = {
+  code: "platform/internal",
+  detail: "What was asked for is there no more: the folder deferred/ is not as it was left.",
+};
 /** It began, and the node ended: that is all that is known of it. */
 const INTERRUPTED: JobFault = { code: "platform/draining", detail: "The node ended while it ran." };
 
@@ -158,7 +163,15 @@ export class Deferral {
     const job = this.#ports.jobs.get(id);
     if (job === undefined || !isOver(job.state) || job.state === "done") return undefined;
     const now = this.#ports.wall();
-    const again = { dueAt: now, starts: 0, isDead: undefined, fault: undefined, endedAt: undefined, keptUntil: undefined };
+    const again = {
+      dueAt: now,
+      starts: 0,
+      notAfter: undefined,
+      isDead: undefined,
+      fault: undefined,
+      endedAt: undefined,
+      keptUntil: undefined,
+    };
     const waiting = await this.#step(id, "waiting", again);
     if (waiting === undefined) return undefined;
     this.#enqueue(waiting);
@@ -211,10 +224,11 @@ export class Deferral {
     await Promise.allSettled(this.#running.values());
   }
 
-  #enqueue({ id, tenant, dueAt, notAfter, decision }: Job): void {
+  #enqueue({ id, tenant, dueAt, notAfter, decision, starts }: Job): void {
     const mayStartEarly = decision !== undefined && decision.start !== "now";
     const latest = notAfter ?? decision?.latest;
-    this.#queue.add({ id, tenant, dueAt, ...(latest !== undefined && { latest }), mayStartEarly });
+    const isRetry = this.#refusals.has(id) || starts > 0;
+    this.#queue.add({ id, tenant, dueAt, ...(latest !== undefined && { latest }), mayStartEarly: mayStartEarly && !isRetry, isRetry });
   }
 
   /** A job whose run is over and that waits again goes back in line. */
@@ -226,8 +240,13 @@ export class Deferral {
   async #run(id: string): Promise<void> {
     const { jobs, wall } = this.#ports;
     const before = jobs.get(id);
-    const input = before && jobs.input(id);
-    if (before === undefined || input === undefined) return;
+    if (before?.state !== "waiting") return;
+    const input = jobs.input(id);
+    const fault = input === undefined ? LOST : tooLate(before, wall());
+    if (input === undefined || fault !== undefined) {
+      await this.#step(id, "failed", { endedAt: wall(), keptUntil: wall() + DEAD_MS, fault, isDead: true });
+      return;
+    }
     // Durable before anything begins.
     const job = await this.#step(id, "running", { startedAt: wall(), starts: before.starts + 1, fault: undefined });
     if (job === undefined) return;
@@ -283,6 +302,16 @@ export class Deferral {
     if (isOver(job.state)) for (const told of this.#waiters.get(id) ?? []) told(job);
     return job;
   }
+}
+
+/**
+ * A request says by when it starts or is of no use: what found no room until then does not start. Triggers have a time that is better
+ * kept, and start all the same.
+ */
+function tooLate({ origin, notAfter, fault }: Job, now: number): JobFault | undefined {
+  if (origin.kind !== "request" || notAfter === undefined || now <= notAfter) return undefined;
+  const why = fault?.detail === undefined ? "there was no room for it until then" : `until then: ${fault.detail}`;
+  return { code: fault?.code ?? "capacity/node-full", detail: `It was to start by ${new Date(notAfter).toISOString()}; ${why}.` };
 }
 
 function resultBytes({ body, json }: JobResult): number {

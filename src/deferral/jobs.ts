@@ -17,7 +17,18 @@ export const DEAD_MS = 7 * 86_400_000;
 export type Step = Partial<
   Pick<
     Job,
-    "dueAt" | "starts" | "startedAt" | "endedAt" | "version" | "ranBy" | "status" | "fault" | "isDead" | "keptUntil" | "resultBytes"
+    | "dueAt"
+    | "notAfter"
+    | "starts"
+    | "startedAt"
+    | "endedAt"
+    | "version"
+    | "ranBy"
+    | "status"
+    | "fault"
+    | "isDead"
+    | "keptUntil"
+    | "resultBytes"
   >
 >;
 

@@ -13,6 +13,8 @@ export interface QueuedJob {
   readonly dueAt: number;
   /** It is to have started by then. */
   readonly latest?: number | undefined;
+  /** It is tried again, and not before it is due, however near its latest start is. */
+  readonly isRetry?: boolean;
   /** It was put off for a quieter time, and for nothing else. */
   readonly mayStartEarly?: boolean;
 }
@@ -30,6 +32,8 @@ export interface Room {
 const NEAR_MS = 5000;
 
 interface Entry extends QueuedJob {
+  /** From then on its latest start is near; Infinity: it has none. */
+  readonly pressesAt: number;
   readonly sequence: number;
   isGone: boolean;
 }
@@ -38,8 +42,10 @@ export class JobQueue {
   readonly #entries = new Map<string, Entry>();
   /** By when they are due, those that are not. */
   readonly #later = new Heap<Entry>((a, b) => a.dueAt - b.dueAt || a.sequence - b.sequence);
-  /** By their latest start, all that have one. */
-  readonly #urgent = new Heap<Entry>((a, b) => (a.latest as number) - (b.latest as number) || a.sequence - b.sequence);
+  /** By when their latest start will be near, those for which it is not yet. */
+  readonly #urgent = new Heap<Entry>((a, b) => a.pressesAt - b.pressesAt || a.sequence - b.sequence);
+  /** By their latest start, those for which it is near. */
+  readonly #pressing = new Heap<Entry>((a, b) => (a.latest as number) - (b.latest as number) || a.sequence - b.sequence);
   /** Those that may start early, in the order in which they came. */
   readonly #early = new Heap<Entry>((a, b) => a.sequence - b.sequence);
   /** What is due of each tenant; the tenant whose turn it is stands first. */
@@ -56,7 +62,9 @@ export class JobQueue {
   /** Puts it in line, in place of what has its id there. */
   add(job: QueuedJob): void {
     this.remove(job.id);
-    const entry: Entry = { ...job, sequence: this.#next++, isGone: false };
+    const { latest = Number.POSITIVE_INFINITY, dueAt, isRetry = false } = job;
+    const pressesAt = isRetry ? Math.max(dueAt, latest - NEAR_MS) : latest - NEAR_MS;
+    const entry: Entry = { ...job, pressesAt, sequence: this.#next++, isGone: false };
     this.#entries.set(job.id, entry);
     this.#later.push(entry);
     if (entry.latest !== undefined) this.#urgent.push(entry);
@@ -83,9 +91,10 @@ export class JobQueue {
       this.#counts.set(entry.tenant, this.#countOf(entry.tenant) + 1);
       taken.push(entry.id);
     };
-    this.#takeUrgent(now, perTenantMost, hasRoom, start);
+    const mayHave = (entry: Entry): boolean => this.#countOf(entry.tenant) < perTenantMost;
+    takeFrom(this.#pressing, hasRoom, mayHave, start);
     this.#takeDue(perTenantMost, hasRoom, start);
-    if (quiet) takeFrom(this.#early, hasRoom, (entry) => this.#countOf(entry.tenant) < perTenantMost, start);
+    if (quiet) takeFrom(this.#early, hasRoom, mayHave, start);
     return taken;
   }
 
@@ -102,30 +111,23 @@ export class JobQueue {
   /** When something comes due that is not yet; Infinity: nothing does. What is due waits for room alone. */
   nextWake(now: number): number {
     const later = live(this.#later);
-    let next = later === undefined ? Number.POSITIVE_INFINITY : later.dueAt;
+    const next = later === undefined ? Number.POSITIVE_INFINITY : later.dueAt;
     const urgent = live(this.#urgent);
-    if (urgent !== undefined) next = Math.min(next, Math.max((urgent.latest as number) - NEAR_MS, now + 1));
-    return next;
+    return urgent === undefined ? next : Math.min(next, Math.max(urgent.pressesAt, now + 1));
   }
 
-  /** What has come due joins its tenant's. */
+  /** What has come due joins its tenant's, and what presses the others that do. */
   #ripen(now: number): void {
+    for (let entry = live(this.#urgent); entry !== undefined && entry.pressesAt <= now; entry = live(this.#urgent)) {
+      this.#urgent.pop();
+      this.#pressing.push(entry);
+    }
     for (let entry = live(this.#later); entry !== undefined && entry.dueAt <= now; entry = live(this.#later)) {
       this.#later.pop();
       let own = this.#due.get(entry.tenant);
       if (own === undefined) this.#due.set(entry.tenant, (own = new Heap((a, b) => a.dueAt - b.dueAt || a.sequence - b.sequence)));
       own.push(entry);
     }
-  }
-
-  #takeUrgent(now: number, perTenantMost: number, hasRoom: () => boolean, start: (entry: Entry) => void): void {
-    takeFrom(
-      this.#urgent,
-      hasRoom,
-      (entry) => this.#countOf(entry.tenant) < perTenantMost,
-      start,
-      (entry) => (entry.latest as number) - NEAR_MS <= now,
-    );
   }
 
   /** One of each tenant, round after round. */
@@ -157,7 +159,7 @@ export class JobQueue {
   /** What is gone is not kept for ever. */
   #tidy(): void {
     const most = 2 * this.#entries.size + 64;
-    for (const heap of [this.#later, this.#urgent, this.#early]) if (heap.size > most) heap.keep((entry) => !entry.isGone);
+    for (const heap of [this.#later, this.#urgent, this.#pressing, this.#early]) if (heap.size > most) heap.keep((entry) => !entry.isGone);
     for (const [tenant, heap] of this.#due) {
       if (heap.size <= most) continue;
       heap.keep((entry) => !entry.isGone);
@@ -167,17 +169,11 @@ export class JobQueue {
 }
 
 /** Takes what is first, and passes over whose tenant has its share; those are there afterwards as before. */
-function takeFrom(
-  heap: Heap<Entry>,
-  hasRoom: () => boolean,
-  may: (entry: Entry) => boolean,
-  start: (entry: Entry) => void,
-  isNow: (entry: Entry) => boolean = () => true,
-): void {
+function takeFrom(heap: Heap<Entry>, hasRoom: () => boolean, may: (entry: Entry) => boolean, start: (entry: Entry) => void): void {
   const passed: Entry[] = [];
   while (hasRoom() && passed.length < MOST_PASSED) {
     const entry = live(heap);
-    if (entry === undefined || !isNow(entry)) break;
+    if (entry === undefined) break;
     heap.pop();
     if (may(entry)) start(entry);
     else passed.push(entry);

@@ -21,6 +21,7 @@ import { addSidecars } from "./sidecars.js";
 import { addLogs } from "./logs.js";
 import { describeHealth, openApi } from "./open-api.js";
 import { addDeferred } from "./deferred.js";
+import { addPretriggers } from "./pretriggers.js";
 import { addRecords } from "./records.js";
 import { addAliases, addTasks, addVersions } from "./tasks.js";
 import { addAudit, addKeys, addTenants, addWhoami } from "./tenants.js";
@@ -88,6 +89,7 @@ export function addAdminApi(app: AdminApp, options: AdminApiOptions): void {
   addSidecars(routes, control);
   addRecords(routes, control);
   addDeferred(routes, control);
+  addPretriggers(routes, control);
   routes.close();
 }
 

@@ -58,6 +58,7 @@ export function openApi(app: AdminApp, version: string): string {
       "Records",
       "Deferred",
       "Queues",
+      "Pre-triggers",
       "Capacity",
       "Logs",
       "Audit",

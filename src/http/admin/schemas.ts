@@ -597,3 +597,70 @@ export const queues = z
     items: z.array(z.object({ name: z.string(), task: z.string(), waiting: count, running: count, dead: count })),
   })
   .openapi("QueueList");
+
+const starts = z
+  .object({ count, p50: z.number(), p99: z.number() })
+  .openapi({ description: "Milliseconds from admission until the guest began; of the last 128" });
+
+export const pretriggers = z
+  .object({
+    pairs: z.array(
+      z.object({
+        cause: z.string().openapi({ description: "A task, or a signal" }),
+        kind: z.enum(["task", "signal"]),
+        task: z.string().openapi({ description: "Whose runs follow it" }),
+        likelihood: z.number().openapi({ description: "The share of times that it was followed" }),
+        occurrences: count,
+        chance: z.number().openapi({ description: "How likely a run is in the same time without any sign" }),
+        number: z.number().openapi({ description: "Runs that follow" }),
+        delay: z.number().openapi({ description: "Milliseconds until the first of them" }),
+        deviation: z.number(),
+        state: z.enum(["learning", "on", "off"]),
+        offFor: z.number().openapi({ description: "Milliseconds until a pair that kept missing is tried again" }),
+        predictions: count,
+        hits: count,
+        late: count,
+        wasted: count,
+        waste: z.number().openapi({ description: "MiB × seconds that were held for nothing" }),
+      }),
+    ),
+    announcements: z.array(
+      z.object({
+        key: z.string(),
+        sender: z.string(),
+        task: z.string(),
+        count,
+        arrived: count,
+        start: instant,
+        end: instant,
+        confidence: z.number(),
+        believed: z.number().openapi({ description: "Of that, after what came of the sender's others" }),
+        state: z.enum(["planned", "active", "over", "spent", "gone"]),
+      }),
+    ),
+    expected: z.array(
+      z.object({
+        task: z.string(),
+        count,
+        until: instant,
+        depth: z.enum(["ready", "program"]).openapi({ description: "Instances, or the linked program alone" }),
+      }),
+    ),
+    firstCalls: z.array(z.object({ task: z.string(), prepared: starts.optional(), unprepared: starts.optional() })),
+  })
+  .openapi("Pretriggers");
+
+export const said = z
+  .strictObject({
+    signal: z.string().optional().openapi({ description: "Something happened; which runs follow is learnt" }),
+    task: z.string().optional(),
+    count: z.number().optional().openapi({ description: "Runs; 0 takes back what was said under the key" }),
+    in: z.string().optional().openapi({ description: "Until the first of them", example: "2s" }),
+    start: z.string().optional().openapi({ description: "When the first of them comes; in its place" }),
+    window: z.string().optional().openapi({ description: "Until all of them have come; 10s" }),
+    confidence: z.number().optional().openapi({ description: "Above 0 and up to 1" }),
+    key: z.string().optional().openapi({ description: "The same again under the same key is the same" }),
+  })
+  .openapi("Announcement");
+export const heard = z.object({ key: z.string() }).openapi("Heard");
+export const causeQuery = z.strictObject({ cause: z.string().optional().openapi({ description: "A task or a signal; left out: all" }) });

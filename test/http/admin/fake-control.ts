@@ -484,6 +484,21 @@ export class FakeControl implements Control {
     return { redriven: 0 };
   }
 
+  /** Nothing is foreseen here. */
+  pretriggers(caller: Caller, tenant: string): ReturnType<Control["pretriggers"]> {
+    this.#reach(caller, tenant, "read");
+    return { pairs: [], announcements: [], expected: [], firstCalls: [] };
+  }
+
+  announce(caller: Caller, tenant: string): { readonly key: string } {
+    this.#reach(caller, tenant, "invoke");
+    return { key: "" };
+  }
+
+  async resetPretriggers(caller: Caller, tenant: string): Promise<void> {
+    this.#reach(caller, tenant, "deploy");
+  }
+
   queues(caller: Caller, tenant: string): readonly never[] {
     this.#reach(caller, tenant, "read");
     return [];
