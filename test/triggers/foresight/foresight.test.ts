@@ -50,6 +50,21 @@ describe("a task that runs after another", () => {
     expect(scene.expected("B")).toBe(15);
   });
 
+  it("is not expected more often because several signs tell of it", () => {
+    const scene = new Scene();
+    for (let i = 0; i < 10; i++) {
+      // Now the one comes first, and now the other.
+      const [first, second] = i % 2 === 0 ? ["A", "C"] : ["C", "A"];
+      scene.run(first).after(60).run(second).after(500).run("B", 2).after(60_000);
+    }
+    scene.run("A").after(60).run("C");
+    expect(scene.pair("A", "B")).toMatchObject({ state: "on" });
+    expect(scene.pair("C", "B")).toMatchObject({ state: "on" });
+    expect(scene.expected("B")).toBe(2);
+    scene.after(500).run("B", 2).after(60_000);
+    expect(scene.foresight.totals()).toMatchObject({ wasted: 0, instances: 0 });
+  });
+
   it("is counted for the right one where occurrences overlap", () => {
     const scene = new Scene();
     for (let i = 0; i < 20; i++) {
