@@ -57,6 +57,7 @@ export class Foreseeing extends Watching {
       expect: (tenant, task, count, until, depth) => {
         const program = this.#programs.get(nameOf(tenant, task)) as number;
         Object.assign(this.#told[program] as Told, { count, until, depth });
+        this.#prepared.told(this.#now, program, depth === "ready" ? count : 0);
         node.tell(this.#now, { kind: "expect", program, count, until, depth });
       },
       cost: (tenant, task) => {

@@ -2,40 +2,52 @@
  * What came of what was prepared for foreseen runs, seen from outside: the instances and links that the pool commanded.
  *
  * An instance counts as prepared for foreseen runs when the pool has it made while fewer of those lie there than foresight has
- * told of. It is used when a run takes it that foresight had expected; a run that came by itself and took it first makes it a
- * miss, and so does the end of the instance. Those count that end in the window.
+ * told of. It is used when a run takes it that foresight had expected. All else is a miss: a run takes it that came by itself,
+ * it ends, or foresight takes its word back because the window is over. What the pool keeps after that it keeps for its own
+ * forecast. Those count for which one of these things happens in the window of the scene.
  */
 import type { Granted } from "./beside.js";
 import type { Scene } from "./policy.js";
 
 export interface Usage {
-  /** Instances: prepared for foreseen runs, used by such a run, taken by another. The rest ended unused. */
+  /** Instances: prepared for foreseen runs; used by such runs; taken by others. The rest was not used. */
   readonly prepared: number;
   readonly used: number;
   readonly taken: number;
-  /** Instance-seconds that they waited, used or not; of those, what no foreseen run used; and what the runs took that did. */
+  /** Instance-seconds that they waited, from being made; of those, what went to misses. */
   readonly waited: number;
   readonly wasted: number;
+  /** Instance-seconds of the runs that used them. */
   readonly ran: number;
   /** Programs that were linked ahead for foreseen runs, and those of them that a run came for before they were let go. */
   readonly linked: number;
   readonly linkedUsed: number;
 }
 
-interface Instance {
+interface Waiting {
   readonly program: number;
   readonly since: number;
-  run: number | undefined;
-  takenAt: number;
+  /** When foresight took its word back. */
+  releasedAt: number;
 }
+
+interface Taken {
+  readonly instance: Waiting;
+  readonly run: number;
+  readonly at: number;
+}
+
+/** One that ends so soon after foresight took its word back was kept for that, and for nothing else. Milliseconds. */
+const SOON = 1000;
 
 export class Prepared {
   readonly #scene: Scene;
   readonly #usage = { prepared: 0, used: 0, taken: 0, waited: 0, wasted: 0, ran: 0, linked: 0, linkedUsed: 0 };
-  /** By slot. */
-  readonly #instances = new Map<number, Instance>();
-  /** By program: those that wait. */
-  readonly #waiting: Int32Array;
+  /** By slot, the oldest first: that wait, and that were released but are still there. */
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #taken = new Map<number, Taken>();
+  /** By program: those that wait and are not released. */
+  readonly #counts: Int32Array;
   /** Programs that were linked ahead and that nobody has come for. */
   readonly #links = new Set<number>();
   /** By run. */
@@ -43,7 +55,7 @@ export class Prepared {
 
   constructor(scene: Scene) {
     this.#scene = scene;
-    this.#waiting = new Int32Array(scene.trace.tasks.length);
+    this.#counts = new Int32Array(scene.trace.tasks.length);
     this.#expected = new Uint8Array(scene.trace.length);
   }
 
@@ -56,43 +68,75 @@ export class Prepared {
     this.#expected[run] = 1;
   }
 
-  /** One is being made. `told`: so many are told to be expected of the program now. */
+  /** Foresight tells that so many instances are expected of the program from now on: more than those are held for nothing. */
+  told(now: number, program: number, count: number): void {
+    if (this.#countOf(program) <= count) return;
+    for (const instance of this.#waiting.values()) {
+      if (instance.program !== program || instance.releasedAt <= now) continue;
+      instance.releasedAt = now;
+      this.#change(program, -1);
+      this.#missed(now, now - instance.since);
+      if (this.#countOf(program) <= count) return;
+    }
+  }
+
+  /** One is being made. `told`: so many are expected of the program now. */
   made(now: number, program: number, slot: number, told: number): void {
-    if ((this.#waiting[program] as number) >= told) return;
-    this.#waits(program, 1);
-    this.#instances.set(slot, { program, since: now, run: undefined, takenAt: now });
+    if (this.#countOf(program) >= told) return;
+    this.#change(program, 1);
+    this.#waiting.set(slot, { program, since: now, releasedAt: Number.POSITIVE_INFINITY });
   }
 
   granted(now: number, { run, program, slot }: Granted): void {
-    if (this.#links.delete(program) && this.#counts(now)) {
+    if (this.#links.delete(program) && this.#isIn(now)) {
       this.#usage.linked++;
       this.#usage.linkedUsed++;
     }
-    const instance = slot === undefined ? undefined : this.#instances.get(slot);
-    if (instance === undefined || instance.run !== undefined) return;
-    this.#waits(program, -1);
-    instance.run = run;
-    instance.takenAt = now;
+    const instance = slot === undefined ? undefined : this.#waiting.get(slot);
+    if (slot === undefined || instance === undefined) return;
+    this.#waiting.delete(slot);
+    if (instance.releasedAt <= now) return;
+    this.#change(program, -1);
+    // Whether the run was expected is known a moment later.
+    this.#taken.set(slot, { instance, run, at: now });
   }
 
   ended(now: number, slot: number): void {
-    const instance = this.#instances.get(slot);
-    if (instance === undefined) return;
-    this.#instances.delete(slot);
-    const { program, since, run, takenAt } = instance;
-    if (run === undefined) this.#waits(program, -1);
-    if (!this.#counts(now)) return;
-    const usage = this.#usage;
-    const waited = ((run === undefined ? now : takenAt) - since) / 1000;
-    usage.prepared++;
-    usage.waited += waited;
-    if (run !== undefined && this.#expected[run] === 1) {
-      usage.used++;
-      usage.ran += (now - takenAt) / 1000;
-    } else {
-      usage.wasted += waited;
-      if (run !== undefined) usage.taken++;
+    const taken = this.#taken.get(slot);
+    if (taken !== undefined) {
+      this.#taken.delete(slot);
+      return this.#ran(now, taken);
     }
+    const instance = this.#waiting.get(slot);
+    if (instance === undefined) return;
+    this.#waiting.delete(slot);
+    if (instance.releasedAt > now) {
+      this.#change(instance.program, -1);
+      this.#missed(now, now - instance.since);
+    } else if (now - instance.releasedAt < SOON) this.#waste(now, now - instance.releasedAt);
+  }
+
+  #ran(now: number, { instance, run, at }: Taken): void {
+    if (this.#expected[run] !== 1) {
+      if (this.#isIn(at)) this.#usage.taken++;
+      return this.#missed(at, at - instance.since);
+    }
+    if (!this.#isIn(at)) return;
+    this.#usage.prepared++;
+    this.#usage.used++;
+    this.#usage.waited += (at - instance.since) / 1000;
+    this.#usage.ran += (now - at) / 1000;
+  }
+
+  #missed(now: number, waited: number): void {
+    if (this.#isIn(now)) this.#usage.prepared++;
+    this.#waste(now, waited);
+  }
+
+  #waste(now: number, waited: number): void {
+    if (!this.#isIn(now)) return;
+    this.#usage.waited += waited / 1000;
+    this.#usage.wasted += waited / 1000;
   }
 
   /** `isAhead`: for a run that is foreseen, and none that waits. */
@@ -101,14 +145,18 @@ export class Prepared {
   }
 
   lowered(now: number, program: number): void {
-    if (this.#links.delete(program) && this.#counts(now)) this.#usage.linked++;
+    if (this.#links.delete(program) && this.#isIn(now)) this.#usage.linked++;
   }
 
-  #waits(program: number, more: number): void {
-    this.#waiting[program] = (this.#waiting[program] as number) + more;
+  #countOf(program: number): number {
+    return this.#counts[program] as number;
   }
 
-  #counts(now: number): boolean {
+  #change(program: number, by: number): void {
+    this.#counts[program] = this.#countOf(program) + by;
+  }
+
+  #isIn(now: number): boolean {
     const { from, until } = this.#scene.window;
     return now >= from && now < until;
   }
