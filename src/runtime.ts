@@ -55,7 +55,7 @@ import { Choosing } from "./invoke/choosing.js";
 import { GuestCalls } from "./invoke/guest-calls.js";
 import { NamedCalls } from "./invoke/named-calls.js";
 import { createInvoke, ourHeaders, type TenantPort } from "./invoke/pipeline.js";
-import { acceptedTiming, serverTiming } from "./invoke/explain.js";
+import { acceptedTiming, serverTiming, unexplained } from "./invoke/explain.js";
 import { CallFailure, TypedCalls, type CallTarget } from "./invoke/typed-calls.js";
 import type { KnownRun, Run, RunRecord } from "./invoke/run.js";
 import { EndedRuns } from "./invoke/runs.js";
@@ -729,13 +729,18 @@ export class Runtime implements AsyncDisposable {
     const runs = {
       get: (id: string, key: string | undefined) => {
         const job = this.#schedule.jobs.get(id);
-        if (job !== undefined) return this.#maySeeJob(job, key) ? jobDocument(job) : undefined;
         const known = this.#executor.known(id);
+        if (job !== undefined)
+          return this.#maySeeJob(job, key) ? { ...jobDocument(job), ran: known && withoutCell(known.record) } : undefined;
         return known !== undefined && this.#maySee(known, key) ? known.record : undefined;
       },
-      result: (id: string) => {
+      result: (id: string, key: string | undefined) => {
         const job = this.#schedule.jobs.get(id);
-        return job && { job, result: this.#schedule.jobs.result(id) };
+        const result = job && this.#schedule.jobs.result(id);
+        if (job === undefined || result === undefined) return job && { job, result };
+        // Who asks for it may be another than whoever wanted to be told.
+        const may = !this.#home.durable || mayDebug((key === undefined ? undefined : this.#control.identify(key)) ?? ANONYMOUS, job.tenant);
+        return { job, result: may ? result : unexplained(result) };
       },
       cancel: async (id: string) => {
         if ((await this.#schedule.deferral.cancel(id)) !== undefined) return;
@@ -995,4 +1000,9 @@ function needInvoke(caller: Caller | undefined): Caller {
 
 function isLoopback(peer: string): boolean {
   return peer === "127.0.0.1" || peer === "::1" || peer.startsWith("127.") || peer.startsWith("::ffff:127.");
+}
+
+/** Cells are numbered over all tenants: their numbers are the operator's. */
+function withoutCell({ cell: _, ...rest }: RunRecord): Omit<RunRecord, "cell"> {
+  return rest;
 }

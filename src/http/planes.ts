@@ -39,7 +39,7 @@ export interface RunsPort {
   /** The JSON document of a run; undefined when the id is not known, or the run is not for whoever shows this key. */
   get(id: string, key: string | undefined): { readonly ended: boolean } | undefined;
   /** The job that the run is, and its answer once there is one; undefined: it answered whoever asked. For those who may `get` it. */
-  result(id: string): { readonly job: Job; readonly result: JobResult | undefined } | undefined;
+  result(id: string, key: string | undefined): { readonly job: Job; readonly result: JobResult | undefined } | undefined;
   /** Asks a run that goes on, or waits, to end. */
   cancel(id: string): Promise<void>;
 }
@@ -91,7 +91,7 @@ export function dataPlane(options: DataPlaneOptions): Plane {
     route(app, "/-/runs/:id/result", {
       GET: (c) => {
         if (options.runs.get(param(c), keyIn(c)) === undefined) return unknownRun(c);
-        const found = options.runs.result(param(c));
+        const found = options.runs.result(param(c), keyIn(c));
         if (found !== undefined) return resultResponse(found.job, found.result);
         return problem(c, "request/run-not-found", "No result is kept of this run: the answer went to whoever made the request.");
       },

@@ -3,9 +3,12 @@
  *
  * docs/http.md lists the entries; people script against them.
  */
+import type { HeaderList } from "../base/headers.js";
 import type { Decision as Later } from "../deferral/decide.js";
 import type { Decision } from "../dispatch/select.js";
 import type { Run } from "./run.js";
+
+const FIELD = "Server-Timing";
 
 /** Where the time went until the answer began, and how the run came by all that it used. `later`: why it started when it did. */
 export function serverTiming(run: Run, later?: Later): string {
@@ -26,6 +29,13 @@ export function serverTiming(run: Run, later?: Later): string {
   for (const called of run.called ?? []) entries.push(calledText(called));
   if (run.why.length > 0) entries.push(`why;desc=${quoted(run.why.join("; "))}`);
   return entries.join(", ");
+}
+
+/** The answer for who may not look into runs: without what `serverTiming` said of it. A guest's own field stays. */
+export function unexplained<T extends { readonly headers?: HeaderList }>(answer: T): T {
+  const { headers = [] } = answer;
+  const at = headers.findLastIndex((each, i) => i % 2 === 0 && each === FIELD && headers[i + 1]?.startsWith("capacity;desc=") === true);
+  return at < 0 ? answer : { ...answer, headers: headers.toSpliced(at, 2) };
 }
 
 /** Of a request that was taken to be run later: who let it in, and when it starts. */

@@ -50,6 +50,25 @@ describe("a request that can wait", () => {
     await node.idle();
   });
 
+  it("tells who asks how it went, with the decision and with its answer, and others nothing of that", async () => {
+    const node = await startRuntime([worker({ idempotent: {} })]);
+    const asked = await node.get("/get?keys=a", { headers: { ...LATER, "pilotlight-explain": "1" } });
+    expect(asked.headers.get("server-timing")).toMatch(/^deferral;desc="now: .*cost=1.*"$/);
+    const run = await accepted(asked);
+    expect((await over(node, run))["ran"]).toMatchObject({ task: "worker", outcome: "ok", expected: false, record: { how: "miss" } });
+    expect((await shown(node, run))["ran"]).not.toHaveProperty("cell");
+    const { headers } = await node.get(`${run.location}/result`);
+    expect(headers.get("server-timing")).toMatch(/^capacity;desc=.*, instance;desc="clean", expected;desc="no", deferral;desc="now: /);
+    expect(headers.get("cache-status")).toMatch(/^pilotlight; fwd=miss/);
+    const other = await accepted(await node.get("/get?keys=b", { headers: LATER }));
+    await over(node, other);
+    expect((await node.get(`${other.location}/result`)).headers.get("server-timing")).toBeNull();
+    // Answered in time, it is told once.
+    const quick = await node.get("/get?keys=c", { headers: { prefer: "respond-async, wait=5", "pilotlight-explain": "1" } });
+    expect(quick.headers.get("server-timing")).toMatch(/^capacity;desc="(?:(?!capacity).)*$/);
+    expect(quick.headers.get("cache-status")).toMatch(/^pilotlight; fwd=\w+[^,]*$/);
+  });
+
   it("is answered now where that takes no longer than it waits", async () => {
     const node = await startRuntime([worker()]);
     const quick = await node.get("/get?keys=a", { headers: { prefer: "respond-async, wait=5" } });

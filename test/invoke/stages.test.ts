@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Incoming } from "../../src/invoke/invocation.js";
 import { admit } from "../../src/invoke/stages/admit.js";
-import { serverTiming } from "../../src/invoke/explain.js";
+import { serverTiming, unexplained } from "../../src/invoke/explain.js";
 import { withOurs, withoutOurs } from "../../src/invoke/stages/head.js";
 import { authorize, identify } from "../../src/invoke/stages/identify.js";
 import { resolve } from "../../src/invoke/stages/resolve.js";
@@ -205,6 +205,15 @@ describe("the head of an answer", () => {
     expect(serverTiming(run)).toBe(
       'capacity;desc="own/ready", pool;desc="dedicated", queue;dur=0.000, start;dur=0.000, run;dur=1.000, instance;desc="clean"',
     );
+  });
+
+  it("is stripped of that, and of nothing of the guest's own, for who may not look", () => {
+    const told = ["Server-Timing", 'capacity;desc="own/ready", pool;desc="shared"'];
+    const own = ["Server-Timing", "db;dur=3", "A", "Server-Timing"];
+    expect(unexplained({ status: 200, headers: [...own, ...told, "B", "1"] })).toEqual({ status: 200, headers: [...own, "B", "1"] });
+    const plain = { headers: own };
+    expect(unexplained(plain)).toBe(plain);
+    expect(unexplained({})).toEqual({});
   });
 
   it.each([
