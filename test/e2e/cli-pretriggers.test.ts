@@ -43,53 +43,53 @@ it(
     expect(came?.output).toMatch(/^work +\S+ ms, \S+ ms of 3 +/m);
     expect(came?.output).not.toMatch(/^three /m);
 
-    const refused = await run(
-      "pilotlight pretriggers announce nobody 1",
-      "pilotlight pretriggers announce work 1000000",
-      "pilotlight pretriggers announce work 1 --start 2020-01-01T00:00:00Z",
-      "pilotlight pretriggers announce work 1 --in 1s --start 2030-01-01T00:00:00Z",
-      "pilotlight pretriggers announce work many",
-    );
-    expect(refused.map(({ exit, output }) => `${exit} ${output}`)).toEqual([
-      "1 pilotlight: There is no such thing: There is no such task.",
-      expect.stringMatching(/^1 pilotlight: .*: 1000000 runs are announced; 64 may be prepared for at once\.$/),
-      expect.stringMatching(/^1 pilotlight: .*: The window was over .* s ago\.$/),
-      expect.stringMatching(/^1 pilotlight: .*: in, start: both say when it begins; leave one of them out\.$/),
-      '2 pilotlight: COUNT is "many"; expected a number',
-    ]);
+    const [nobody, many] = await run("pilotlight pretriggers announce nobody 1", "pilotlight pretriggers announce work many");
+    expect(nobody).toMatchObject({ exit: 1, output: "pilotlight: There is no such thing: There is no such task." });
+    expect(many).toMatchObject({ exit: 2, output: 'pilotlight: COUNT is "many"; expected a number' });
+    const list = JSON.parse(readFileSync(join(config, "pilotlight/nodes.json"), "utf8")) as { nodes: { url: string; key: string }[] };
+    const { url, key: admin } = list.nodes[0] as { url: string; key: string };
+    const ask = async (method: string, tenant: string, body?: object, shown = admin): Promise<string> => {
+      const headers = { "pilotlight-key": shown, ...(body && { "content-type": "application/json" }) };
+      const init = { method, headers, ...(body && { body: JSON.stringify(body) }) };
+      const response = await fetch(new URL(`v1/tenants/${tenant}/pretriggers`, url), init);
+      return `${response.status} ${response.ok ? await response.text() : ((await response.json()) as { detail: string }).detail}`;
+    };
+    const one = { task: "work", count: 1 };
+    const either = '422 expected { "task": NAME, "count": N } or { "signal": NAME }.';
+    expect(await ask("POST", "default", { ...one, count: 1e6 })).toMatch(/^422 1000000 runs are announced; 64 may be prepared/);
+    expect(await ask("POST", "default", { ...one, start: "2020-01-01T00:00:00Z" })).toMatch(/^422 The window was over .* s ago\.$/);
+    expect(await ask("POST", "default", { ...one, in: "1s", start: "2030-01-01T00:00:00Z" })).toMatch(/^422 in, start: both say/);
+    expect(await ask("POST", "default", { ...one, signal: "opened" })).toBe(either);
+    expect(await ask("POST", "default", { key: "k" })).toBe(either);
+    expect(await ask("POST", "default", { ...one, windows: "2s" })).toMatch(/^422 .*windows: unknown field/);
 
     const [told] = await run("pilotlight pretriggers signal opened");
     expect(told).toMatchObject({ exit: 0, output: "the node was told of opened" });
     await fetch(`${node.origin}/work`);
-    const list = JSON.parse(readFileSync(join(config, "pilotlight/nodes.json"), "utf8")) as { nodes: { key: string }[] };
-    const admin = list.nodes[0]?.key as string;
     for (let i = 0; i < 5; i++) {
       const headers = { "pilotlight-key": admin };
       await fetch(`${node.origin}/-/pretriggers`, { method: "POST", headers, body: '{"signal":"opened"}' });
       await fetch(`${node.origin}/work`);
     }
-    const [learnt, forgotten, none, audit] = await run(
+    const [learnt, forgotten, audit] = await run(
       "pilotlight pretriggers",
       "pilotlight pretriggers reset opened",
-      "pilotlight pretriggers --json",
       "pilotlight audit --json",
     );
     expect(learnt?.output).toMatch(/^opened +signal +work +100 % of 6 +1\.0 +/m);
     expect(forgotten).toMatchObject({ exit: 0, output: "what follows opened is forgotten" });
-    expect(JSON.parse(none?.output ?? "")).toMatchObject({ pairs: [] });
+    expect(await ask("GET", "default")).toMatch(/^200 \{"pairs":\[\],/);
     expect(audit?.output).toContain("pretriggers.reset");
 
     const [, made] = await run("pilotlight tenants create acme", "pilotlight keys create --tenant acme --scope read --json");
     const { text } = JSON.parse(made?.output ?? "") as { text: string };
-    const all = await run(
-      `pilotlight pretriggers --tenant acme --key ${text}`,
-      `pilotlight pretriggers signal s --tenant acme --key ${text}`,
-      `pilotlight pretriggers reset --tenant acme --key ${text}`,
-      `pilotlight pretriggers --tenant default --key ${text}`,
-    );
-    expect(all.map(({ exit }) => exit)).toEqual([0, 1, 1, 1]);
-    expect(all[1]?.output).toMatch(/scope invoke/);
-    expect(all[2]?.output).toMatch(/scope deploy/);
-    expect(all[3]?.output).toMatch(/There is no tenant/);
+    const [seen] = await run(`pilotlight pretriggers --tenant acme --key ${text}`);
+    expect(seen).toMatchObject({ exit: 0, output: "nothing is known to follow anything yet" });
+    expect(await ask("POST", "acme", { signal: "opened" }, text)).toMatch(/^403 .*scope invoke/);
+    expect(await ask("DELETE", "acme", undefined, text)).toMatch(/^403 .*scope deploy/);
+    // Another tenant, and its tasks, are not there for it.
+    for (const [method, body] of [["GET"], ["POST", { signal: "opened" }], ["DELETE"]] as const)
+      expect(await ask(method, "default", body, text)).toBe("404 There is no tenant default.");
+    expect(await ask("POST", "acme", one)).toBe("404 There is no such task.");
   },
 );
