@@ -1,6 +1,7 @@
 /** How long runs took to begin that found their instance prepared, and those for which it had to be made: the last of each task. */
 
-/** Tasks of which it is known; the one that was seen longest ago goes first. */
+/** Tasks of which it is known, of a tenant and of all: one tenant's many push out few of the others'. */
+const MOST_OF_TENANT = 256;
 const MOST = 4096;
 const LAST = 128;
 
@@ -34,36 +35,53 @@ class Last {
 }
 
 interface OfTask {
-  readonly tenant: string;
-  readonly task: string;
   readonly prepared: Last;
   readonly unprepared: Last;
 }
 
 export class FirstCallTimes {
-  /** By `tenant/task`, the one that was seen longest ago first. */
-  readonly #tasks = new Map<string, OfTask>();
+  /** By tenant and by task; in both, what was seen longest ago comes first, and goes first. */
+  readonly #tenants = new Map<string, Map<string, OfTask>>();
+  #size = 0;
 
   note(tenant: string, task: string, isPrepared: boolean, ms: number): void {
-    const key = `${tenant}/${task}`;
-    let known = this.#tasks.get(key);
+    const tasks = latest(this.#tenants, tenant) ?? new Map<string, OfTask>();
+    this.#tenants.set(tenant, tasks);
+    let known = latest(tasks, task);
     if (known === undefined) {
-      if (this.#tasks.size >= MOST) this.#tasks.delete(this.#tasks.keys().next().value as string);
-      known = { tenant, task, prepared: new Last(), unprepared: new Last() };
-    } else this.#tasks.delete(key);
-    this.#tasks.set(key, known);
+      if (tasks.size >= MOST_OF_TENANT) this.#dropOldest(tenant, tasks);
+      else if (this.#size >= MOST) for (const [name, others] of this.#tenants) if (this.#dropOldest(name, others)) break;
+      known = { prepared: new Last(), unprepared: new Last() };
+      this.#size++;
+    }
+    tasks.set(task, known);
     (isPrepared ? known.prepared : known.unprepared).note(ms);
+  }
+
+  #dropOldest(tenant: string, tasks: Map<string, OfTask>): boolean {
+    const [oldest] = tasks.keys();
+    if (oldest === undefined || !tasks.delete(oldest)) return false;
+    this.#size--;
+    if (tasks.size === 0) this.#tenants.delete(tenant);
+    return true;
   }
 
   /** Of a tenant's tasks, by name. */
   of(tenant: string): FirstCalls[] {
-    const own = [...this.#tasks.values()].filter((each) => each.tenant === tenant);
-    return own
-      .map(({ task, prepared, unprepared }) => ({ task, prepared: prepared.starts(), unprepared: unprepared.starts() }))
+    return [...(this.#tenants.get(tenant) ?? [])]
+      .map(([task, { prepared, unprepared }]) => ({ task, prepared: prepared.starts(), unprepared: unprepared.starts() }))
       .sort((a, b) => (a.task < b.task ? -1 : 1));
   }
 
   forget(tenant: string): void {
-    for (const [key, { tenant: owner }] of this.#tasks) if (owner === tenant) this.#tasks.delete(key);
+    this.#size -= this.#tenants.get(tenant)?.size ?? 0;
+    this.#tenants.delete(tenant);
   }
+}
+
+/** Takes it out, so that it is the latest once it is put back. */
+function latest<T>(map: Map<string, T>, key: string): T | undefined {
+  const value = map.get(key);
+  if (value !== undefined) map.delete(key);
+  return value;
 }

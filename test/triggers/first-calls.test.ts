@@ -16,11 +16,30 @@ describe("how long runs took to begin", () => {
     expect([times.of("t"), times.of("u").length]).toEqual([[], 1]);
   });
 
-  it("is that of the last 128 runs, of 4096 tasks", () => {
+  it("is that of the last 128 runs", () => {
     const times = new FirstCallTimes();
     for (let i = 0; i < 1000; i++) times.note("t", "a", true, i < 872 ? 1e6 : 2);
     expect(times.of("t")[0]?.prepared).toEqual({ count: 1000, p50: 2, p99: 2 });
-    for (let i = 0; i < 4096; i++) times.note("u", `${i}`, true, 1);
-    expect([times.of("t"), times.of("u").length]).toEqual([[], 4096]);
+  });
+
+  it("is kept of 256 tasks of a tenant and of 4096 in all; what was not seen for longest goes", () => {
+    const times = new FirstCallTimes();
+    const known = (tenant: string): number => times.of(tenant).length;
+    times.note("other", "a", true, 1);
+    for (let i = 0; i < 5000; i++) {
+      times.note("many", `${i}`, true, 1);
+      times.note("many", "kept", true, 1);
+    }
+    expect([known("many"), known("other")]).toEqual([256, 1]);
+    expect(times.of("many").find(({ task }) => task === "kept")?.prepared?.count).toBe(5000);
+    for (let i = 0; i < 3839; i++) times.note(`t${i}`, "a", true, 1);
+    expect([known("other"), known("many")]).toEqual([1, 256]);
+    times.note("late", "a", true, 1);
+    expect([known("other"), known("many"), known("late")]).toEqual([0, 256, 1]);
+    times.forget("many");
+    for (let i = 0; i < 256; i++) times.note(`u${i}`, "a", true, 1);
+    expect([known("t0"), known("late")]).toEqual([1, 1]);
+    times.note("last", "a", true, 1);
+    expect(known("t0")).toBe(0);
   });
 });
