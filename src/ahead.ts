@@ -42,6 +42,8 @@ export interface AheadOptions {
   readonly tell: (event: PoolEvent) => void;
   /** When something comes that is known beforehand. Milliseconds since 1970. */
   readonly upcoming: () => readonly { readonly task: Task; readonly at: number }[];
+  /** Whether there is such a tenant: what was learnt of others is let go. */
+  readonly knows: (tenant: string) => boolean;
   readonly report: (error: unknown) => void;
 }
 
@@ -73,10 +75,12 @@ export class Ahead {
   /** Runs that have come, until nothing else is to be done. */
   #came: Run[] = [];
   #stopped = false;
+  /** Ticks that were announced, and when they come. */
+  readonly #ticks = new Map<string, number>();
 
   constructor(options: AheadOptions) {
     this.#options = options;
-    const { clock, state, taskOf, costOf, free, report } = options;
+    const { clock, state, taskOf, costOf, free, knows, report } = options;
     this.foresight = new Foresight({
       expect: (tenant, name, count, until, depth) => {
         const task = taskOf(tenant, name);
@@ -91,7 +95,7 @@ export class Ahead {
       room: () => free() * SHARE,
     });
     try {
-      this.foresight.restore(clock.now(), state.get(LEARNT, "node"));
+      this.foresight.restore(clock.now(), state.get(LEARNT, "node"), knows);
     } catch (error) {
       report(error);
     }
@@ -165,18 +169,21 @@ export class Ahead {
   }
 
   /** A run has settled: how long it took to begin counts where its instance was prepared for it, and where it had to be made. */
-  settled({ task, expected, rung, grantedAt, admittedAt, usage }: Run): void {
-    if (grantedAt === undefined || (expected !== true && rung === "own/ready")) return;
-    this.#firstCalls.note(task.tenant, task.name, expected === true, grantedAt - admittedAt + usage.startNanoseconds / 1e6);
+  settled({ task, origin, expected, rung, grantedAt, admittedAt, usage }: Run): void {
+    const isReady = rung === "own/ready";
+    // What lay ready for others than those that were foreseen says nothing of either.
+    if (grantedAt === undefined || origin.kind === "sidecar" || (isReady && expected !== true)) return;
+    this.#firstCalls.note(task.tenant, task.name, isReady, grantedAt - admittedAt + usage.startNanoseconds / 1e6);
   }
 
   firstCalls(tenant: string): readonly FirstCalls[] {
     return this.#firstCalls.of(tenant);
   }
 
-  /** Forgets what follows a task or signal, or all of the tenant's. */
-  reset(tenant: string, cause: string | undefined): void {
+  /** Forgets what follows a task or signal, or all of the tenant's. Resolves once that is durable. */
+  async reset(tenant: string, cause: string | undefined): Promise<void> {
     this.foresight.reset(tenant, cause);
+    await this.keep();
   }
 
   /** Something else is known of what comes by the clock. */
@@ -187,6 +194,8 @@ export class Ahead {
   forget(tenant: string): void {
     this.#firstCalls.forget(tenant);
     this.foresight.forget(tenant);
+    // Another one of its name is not to learn what its tasks were called.
+    this.keep().catch((error: unknown) => this.#options.report(error));
   }
 
   async keep(): Promise<void> {
@@ -210,12 +219,20 @@ export class Ahead {
       const wait = at - wallNow;
       if (wait > CLOCK_AHEAD_MS) next = Math.min(next, now + wait - CLOCK_AHEAD_MS);
       else if (wait > 0) {
-        const said = { count: 1, start: now + wait, window: CLOCK_WINDOW_MS, key: `${task.name} ${at}`, sender: "cron" };
-        this.foresight.announce(now, { tenant: task.tenant, task: task.name, ...said });
+        this.#announceTick(now, task, at, now + wait);
         next = Math.min(next, now + wait + 1);
       }
     }
     this.#arm(next);
+  }
+
+  /** Once for each. */
+  #announceTick(now: number, { tenant, name, key }: Task, at: number, start: number): void {
+    const tick = `${key} ${at}`;
+    if (this.#ticks.has(tick)) return;
+    for (const [known, time] of this.#ticks) if (time < now) this.#ticks.delete(known);
+    this.#ticks.set(tick, start);
+    this.foresight.announce(now, { tenant, task: name, count: 1, start, window: CLOCK_WINDOW_MS, key: tick, sender: "cron", isOwn: true });
   }
 
   #arm(at = Number.POSITIVE_INFINITY): void {

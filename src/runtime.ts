@@ -439,7 +439,7 @@ export class Runtime implements AsyncDisposable {
       triggersKnown: () => this.#refreshed,
       pretriggers: {
         view: (tenant) => ({ ...this.#ahead.view(tenant), firstCalls: this.#ahead.firstCalls(tenant) }),
-        hear: (tenant, sender, said) => this.#ahead.hear(tenant, sender, said),
+        hear: (tenant, sender, body) => this.#ahead.hear(tenant, sender, parseSaid(body, home.clock.time())),
         reset: (tenant, cause) => this.#ahead.reset(tenant, cause),
       },
       version: VERSION,
@@ -464,6 +464,7 @@ export class Runtime implements AsyncDisposable {
       },
       tell: (event) => this.#executor.tell(event),
       upcoming: () => this.#schedule.upcoming(),
+      knows: (tenant) => this.#tenants.get(tenant) !== undefined,
       report: (error) => this.#report(error),
     });
     this.#router.whenChanged(() => {
@@ -1003,6 +1004,7 @@ function isLoopback(peer: string): boolean {
 }
 
 /** Cells are numbered over all tenants: their numbers are the operator's. */
-function withoutCell({ cell: _, ...rest }: RunRecord): Omit<RunRecord, "cell"> {
+function withoutCell(record: RunRecord): Omit<RunRecord, "cell"> {
+  const { cell: _, ...rest } = record;
   return rest;
 }

@@ -272,11 +272,12 @@ impl NativeEngine {
         traced: bool,
         head: f64,
         total: f64,
+        arguments: Vec<String>,
     ) {
         self.engine.run(
             place(slot, generation, program, cell),
             run as u64,
-            Frame::Command,
+            Frame::Command { arguments },
             deadlines(head, total, total),
             Terms { last, traced },
         );

@@ -1,5 +1,4 @@
 /** What is foreseen and announced, as people and scripts see and steer it. */
-import type { Said } from "../ahead.js";
 import { require as requireScope, whoIs } from "../tenants/access.js";
 import type { Caller } from "../tenants/tenant.js";
 import type { Tenants } from "../tenants/tenants.js";
@@ -7,14 +6,15 @@ import type { FirstCalls } from "../triggers/first-calls.js";
 import type { ForesightView } from "../triggers/foresight/view.js";
 import type { PretriggersView } from "./control.js";
 import type { Ledger } from "./ledger.js";
-import { parseSaid } from "./said.js";
 
 /** What foresees, and what follows from that. */
 export interface PretriggersPort {
   /** Times are milliseconds since 1970. */
   view(tenant: string): ForesightView & { readonly firstCalls: readonly FirstCalls[] };
-  hear(tenant: string, sender: string, said: Said): { readonly key: string };
-  reset(tenant: string, cause: string | undefined): void;
+  /** `body` as in `POST /-/pretriggers`. */
+  hear(tenant: string, sender: string, body: unknown): { readonly key: string };
+  /** Resolves once it is durable. */
+  reset(tenant: string, cause: string | undefined): Promise<void>;
 }
 
 export interface PretriggersPorts {
@@ -25,11 +25,9 @@ export interface PretriggersPorts {
 
 export class PretriggersDesk {
   readonly #ports: PretriggersPorts;
-  readonly #wall: () => number;
 
-  constructor(ports: PretriggersPorts, wall: () => number = Date.now) {
+  constructor(ports: PretriggersPorts) {
     this.#ports = ports;
-    this.#wall = wall;
   }
 
   view(caller: Caller, tenant: string): PretriggersView {
@@ -48,7 +46,7 @@ export class PretriggersDesk {
   /** `body` as in `POST /-/pretriggers`. */
   announce(caller: Caller, tenant: string, body: unknown): { readonly key: string } {
     this.#allow(caller, tenant, "invoke");
-    return this.#ports.pretriggers.hear(tenant, whoIs(caller), parseSaid(body, this.#wall()));
+    return this.#ports.pretriggers.hear(tenant, whoIs(caller), body);
   }
 
   reset(caller: Caller, tenant: string, cause: string | undefined): Promise<void> {
@@ -56,7 +54,7 @@ export class PretriggersDesk {
     return ledger.turn(async () => {
       this.#allow(caller, tenant, "deploy");
       const before = pretriggers.view(tenant).pairs.filter((pair) => cause === undefined || pair.cause === cause).length;
-      pretriggers.reset(tenant, cause);
+      await pretriggers.reset(tenant, cause);
       const subject = cause === undefined ? "all that was learnt" : `what follows ${cause}`;
       await ledger.commit(caller, { tenant, action: "pretriggers.reset", subject, before: `${before} pairs`, after: "none" }, []);
     });

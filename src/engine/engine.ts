@@ -71,6 +71,8 @@ export interface LinkedFrame {
 /** Runs a `wasi:cli/run` component to its end. */
 export interface CommandFrame {
   readonly kind: "command";
+  /** What it is told, its own name first; left out: what its program says. For an instance that serves this run alone. */
+  readonly arguments?: readonly string[];
 }
 
 /**

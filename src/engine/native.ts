@@ -81,6 +81,7 @@ interface NativeEngine extends NativeKv {
     traced: boolean,
     head: number,
     total: number,
+    args: string[],
   ): void;
   runSidecar(
     slot: number,
@@ -372,6 +373,8 @@ function sendRun(native: NativeEngine, command: Command & { kind: "run" }, numbe
         JSON.stringify(frame.config),
       );
     case "command":
-      return native.runCommand(slot, generation, program, cell, run, last, traced, deadlines.head, deadlines.total);
+      return native.runCommand(slot, generation, program, cell, run, last, traced, deadlines.head, deadlines.total, [
+        ...(frame.arguments ?? []),
+      ]);
   }
 }

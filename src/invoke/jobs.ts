@@ -99,8 +99,8 @@ export class JobRuns {
     if (work.kind !== "call") {
       const isRequest = origin.kind === "request" || work.kind === "command";
       const { runs } = isRequest ? NO_INFO : await this.#ports.describe(task);
-      // What triggers start may be a command, which there is nothing to tell.
-      if (runs.http === undefined && runs.command !== undefined) return { task, frame: () => ({ kind: "command" }) };
+      if (runs.http === undefined && runs.command !== undefined)
+        return { task, frame: () => ({ kind: "command", arguments: [task.name, ...toldOf(origin, input)] }) };
       return { task, frame: ({ beside }) => frameOf(work, input, beside?.transformed) };
     }
     const info = await this.#ports.describe(task);
@@ -263,6 +263,14 @@ function gone(code: Problem["code"], detail: string): Ending {
 function isServed(wanted: string, name: string): boolean {
   const parsed = parseInterfaceName(wanted);
   return parsed !== undefined && isServedBy(parsed, parseInterfaceName(name));
+}
+
+/** What has started a command, as its arguments: the event's fields in their order, or the message. What is not known is empty. */
+function toldOf({ kind }: Job["origin"], { body = Buffer.alloc(0) }: JobInput): string[] {
+  const text = Buffer.from(body).toString("utf8").replaceAll("\0", "");
+  if (kind !== "cron" && kind !== "store") return [text];
+  const { trigger: _, ...event } = JSON.parse(text) as Record<string, unknown>;
+  return Object.values(event).map((value) => (value === null ? "" : String(value as string | number)));
 }
 
 /** As many of the arguments as the function takes. */

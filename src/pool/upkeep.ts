@@ -337,7 +337,8 @@ export class Upkeep {
     if (instances.living >= slots) return undefined;
     const charge = runCharge(state, cells.settings.overcommit);
     const made = state.idleCount + state.starting;
-    const isExpected = made >= state.usual;
+    // What someone said is expected, whether or not the forecast would have it, too.
+    const isExpected = made >= state.usual || (state.expectedUntil > now && made < state.expectedReady);
     const own = ownWithRoom(state, isExpected ? charge : state.readyBytes);
     if (own !== undefined) return own;
     // Beyond what the tenant has, only for what it said it wants ready, and for runs that are foreseen or expected.

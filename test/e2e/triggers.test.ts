@@ -1,7 +1,7 @@
 /** What starts by itself, on a real node: times, written keys, messages. */
 import { describe, expect, it } from "vitest";
 import type { Job } from "../../src/deferral/job.js";
-import { guestTask } from "../support/guests.js";
+import { guestTask, WASI } from "../support/guests.js";
 import { startRuntime, type StartedRuntime } from "../support/runtime.js";
 import { tempDir } from "../support/files.js";
 import { until } from "../support/until.js";
@@ -52,6 +52,17 @@ describe("a time", () => {
 });
 
 describe("a key that is written", () => {
+  it.each(WASI)("starts a command (%s), which is told as its arguments", async (wasi) => {
+    const node = await startRuntime([guestTask(`command-${wasi}`, { name: "command", routes: [], triggers: [{ store: "in" }] })]);
+    await put(node, "args", "12345");
+    const told = await until("it says what it was told", () => {
+      const lines = node.log.all({ msg: "guest" }).map(({ text }) => String(text));
+      return lines.includes("in") && lines.slice(0, 7);
+    });
+    const digest = "5994471abb01112afcc18159f6cc74b4f511b99806da59b3caf5a9c173cacfc5";
+    expect(told).toEqual(["command", "args", "5", "application/octet-stream", digest, expect.stringMatching(/^\d+$/), "in"]);
+  });
+
   it("starts its task once for each revision, and tells it what was written", async () => {
     const node = await startRuntime([task("writes", { triggers: [{ store: "in", prefix: "a/", path: "/writes/echo" }] })]);
     await put(node, "a/one.png", "12345");

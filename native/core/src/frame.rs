@@ -20,8 +20,10 @@ pub enum Frame {
     },
     /// The parked call of another guest, on the export that serves it.
     Linked(LinkedFrame),
-    /// `wasi:cli/run`.
-    Command,
+    /// `wasi:cli/run`, with these arguments in place of the program's own, if there are any.
+    Command {
+        arguments: Vec<String>,
+    },
     /// The life of a sidecar ([`crate::sidecars`]), with what its `start` is given.
     Sidecar {
         config: Vec<(String, String)>,

@@ -23,6 +23,7 @@ use crate::trace::{Clock, Random, Trace, note};
 pub struct Host {
     table: ResourceTable,
     wasi: WasiCtx,
+    stdio: Stdio,
     http: WasiHttpCtx,
     hooks: Hooks,
     pub(crate) memory: MemoryMeter,
@@ -72,7 +73,8 @@ impl Host {
         let trace = Arc::<Trace>::default();
         Ok(Self {
             table,
-            wasi: wasi(program, &log, stdio, &trace)?,
+            wasi: wasi(program, &log, stdio, &trace, &spec.arguments)?,
+            stdio,
             http,
             hooks: Hooks::new(program.outbound.clone(), trace.clone()),
             memory: MemoryMeter::new(spec.limits.memory_bytes, shared.counts.guest_bytes.clone(), cell, trace.clone()),
@@ -87,6 +89,12 @@ impl Host {
             trace,
             serving: None,
         })
+    }
+
+    /// Arguments of the run that begins: the instance was made before anybody knew them, and has not looked.
+    pub(crate) fn be_given(&mut self, arguments: Vec<String>) -> wasmtime::Result<()> {
+        self.wasi = wasi(&self.program, &self.log, self.stdio, &self.trace, &arguments)?;
+        Ok(())
     }
 
     pub(crate) fn table(&mut self) -> &mut ResourceTable {
@@ -120,11 +128,11 @@ impl Host {
     }
 }
 
-fn wasi(program: &Program, log: &Arc<GuestLog>, stdio: Stdio, trace: &Arc<Trace>) -> wasmtime::Result<WasiCtx> {
+fn wasi(program: &Program, log: &Arc<GuestLog>, stdio: Stdio, trace: &Arc<Trace>, arguments: &[String]) -> wasmtime::Result<WasiCtx> {
     let spec = &program.spec;
     let mut builder = WasiCtx::builder();
     builder.wall_clock(Clock(trace.clone())).secure_random(Random(trace.clone())).insecure_random(Random(trace.clone()));
-    builder.envs(&spec.environment).args(&spec.arguments);
+    builder.envs(&spec.environment).args(arguments);
     match stdio {
         Stdio::Inherit => {
             builder.inherit_stdio();

@@ -126,7 +126,10 @@ impl Job {
                 call(accessor, instance, &self.run, &state, &interface, &function, &arguments).await?
             }
             Frame::Linked(frame) => linked(accessor, instance, &self.run, &state, frame).await?,
-            Frame::Command => {
+            Frame::Command { arguments } => {
+                if !arguments.is_empty() {
+                    accessor.with(|mut store| store.get().be_given(arguments))?;
+                }
                 self.run.set_began();
                 command(accessor, instance, &state).await?
             }

@@ -100,7 +100,7 @@ pub(crate) struct Inbox {
 
 impl Inbox {
     pub fn push(&self, job: Job) {
-        self.command.store(matches!(job.frame, Frame::Command), Ordering::Release);
+        self.command.store(matches!(job.frame, Frame::Command { .. }), Ordering::Release);
         self.states().push((job.run.clone(), job.state.clone()));
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner).push_back(job);
     }

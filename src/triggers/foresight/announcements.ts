@@ -33,6 +33,8 @@ export interface Announcement {
   readonly key?: string | undefined;
   /** Who is limited and believed by it: a key or a guest's task. */
   readonly sender: string;
+  /** The node says so itself, as often as it likes. */
+  readonly isOwn?: boolean | undefined;
 }
 
 /** Why something is not taken. */
@@ -80,8 +82,9 @@ export class Announcements {
 
   /** Names it among the tenant's: a key belongs to its sender. */
   idOf({ sender, key }: Announcement): { readonly id: string; readonly key: string } {
+    // One that nobody named has a name that nobody else can give.
     const named = key ?? `#${++this.#keys}`;
-    return { id: JSON.stringify([sender, named]), key: named };
+    return { id: JSON.stringify(key === undefined ? [sender, named, "unnamed"] : [sender, named]), key: named };
   }
 
   put(id: string, announced: Announced): void {
@@ -94,10 +97,10 @@ export class Announcements {
 
   /** Why it is not taken; undefined: it is. */
   refusal(now: number, said: Announcement, replaces: boolean): Exclude<Heard, { accepted: true }> | undefined {
-    const { count, start, window, confidence = 1, key = "", sender } = said;
+    const { count, start, window, confidence = 1, key = "", sender, isOwn = false } = said;
     const limits = this.#limits;
     const pending = this.#byKey.size;
-    const wait = this.#take(now, sender);
+    const wait = isOwn ? 0 : this.#take(now, sender);
     if (wait > 0) return { ...no("too-often", `${limits.perSecond} announcements a second are taken from one sender`), retryAfter: wait };
     if (!Number.isSafeInteger(count) || count < 0) return no("invalid", `count is ${count}; it must be a whole number of runs`);
     if (!(window > 0)) return no("invalid", `window is ${window}; it must be a time above 0`);

@@ -171,10 +171,12 @@ export class Foresight {
     const { history } = this.#tenant(tenant);
     const bytes = Buffer.byteLength(signal);
     if (bytes === 0 || bytes > LONGEST_SIGNAL)
-      return unheard("invalid", `a signal's name has 1 to ${LONGEST_SIGNAL} bytes, and this one ${bytes}`);
-    if (key !== undefined && !history.isNew(key)) return { accepted: true, key };
+      return this.#counted(unheard("invalid", `a signal's name has 1 to ${LONGEST_SIGNAL} bytes, and this one ${bytes}`));
     const sign = history.signal(signal);
-    if (sign === undefined) return unheard("full", "the tenant has as many tasks and signals as are followed");
+    if (sign === undefined) return this.#counted(unheard("full", "the tenant has as many tasks and signals as are followed"));
+    // Of another signal it is another key.
+    if (key !== undefined && !history.isNew(JSON.stringify([signal, key]))) return { accepted: true, key };
+    this.#counters.announcements++;
     history.noteSign(now, sign);
     if (sign.pairs.length > 0) this.#foresee(now, sign);
     return { accepted: true, key: key ?? "" };
@@ -384,12 +386,12 @@ export class Foresight {
   }
 
   /** Goes on from that; what does not look like it is passed over. Before anything else is told. */
-  restore(time: number, data: unknown): void {
+  restore(time: number, data: unknown, knows: (tenant: string) => boolean = () => true): void {
     const now = this.#time(time);
     const { version, tenants } = (data ?? {}) as Partial<Snapshot>;
     if (version !== 1 || !Array.isArray(tenants)) return;
     for (const kept of tenants.slice(-this.options.tenants)) {
-      if (typeof kept?.tenant === "string") restoreTenant(now, kept, this.#tenant(kept.tenant).history, this.options);
+      if (typeof kept?.tenant === "string" && knows(kept.tenant)) restoreTenant(now, kept, this.#tenant(kept.tenant).history, this.options);
     }
   }
 }

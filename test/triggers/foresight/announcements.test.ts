@@ -78,6 +78,20 @@ describe("an announcement", () => {
     expect(scene.expected("B")).toBe(2);
   });
 
+  it("that nobody named is replaced by no name that somebody gives", () => {
+    const scene = new Scene();
+    const heard = scene.announce({ count: 2 });
+    expect(heard).toMatchObject({ accepted: true });
+    scene.announce({ count: 3, key: (heard as { key: string }).key });
+    expect(scene.expected("B")).toBe(5);
+  });
+
+  it("of the node itself is not one too many", () => {
+    const scene = new Scene();
+    for (let i = 0; i < 60; i++) expect(scene.announce({ key: `${i}`, sender: "cron", isOwn: true })).toMatchObject({ accepted: true });
+    expect(scene.foresight.totals()).toMatchObject({ announcements: 60, refused: 0 });
+  });
+
   it("has what follows its task expected, too", () => {
     const scene = new Scene().train(6, { cause: "B", task: "C" });
     scene.announce({ task: "B", start: scene.now + 5000, window: 1000, key: "k" });

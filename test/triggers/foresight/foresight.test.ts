@@ -29,6 +29,25 @@ describe("a task that runs after another", () => {
     expect(scene.statements).toBe(0);
   });
 
+  it("follows each signal with its own key, also where two have the same, and one that was not taken can be sent again", () => {
+    const scene = new Scene({ causes: 2 });
+    scene.signal("opened", "t", "album");
+    scene.signal("closed", "t", "album");
+    expect(scene.foresight.totals().announcements).toBe(2);
+    scene.signal("opened", "t", "album");
+    expect(scene.foresight.totals().announcements).toBe(2);
+    const full = new Scene({ causes: 1 });
+    full.announce({ task: "A" });
+    for (let i = 0; i < 2; i++) expect(full.signal("s", "t", "k")).toMatchObject({ accepted: false, why: "full" });
+  });
+
+  it("of a tenant that is not there any more is not known again", () => {
+    const before = new Scene().train(6).train(6, { tenant: "u" });
+    const after = new Scene();
+    after.foresight.restore(after.now, JSON.parse(JSON.stringify(before.foresight.snapshot())), (tenant) => tenant === "u");
+    expect([after.pair("A", "B"), after.pair("A", "B", "u")?.likelihood]).toEqual([undefined, 1]);
+  });
+
   it("that takes no instance is a sign, and follows nothing", () => {
     const scene = new Scene();
     for (let i = 0; i < 8; i++) {
