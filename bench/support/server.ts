@@ -80,8 +80,12 @@ export async function startServer(server: ServerCommand): Promise<RunningServer>
   };
   const ask = (line: string): Promise<string> =>
     new Promise((resolve, reject) => {
-      answers?.once("line", resolve);
-      child.once("exit", () => reject(new BenchError(`${server.name} ended without an answer; its last words:\n${output.trim()}`)));
+      const lost = (): void => reject(new BenchError(`${server.name} ended without an answer; its last words:\n${output.trim()}`));
+      child.once("exit", lost);
+      answers?.once("line", (said: string) => {
+        child.off("exit", lost);
+        resolve(said);
+      });
       child.stdin?.write(`${line}\n`);
     });
   const urlOf = server.url ?? ((text: string) => /http:\/\/[\d.]+:\d+\//.exec(text)?.[0]);

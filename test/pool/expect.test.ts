@@ -31,6 +31,15 @@ describe("runs that are expected", () => {
     expect(idle(script)).toBe(7);
   });
 
+  it("find them where the forecast would have some, too, and the tenant has no cell for those", () => {
+    const script = scripted();
+    script.forecast.peaks.set("t/1", 1);
+    script.add(1);
+    expect(idle(script)).toBe(0);
+    expected(script, 1, 5000);
+    expect(idle(script)).toBe(1);
+  });
+
   it("find no more than may run at once", () => {
     const script = scripted();
     script.add(1, { concurrency: 3 });
