@@ -52,6 +52,7 @@ export const SHARE = 0.25;
 const LEARNT = table<unknown>("foresight");
 /** What comes by the clock is prepared so long before, with what the steps take on top of that. Milliseconds. */
 const CLOCK_AHEAD_MS = 5000;
+const CLOCK_AGAIN_MS = 100;
 const CLOCK_WINDOW_MS = 2000;
 const LONGEST_SLEEP_MS = 60_000;
 
@@ -221,6 +222,9 @@ export class Ahead {
       else if (wait > 0) {
         this.#announceTick(now, task, at, now + wait);
         next = Math.min(next, now + wait + 1);
+      } else {
+        // It has come, and what comes after it is not known yet.
+        next = Math.min(next, now + CLOCK_AGAIN_MS);
       }
     }
     this.#arm(next);
