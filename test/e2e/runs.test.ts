@@ -109,7 +109,7 @@ describe.each(WASI)("a run of WASI %s that takes longer than limits.duration", (
 
 describe("Pilotlight-Explain", () => {
   const explained = new RegExp(
-    '^capacity;desc="own/linked", pool;desc="shared", queue;dur=\\d+\\.\\d+, start;dur=\\d+\\.\\d+, run;dur=\\d+\\.\\d+' +
+    '^capacity;desc="own/linked", pool;desc="shared", queue;dur=\\d+\\.\\d+, start;dur=\\d+\\.\\d+, run;dur=\\d+\\.\\d+, instance;desc="clean"(?:, expected;desc="no")?' +
       ', why;desc="own/ready: none is idle"$',
   );
 
