@@ -60,11 +60,11 @@ export interface DeferredRuns {
   send(tenant: string, queue: string, message: Message): Promise<Job>;
 }
 
-const LIMITS: DeferralLimits = { most: 32, perTenant: 16 };
+export const LIMITS: DeferralLimits = { most: 32, perTenant: 16 };
 /** How far ahead a quieter time is looked for where nobody says how long it may wait. Milliseconds. */
-const HORIZON_MS = 4 * 3_600_000;
+export const HORIZON_MS = 4 * 3_600_000;
 /** How often the load of the node is noted. */
-const LOAD_EVERY_MS = 5000;
+export const LOAD_EVERY_MS = 5000;
 /** How often it is looked whether a store was written to. */
 const STORES_EVERY_MS = 50;
 /** A timer takes no more. */
@@ -74,7 +74,7 @@ const QUARTER_MS = 15 * 60_000;
 const QUARTERS = 200;
 const PROFILE = table<unknown>("week-profile");
 /** With less going on than this share of what is usual at this time, the node is quiet. */
-const QUIET_SHARE = 0.5;
+export const QUIET_SHARE = 0.5;
 
 export class Schedule {
   readonly #options: ScheduleOptions;
@@ -85,6 +85,8 @@ export class Schedule {
   readonly #runs: JobRuns;
   readonly #profile = new WeekProfile();
   readonly #planned = new Planned();
+  /** Jobs that run now and were put off: what is usual at this time is without them, since what will be put off is planned anew. */
+  readonly #later = new Set<string>();
   /** What comes by the clock, by quarter hours since 1970. */
   readonly #clocked = new Map<number, number>();
   #isStopped = false;
@@ -141,7 +143,7 @@ export class Schedule {
       newId: newRunId,
       jobOf: (id) => this.jobs.get(id),
     });
-    this.#load = setInterval(() => this.#profile.note(wall(), executor.liveCount), LOAD_EVERY_MS).unref();
+    this.#load = setInterval(() => this.#profile.note(wall(), Math.max(0, executor.liveCount - this.#later.size)), LOAD_EVERY_MS).unref();
     const kept = state.get(PROFILE, "node");
     if (kept !== undefined) this.#profile.restore(kept);
   }
@@ -168,7 +170,11 @@ export class Schedule {
 
   /** The tenant is gone, with all that waits. */
   async forget(tenant: string): Promise<void> {
-    for (const job of this.jobs.all()) if (job.tenant === tenant) this.#planned.delete(job.id);
+    for (const { id, tenant: whose } of this.jobs.all()) {
+      if (whose !== tenant) continue;
+      this.#planned.delete(id);
+      this.#later.delete(id);
+    }
     await this.deferral.forget(tenant);
   }
 
@@ -231,6 +237,7 @@ export class Schedule {
       demandNow: this.#options.executor.liveCount,
       demand: (from, to) => this.#demand(from, to),
       priceAt: (time) => priceAt(pool, time),
+      place: Math.random(),
     });
   }
 
@@ -321,6 +328,8 @@ export class Schedule {
     const by = origin.kind;
     if (job.state === "waiting") this.#plan(job);
     else this.#planned.delete(id);
+    if (job.state === "running" && job.decision !== undefined && job.decision.start !== "now") this.#later.add(id);
+    else this.#later.delete(id);
     const said = how === "accepted" ? { dueAt: new Date(job.dueAt).toISOString(), decision: shortOf(job.decision) } : {};
     this.#options.log.info({ run: id, tenant, task: task ?? job.ranBy, capability, by, starts, fault, ...said }, `deferred: ${how}`);
     const step = `${by} ${how}`;

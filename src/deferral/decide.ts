@@ -22,6 +22,8 @@ export interface DecideInput {
   readonly demand: (from: number, to: number) => number | undefined;
   /** Of a GiB-second at that time. */
   readonly priceAt: (time: number) => number;
+  /** Where in the quarter hour that is best it starts, 0 to 1: all that is put off to one should not start at its beginning. */
+  readonly place?: number;
 }
 
 /** One time as it was weighed. */
@@ -75,7 +77,8 @@ export function decide(input: DecideInput): Decision {
     return { ...atOnce(whyNow(here, best), best), now: here };
   const share = Math.round((1 - best.cost / here.cost) * 100);
   const unit = isKnown ? "demand and price are" : "the price is";
-  return { start: { at: best.at }, why: `${unit} ${share} % lower then`, now: here, best, latest };
+  const at = best.at + Math.floor((input.place ?? 0) * Math.min(STEP, latest - best.at));
+  return { start: { at }, why: `${unit} ${share} % lower then`, now: here, best, latest };
 }
 
 function whyNow(here: Weighed, best: Weighed | undefined): string {

@@ -28,8 +28,8 @@ export interface Room {
   readonly quiet?: boolean;
 }
 
-/** A job goes before all others so long before its latest start. Milliseconds. */
-const NEAR_MS = 5000;
+/** A job goes before all others so long before its latest start: those that go on have to end for it. Milliseconds. */
+const NEAR_MS = 30_000;
 
 interface Entry extends QueuedJob {
   /** From then on its latest start is near; Infinity: it has none. */

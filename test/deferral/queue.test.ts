@@ -57,7 +57,7 @@ describe("a queue of jobs", () => {
   it("has that go first whose latest start comes near, also before it is due", () => {
     const queue = new JobQueue();
     queue.add({ id: "a", tenant: "acme", dueAt: 0 });
-    queue.add({ id: "b", tenant: "acme", dueAt: 100_000, latest: 9000 });
+    queue.add({ id: "b", tenant: "acme", dueAt: 100_000, latest: 34_000 });
     expect([queue.nextWake(0), queue.take(3999, { ...ROOM, most: 1 }), queue.take(4000, ROOM)]).toEqual([0, ["a"], ["b"]]);
   });
 
@@ -121,7 +121,7 @@ describe("a queue of jobs", () => {
               for (const each of ids) {
                 const job = waiting.get(each);
                 expect(job, "it waited, and was not started before").toBeDefined();
-                expect((job?.dueAt as number) <= now || (job?.latest ?? Infinity) - 5000 <= now).toBe(true);
+                expect((job?.dueAt as number) <= now || (job?.latest ?? Infinity) - 30_000 <= now).toBe(true);
                 waiting.delete(each);
                 running.set(each, job?.tenant as string);
               }
