@@ -1,6 +1,6 @@
 /** A trace with chains in it: the requests of both in one order, and where in a chain each of them belongs. */
 import type { Chains, Place, Signal } from "./chains.js";
-import { TraceBuilder, type Trace } from "./trace.js";
+import { TraceBuilder, type Trace, type TraceTask } from "./trace.js";
 
 export interface MixedTrace {
   readonly trace: Trace;
@@ -9,8 +9,8 @@ export interface MixedTrace {
   readonly signals: readonly Signal[];
 }
 
-/** The chains' tasks come after those of the trace. */
-export function mixed(trace: Trace, { tasks, requests, signals }: Chains): MixedTrace {
+/** The chains' tasks come after those of the trace, and `silent` ones, which nobody asks for, after those. */
+export function mixed(trace: Trace, { tasks, requests, signals }: Chains, silent: readonly TraceTask[] = []): MixedTrace {
   const builder = new TraceBuilder();
   const places: (Place | undefined)[] = [];
   const first = trace.tasks.length;
@@ -29,5 +29,5 @@ export function mixed(trace: Trace, { tasks, requests, signals }: Chains): Mixed
   }
   addChained(Number.POSITIVE_INFINITY);
   const chained = tasks.map(({ tenant, name, component }) => ({ tenant, name, component }));
-  return { trace: builder.build([...trace.tasks, ...chained]), places, signals };
+  return { trace: builder.build([...trace.tasks, ...chained, ...silent]), places, signals };
 }
