@@ -3,6 +3,8 @@ import { describe, expect, it } from "vitest";
 import { withForesight, without, type Setting } from "../../bench/foresight/replay.js";
 import { generateChains, IN_ORDER, type ChainWorkload } from "../../bench/sim/chains.js";
 import type { Costs, Steps } from "../../bench/sim/costs.js";
+import { generateDays } from "../../bench/sim/day.js";
+import { deferring } from "../../bench/sim/deferring.js";
 import { generateTrace } from "../../bench/sim/generate.js";
 import { Usage } from "../../bench/sim/in-use.js";
 import { mixed } from "../../bench/sim/mixed.js";
@@ -72,6 +74,15 @@ describe("what was prepared", () => {
     seen.ended(T + 3000, 2);
     expect(seen.usage).toMatchObject({ prepared: 2, used: 0, waited: 4.5, wasted: 4.5 });
   });
+});
+
+it("days with what can wait: some is put off from the second day on, nobody's bound is broken, and nothing is lost", async () => {
+  const requests = generateDays({ seed: 2, days: 2, load: 3, deferrable: 0.3 });
+  const { usage, accepted, putOff, broken } = await deferring(requests, 86_400_000, () => 0.5);
+  expect(accepted).toBe(requests.filter(({ notAfter }) => notAfter !== undefined).length);
+  expect(putOff).toBeGreaterThan(accepted / 10);
+  expect(broken).toBe(0);
+  expect(usage.mean).toBeCloseTo(3, 0);
 });
 
 it("use is the most at any moment, and the most for more than a share of the time", () => {
