@@ -1,7 +1,25 @@
 import { defineConfig } from "vitest/config";
 
-/** Files that hold to time, or take all of the machine: one after the other, with nothing beside them. */
-const ALONE = ["test/soak/**/*.test.ts", "test/bench/**/*.test.ts", "test/pool/**/*.test.ts", "test/triggers/foresight/cost.test.ts"];
+/** Files that compute and hold to no time; all others go one after the other, with nothing beside them. */
+const BESIDE = [
+  "artefacts",
+  "base",
+  "cli",
+  "config",
+  "control",
+  "deferral",
+  "dispatch",
+  "forecast",
+  "guests",
+  "imports",
+  "memo",
+  "observe",
+  "sidecars",
+  "state",
+  "tasks",
+  "tenants",
+  "wit",
+].map((folder) => `test/${folder}/**/*.test.ts`);
 
 export default defineConfig({
   test: {
@@ -13,10 +31,13 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        // Most of a test's time is waiting for processes and clocks, so two go side by side, on whatever machine.
-        test: { name: "beside", include: ["test/**/*.test.ts"], exclude: ALONE, maxWorkers: 2, sequence: { groupOrder: 0 } },
+        // Two, on whatever machine: they are short, and each begins with loading what it tests.
+        test: { name: "beside", include: BESIDE, maxWorkers: 2, sequence: { groupOrder: 0 } },
       },
-      { extends: true, test: { name: "alone", include: ALONE, maxWorkers: 1, sequence: { groupOrder: 1 } } },
+      {
+        extends: true,
+        test: { name: "alone", include: ["test/**/*.test.ts"], exclude: BESIDE, maxWorkers: 1, sequence: { groupOrder: 1 } },
+      },
     ],
   },
 });
