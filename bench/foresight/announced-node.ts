@@ -45,6 +45,8 @@ async function fill(): Promise<string[]> {
 }
 
 async function serve(): Promise<void> {
+  // What follows what outlives a restart: the rounds before are to be foreseen by nobody.
+  await runtime.control.resetPretriggers(runtime.operator, "default", undefined);
   const { url } = await runtime.dataFront().listen({ host: "127.0.0.1", port: 0 });
   process.stderr.write(`announced node on ${url}\n`);
   createInterface({ input: process.stdin }).on("line", () => {

@@ -1,7 +1,7 @@
 /**
  * First calls of tasks whose programs are on disk alone, announced and not: over HTTP to a real node (`announced-node.ts`).
  *
- * The node is started anew for each round, because it learns: rounds that resemble each other would be foreseen by themselves. What
+ * The node is started anew for each round and forgets, because it learns: rounds that resemble each other would be foreseen. What
  * is read from disk is in the page cache. A call takes until the head of its answer is there; calls come one after the other, over
  * one connection, once the node's own code is warm.
  */

@@ -60,7 +60,7 @@ export function casesOf({ hours }: Plan): readonly Case[] {
 export function compare(plan: Plan, costs: Costs, { name, ...what }: Case): Compared {
   const setting = settingOf(plan, costs, what);
   const { from, until } = setting.scene.window;
-  const said = what.hostile === undefined ? [] : hostileSaid(what.hostile, from / 2, until);
+  const said = what.hostile === undefined ? [] : hostileSaid(what.hostile, from, until);
   return { name, plain: without(setting), foreseen: withForesight(setting, { makeForesight: (ports) => new Foresight(ports), said }) };
 }
 
