@@ -79,6 +79,7 @@ import { Catalog } from "./tasks/catalog.js";
 import { MAX_HEADERS, readManifest } from "./tasks/manifest.js";
 import { Router, pick } from "./tasks/router.js";
 import type { Task } from "./tasks/task.js";
+import { noSuch } from "./tenants/refusals.js";
 import { callerOf as keyCaller, mayDebug, whoIs } from "./tenants/access.js";
 import { Audit } from "./tenants/audit.js";
 import { Keys } from "./tenants/keys.js";
@@ -397,6 +398,7 @@ export class Runtime implements AsyncDisposable {
           return key === undefined || (key.expiresAt !== undefined && Date.parse(key.expiresAt) <= wall()) ? undefined : keyCaller(key);
         },
         describe,
+        report: (error) => this.#report(error),
         mayExplain: (caller, tenant, peer) => mayDebug(caller, tenant) || (!home.durable && isLoopback(peer)),
       },
       priceAt: (pool, time) => priceAt(options.prices ?? USUAL_PRICES, pool, time),
@@ -404,6 +406,7 @@ export class Runtime implements AsyncDisposable {
       tasks: () => this.#router.all(),
       kv: this.#engine.kv,
       expectedMs: ({ key }) => runTimes.of(key),
+      knows: (tenant) => this.#tenants.get(tenant) !== undefined,
       report: (error) => this.#report(error),
     });
     this.#control = new ControlPlane({
@@ -837,7 +840,9 @@ export class Runtime implements AsyncDisposable {
   /** Where nobody has keys, whoever reaches the node may say what will come. */
   #hear(key: string | undefined, tenant: string | undefined, body: unknown): { readonly key: string } {
     const caller = this.#home.durable ? needInvoke(key === undefined ? undefined : this.#control.identify(key)) : OPERATOR;
-    const whose = (caller.kind === "key" ? caller.key.tenant : undefined) ?? tenant ?? DEFAULT_TENANT;
+    const own = caller.kind === "key" ? caller.key.tenant : undefined;
+    if (own !== undefined && tenant !== undefined && tenant !== own) throw noSuch("tenant", tenant);
+    const whose = own ?? tenant ?? DEFAULT_TENANT;
     this.#tenants.need(whose);
     return this.#ahead.hear(whose, whoIs(caller), parseSaid(body, this.#home.clock.time()));
   }
@@ -892,10 +897,12 @@ export class Runtime implements AsyncDisposable {
   }
 
   /** A run of a public task is whoever's that knows its id; any other is its caller's. */
-  #maySeeJob({ tenant, task, ranBy, caller }: Job, key: string | undefined): boolean {
-    const known = this.#pick(tenant, ranBy ?? task ?? "");
-    if (known?.version.manifest.access === "public") return true;
+  #maySeeJob({ tenant, task, ranBy, caller, origin }: Job, key: string | undefined): boolean {
     const asking = key === undefined ? undefined : this.#control.identify(key);
+    // What the tenant's triggers have started has an id that can be worked out: that is for those who look into its runs.
+    if (origin.kind !== "request" && (!this.#home.durable || (asking !== undefined && mayDebug(asking, tenant)))) return true;
+    const known = this.#pick(tenant, ranBy ?? task ?? "");
+    if (origin.kind === "request" && known?.version.manifest.access === "public") return true;
     return asking?.kind === "key" && caller.kind === "key" && asking.key.id === caller.id;
   }
 

@@ -43,6 +43,8 @@ export interface ScheduleOptions {
   /** What requests get now, one version of each task. */
   readonly tasks: () => Iterable<Task>;
   readonly kv: Pick<KeyValue, "get" | "registerCursor" | "changes" | "advance" | "dropCursor" | "revision">;
+  /** Whether there is such a tenant. */
+  readonly knows: (tenant: string) => boolean;
   readonly report: (error: unknown) => void;
 }
 
@@ -161,6 +163,8 @@ export class Schedule {
 
   /** Takes up what was there when the process began. */
   async start(): Promise<void> {
+    // What was accepted while its tenant went, and the node was killed.
+    await this.jobs.forget([...this.jobs.all()].filter(({ tenant }) => !this.#options.knows(tenant)).map(({ id }) => id));
     for (const job of this.jobs.all()) if (job.state === "waiting") this.#plan(job);
     await this.deferral.start();
     this.#isReady = true;

@@ -14,7 +14,7 @@ export interface DecideInput {
   readonly notAfter?: number | undefined;
   /** What it usually takes, in milliseconds. */
   readonly runMs: number;
-  /** The longest that anything is put off. */
+  /** How far ahead is looked where nothing says how long it may wait. */
   readonly horizonMs: number;
   /** What goes on now, in the forecast's unit. */
   readonly demandNow: number;
@@ -47,6 +47,8 @@ export interface Decision {
 }
 
 const STEP = 15 * 60_000;
+/** Nothing is put off for longer than this, whatever is said. */
+const FARTHEST = 24 * 3_600_000;
 /** What is gained has to be worth the wait. */
 const MARGIN = 0.2;
 /** Before its latest start, so that it does start by then. */
@@ -57,7 +59,9 @@ const EVEN = 1;
 export function decide(input: DecideInput): Decision {
   const { now, insensitive, notAfter = Number.POSITIVE_INFINITY, runMs, horizonMs } = input;
   const mayWait = insensitive.request === true || insensitive.task === true || (insensitive.triggerMs ?? 0) > 0;
-  const longest = insensitive.triggerMs === undefined ? horizonMs : Math.min(horizonMs, insensitive.triggerMs);
+  // Who says by when it is to start gives it all the time until then.
+  const said = insensitive.triggerMs ?? (notAfter === Number.POSITIVE_INFINITY ? horizonMs : FARTHEST);
+  const longest = Math.min(FARTHEST, said);
   const latest = Math.max(now, Math.min(now + longest, notAfter - Math.min(runMs, STEP) - SPARE_MS));
   const known = input.demand(now, now + STEP);
   // What goes on now is known better than what usually does; a moment's pause is no quiet time.

@@ -61,6 +61,7 @@ const USUAL: Pick<Manifest, "repeat" | "retries" | "keepResults"> = {
   retries: { max: 0, delay: 1000, longest: 300_000 },
   keepResults: 86_400_000,
 };
+const WRITE_AGAIN_MS = 1000;
 /** Both are written at once: whatever took one of them away, the other does not wait for ever. */
 const LOST: JobFault = {
   code: "platform/internal",
@@ -77,6 +78,10 @@ export class Deferral {
   /** How often each was refused in a row. */
   readonly #refusals = new Map<string, number>();
   readonly #running = new Map<string, Promise<void>>();
+  /** Jobs that were called off while they run or are about to. */
+  readonly #calledOff = new Set<string>();
+  /** Nothing begins until then, because what began last could not be written down. */
+  #pausedUntil = 0;
   #closed = false;
 
   constructor(ports: DeferralPorts, limits: DeferralLimits) {
@@ -148,13 +153,18 @@ export class Deferral {
     if (job.state === "waiting") {
       const now = this.#ports.wall();
       const { keepResults } = this.#ports.manifestOf(job) ?? USUAL;
-      const cancelled = await this.#step(id, "cancelled", { endedAt: now, keptUntil: now + keepResults });
+      // It may be about to run: then it is not called off here, but as a run.
+      const cancelled = await this.#step(id, "cancelled", { endedAt: now, keptUntil: now + keepResults }, undefined, "waiting");
       if (cancelled !== undefined) {
         this.#queue.remove(id);
         return cancelled;
       }
     }
-    this.#ports.cancel(id);
+    if (this.#ports.jobs.get(id)?.state === "running") {
+      // Its run may not be there yet.
+      this.#calledOff.add(id);
+      this.#ports.cancel(id);
+    }
     return this.#ports.jobs.get(id);
   }
 
@@ -183,13 +193,19 @@ export class Deferral {
   pump(): void {
     if (this.#closed) return;
     const now = this.#ports.wall();
+    if (now < this.#pausedUntil) return this.#ports.wakeAt(this.#pausedUntil);
     const { most, perTenant } = this.#limits;
     const take = { running: this.#running.size, most, perTenantMost: perTenant, quiet: this.#ports.isQuiet() };
     for (const id of this.#queue.take(now, take)) {
       const run = this.#run(id)
-        .catch((error: unknown) => this.#ports.report(error))
+        .catch((error: unknown) => {
+          this.#ports.report(error);
+          // It could not be written down. So may be the next thing: not at once.
+          this.#pausedUntil = this.#ports.wall() + WRITE_AGAIN_MS;
+        })
         .finally(() => {
           this.#running.delete(id);
+          this.#calledOff.delete(id);
           this.#queue.ended(id);
           this.#again(id);
           this.pump();
@@ -209,8 +225,11 @@ export class Deferral {
   /** When a tenant goes: nothing of its is known any more. */
   async forget(tenant: string): Promise<void> {
     const ids = this.#ports.jobs.of(tenant).map(({ id }) => id);
-    for (const id of ids) this.#queue.remove(id);
-    await this.#ports.jobs.forget(ids);
+    for (const id of ids) {
+      this.#queue.remove(id);
+      this.#refusals.delete(id);
+    }
+    await this.#ports.jobs.forgetTenant(tenant);
   }
 
   /** Starts nothing more. */
@@ -250,8 +269,23 @@ export class Deferral {
     // Durable before anything begins.
     const job = await this.#step(id, "running", { startedAt: wall(), starts: before.starts + 1, fault: undefined });
     if (job === undefined) return;
-    const ending = await this.#ports.run(job, input);
-    await this.#ended(job, ending);
+    const manifest = this.#ports.manifestOf(job);
+    const isOff = this.#calledOff.has(id);
+    await this.#written(job, isOff ? { kind: "cancelled", began: false, manifest } : await this.#ports.run(job, input));
+  }
+
+  /** However long that takes: else it would run for ever, for all that is known. */
+  async #written(job: Job, ending: Ending): Promise<void> {
+    for (;;) {
+      try {
+        await this.#ended(job, ending);
+        return;
+      } catch (error) {
+        this.#ports.report(error);
+        if (this.#closed) return;
+        await new Promise<void>((resolve) => setTimeout(resolve, WRITE_AGAIN_MS).unref());
+      }
+    }
   }
 
   async #ended(job: Job, ending: Ending): Promise<void> {
@@ -261,44 +295,58 @@ export class Deferral {
     const { fault, status, version, ranBy, result } = ending;
     const over: Step = { endedAt: now, keptUntil: now + manifest.keepResults, fault, status, version, ranBy };
     const kept: Step = { ...over, resultBytes: result === undefined ? undefined : resultBytes(result) };
+    if (ending.kind !== "refused") this.#refusals.delete(id);
     switch (ending.kind) {
       case "done":
-        this.#refusals.delete(id);
-        await this.#step(id, "done", kept, result);
+        await this.#step(id, "done", kept, result, "running");
         return;
       case "refused": {
         const refusals = (this.#refusals.get(id) ?? 0) + 1;
         this.#refusals.set(id, refusals);
         // It never began, so that was no start.
-        await this.#step(id, "waiting", { dueAt: now + backoff(refusals, REFUSED, this.#ports.random), starts: job.starts - 1, fault });
+        await this.#step(
+          id,
+          "waiting",
+          { dueAt: now + backoff(refusals, REFUSED, this.#ports.random), starts: job.starts - 1, fault },
+          undefined,
+          "running",
+        );
         return;
       }
       case "cancelled":
         // The node is ending, or somebody called it off.
-        if (this.#closed && !ending.began) await this.#step(id, "waiting", { dueAt: now, starts: job.starts - 1 });
-        else if (this.#closed && manifest.repeat) await this.#step(id, "waiting", { dueAt: now, fault });
-        else if (this.#closed) await this.#step(id, "interrupted", { ...over, fault: INTERRUPTED, isDead: true });
-        else await this.#step(id, "cancelled", over);
+        if (this.#closed && !ending.began) await this.#step(id, "waiting", { dueAt: now, starts: job.starts - 1 }, undefined, "running");
+        else if (this.#closed && manifest.repeat) await this.#step(id, "waiting", { dueAt: now, fault }, undefined, "running");
+        else if (this.#closed) await this.#step(id, "interrupted", { ...over, fault: INTERRUPTED, isDead: true }, undefined, "running");
+        else await this.#step(id, "cancelled", over, undefined, "running");
         return;
       case "failed": {
         const { repeat, retries } = manifest;
         const dueAt = now + backoff(job.starts, retries, this.#ports.random);
         const mayAgain =
           repeat && ending.isFinal !== true && job.starts <= retries.max && dueAt <= (job.notAfter ?? Number.POSITIVE_INFINITY);
-        if (mayAgain) await this.#step(id, "waiting", { dueAt, fault, status, version, ranBy });
+        if (mayAgain) await this.#step(id, "waiting", { dueAt, fault, status, version, ranBy }, undefined, "running");
         else {
           const isDead = retries.max > 0 || job.origin.kind !== "request";
           const keptUntil = isDead ? now + Math.max(manifest.keepResults, DEAD_MS) : kept.keptUntil;
-          await this.#step(id, "failed", { ...kept, isDead, keptUntil }, result);
+          await this.#step(id, "failed", { ...kept, isDead, keptUntil }, result, "running");
         }
       }
     }
   }
 
-  async #step(id: string, to: JobState, step: Step, result?: JobResult): Promise<Job | undefined> {
-    const job = await this.#ports.jobs.step(id, to, step, result);
+  /** What is over of a tenant is not kept without end, however long it may be kept. */
+  async #trim(tenant: string): Promise<void> {
+    const surplus = this.#ports.jobs.surplus(tenant);
+    if (surplus.length > 0) await this.#ports.jobs.forget(surplus).catch((error: unknown) => this.#ports.report(error));
+  }
+
+  /** What ends a run or has it wait again is said of one that runs. */
+  async #step(id: string, to: JobState, step: Step, result?: JobResult, from?: JobState): Promise<Job | undefined> {
+    const job = await this.#ports.jobs.step(id, to, step, result, from);
     if (job === undefined) return undefined;
     this.#ports.told(job, to);
+    if (isOver(job.state)) await this.#trim(job.tenant);
     if (isOver(job.state)) for (const told of this.#waiters.get(id) ?? []) told(job);
     return job;
   }

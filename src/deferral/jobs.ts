@@ -40,20 +40,26 @@ export interface JobQuery {
   readonly queue?: string | undefined;
 }
 
-/** A tenant's jobs that are not over: so many, and so much of what they were given. */
+/** A tenant's jobs that are not over or are dead letters: so many, and so much of what they were given; and those that are over. */
 export interface JobLoad {
   readonly waiting: number;
   readonly bytes: number;
+  readonly kept: number;
+  /** With their answers. */
+  readonly keptBytes: number;
 }
 
-const NO_LOAD: JobLoad = { waiting: 0, bytes: 0 };
+const NO_LOAD: JobLoad = { waiting: 0, bytes: 0, kept: 0, keptBytes: 0 };
+/** What is over of one tenant. */
+const MOST_KEPT = 20_000;
+const MOST_KEPT_BYTES = 256 * 2 ** 20;
 
 export class Jobs {
   readonly #state: StateStore;
   readonly #jobs = new Map<string, Job>();
   /** By tenant, in the order in which they were accepted. */
   readonly #tenants = new Map<string, Map<string, Job>>();
-  readonly #loads = new Map<string, { waiting: number; bytes: number }>();
+  readonly #loads = new Map<string, { waiting: number; bytes: number; kept: number; keptBytes: number }>();
   /** Steps that are on their way to the disk, by job. */
   readonly #turns = new Map<string, Promise<unknown>>();
   /** Ids that are being accepted. */
@@ -128,12 +134,12 @@ export class Jobs {
 
   /**
    * Brings a job to another state, and resolves once that is durable. Undefined: it is not in a state that this may follow, or is
-   * not there any more; then nothing has changed.
+   * not there any more; then nothing has changed. `from`: only from this state, as it is when the step's turn comes.
    */
-  step(id: string, to: JobState, step: Step, result?: JobResult): Promise<Job | undefined> {
+  step(id: string, to: JobState, step: Step, result?: JobResult, from?: JobState): Promise<Job | undefined> {
     return this.#turn(id, async () => {
       const job = this.#jobs.get(id);
-      if (job === undefined || !MOVES[job.state].includes(to)) return undefined;
+      if (job === undefined || !MOVES[job.state].includes(to) || (from !== undefined && job.state !== from)) return undefined;
       const after: Job = { ...job, ...step, state: to };
       const changes: Change[] = [put(JOBS, id, plain(after))];
       if (result !== undefined) changes.push(put(RESULTS, id, result));
@@ -152,6 +158,33 @@ export class Jobs {
     if (changes.length === 0) return;
     await this.#state.commit(changes);
     for (const id of ids) this.#hide(id);
+  }
+
+  /** All of a tenant that has gone, and what was being accepted for it just then. */
+  async forgetTenant(tenant: string): Promise<void> {
+    do {
+      await Promise.all(this.#coming.values());
+      await this.forget(this.of(tenant).map(({ id }) => id));
+    } while (this.of(tenant).length > 0);
+  }
+
+  /**
+   * What has to go of a tenant, for as much as it may keep of what is over: the first that came. What has failed as often as it may stays,
+   * and counts with what waits.
+   */
+  surplus(tenant: string): string[] {
+    let { kept, keptBytes } = this.load(tenant);
+    if (kept <= MOST_KEPT && keptBytes <= MOST_KEPT_BYTES) return [];
+    const ids: string[] = [];
+    for (const job of this.of(tenant)) {
+      // A little more goes than has to, so that this is not asked for with each.
+      if (kept <= 0.9 * MOST_KEPT && keptBytes <= 0.9 * MOST_KEPT_BYTES) break;
+      if (!isKept(job)) continue;
+      ids.push(job.id);
+      kept--;
+      keptBytes -= keptBytesOf(job);
+    }
+    return ids;
   }
 
   /** Those whose time is over. */
@@ -221,17 +254,32 @@ export class Jobs {
 
   #count(tenant: string, before: Job | undefined, after: Job | undefined): void {
     let load = this.#loads.get(tenant);
-    if (load === undefined) this.#loads.set(tenant, (load = { waiting: 0, bytes: 0 }));
-    if (before !== undefined && !isOver(before.state)) {
-      load.waiting--;
-      load.bytes -= before.inputBytes;
+    if (load === undefined) this.#loads.set(tenant, (load = { ...NO_LOAD }));
+    for (const [job, sign] of [
+      [before, -1],
+      [after, 1],
+    ] as const) {
+      if (job === undefined) continue;
+      if (isKept(job)) {
+        load.kept += sign;
+        load.keptBytes += sign * keptBytesOf(job);
+      } else {
+        load.waiting += sign;
+        load.bytes += sign * (job.inputBytes + (job.resultBytes ?? 0));
+      }
     }
-    if (after !== undefined && !isOver(after.state)) {
-      load.waiting++;
-      load.bytes += after.inputBytes;
-    }
-    if (load.waiting === 0) this.#loads.delete(tenant);
+    if (load.waiting === 0 && load.kept === 0) this.#loads.delete(tenant);
   }
+}
+
+/** It is over, and nobody is to look after it. */
+function isKept({ state, isDead }: Job): boolean {
+  return isOver(state) && isDead !== true;
+}
+
+/** Of what was done, what was asked for is let go. */
+function keptBytesOf({ state, inputBytes, resultBytes = 0 }: Job): number {
+  return (state === "done" ? 0 : inputBytes) + resultBytes;
 }
 
 /** Without fields that are not there: what is read back is what was written. */

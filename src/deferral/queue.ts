@@ -53,6 +53,8 @@ export class JobQueue {
   /** Tenants of jobs that go on, and how many each has. */
   readonly #running = new Map<string, string>();
   readonly #counts = new Map<string, number>();
+  /** Those that go on and went before others because their latest start was near. */
+  readonly #hurried = new Set<string>();
   #next = 0;
 
   get size(): number {
@@ -92,7 +94,12 @@ export class JobQueue {
       taken.push(entry.id);
     };
     const mayHave = (entry: Entry): boolean => this.#countOf(entry.tenant) < perTenantMost;
-    takeFrom(this.#pressing, hasRoom, mayHave, start);
+    // Whoever says that all is urgent has half of the places by that at most; the rest goes by turns.
+    const hasHurried = (): boolean => hasRoom() && this.#hurried.size < most / 2;
+    takeFrom(this.#pressing, hasHurried, mayHave, (entry) => {
+      this.#hurried.add(entry.id);
+      start(entry);
+    });
     this.#takeDue(perTenantMost, hasRoom, start);
     if (quiet) takeFrom(this.#early, hasRoom, mayHave, start);
     return taken;
@@ -103,6 +110,7 @@ export class JobQueue {
     const tenant = this.#running.get(id);
     if (tenant === undefined) return;
     this.#running.delete(id);
+    this.#hurried.delete(id);
     const left = this.#countOf(tenant) - 1;
     if (left > 0) this.#counts.set(tenant, left);
     else this.#counts.delete(tenant);

@@ -33,6 +33,7 @@ export interface JobRunPorts extends AttemptPorts {
   /** The caller that a key makes of whoever shows it; undefined: it holds no longer. */
   callerOf(key: string): Caller | undefined;
   describe(task: Task): Promise<ComponentInfo>;
+  report(error: unknown): void;
   /** Whether they may look into runs of the tenant's tasks. `peer`: where they asked from. */
   mayExplain(caller: Caller, tenant: string, peer: string): boolean;
 }
@@ -44,23 +45,31 @@ const MOST_RESULT = 16 * 2 ** 20;
 export class JobRuns {
   readonly #ports: JobRunPorts;
   readonly #going = new Map<string, Attempt>();
+  /** Jobs for which it is looked who takes them, and whether they were called off meanwhile. */
+  readonly #coming = new Map<string, boolean>();
 
   constructor(ports: JobRunPorts) {
     this.#ports = ports;
   }
 
   cancel(id: string): void {
+    if (this.#coming.has(id)) this.#coming.set(id, true);
     this.#going.get(id)?.cancel();
   }
 
   async run(job: Job, input: JobInput): Promise<Ending> {
     const caller = this.#callerOf(job);
     if (caller === undefined) return gone("request/unauthorized", "The key that it was asked for with holds no longer.");
+    this.#coming.set(job.id, false);
     try {
       const found = await this.#candidates(job, input, caller);
+      if (this.#coming.get(job.id) === true) return { kind: "cancelled", began: false };
       return "kind" in found ? found : await this.#attempt(job, input, caller, found);
     } catch (error) {
-      return gone("platform/internal", (error as Error).message);
+      this.#ports.report(error);
+      return gone("platform/internal", "It could not be found out who takes it.");
+    } finally {
+      this.#coming.delete(job.id);
     }
   }
 
@@ -246,7 +255,7 @@ function endingOf(run: Run, answer: Answer, told: HeaderList): Ending {
     return { ...said, kind: "failed", result, fault: faultOf("guest/error", `It answered with the status ${status}.`) };
   }
   // What did not even begin may do so later, unless it is what was asked that is wrong.
-  const problem = failureOf(run, true) ?? { code: "platform/internal", detail: undefined };
+  const problem = failureOf(run, false) ?? { code: "platform/internal", detail: undefined };
   const fault = faultOf(problem.code, problem.detail);
   if (outcome?.kind === "cancelled") return { ...said, kind: "cancelled", fault };
   if (outcome?.kind === "ok")

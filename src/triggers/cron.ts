@@ -33,6 +33,8 @@ const MOST_MISSED = 1000;
 const MOST_TICKS = MOST_MISSED + 60;
 /** What could not be written down is tried again after this. Milliseconds. */
 const RETRY_MS = 1000;
+/** While so many runs of a tenant wait, times of its lines are passed over. */
+const MOST_WAITING = 10_000;
 /** A beat that comes more often than this between two times is part of what is usual there. */
 
 interface Beat extends LiveTrigger<CronTrigger> {
@@ -42,6 +44,8 @@ interface Beat extends LiveTrigger<CronTrigger> {
   next: number;
   /** Not before: the last try has failed. */
   retryAt: number;
+  /** Its last times were passed over, because too much of its tenant waits. */
+  isFull: boolean;
 }
 
 export class CronSource {
@@ -119,7 +123,15 @@ export class CronSource {
       const madeUp = madeUpFor(beat.trigger, missed, onTime);
       const jobs = [...madeUp.map((tick) => this.#job(beat, tick, now)), ...onTime.map((tick) => this.#job(beat, tick, tick))];
       const until = ticks.at(-1) ?? now;
-      await this.#ports.accept(jobs, [put(TICKS, beat.key, { until })]);
+      const isFull = jobs.length > 0 && this.#ports.load(beat.task.tenant).waiting >= MOST_WAITING;
+      if (isFull !== beat.isFull && isFull)
+        this.#ports.warn(
+          beat.task.tenant,
+          beat.task.name,
+          `more than ${MOST_WAITING} runs of the tenant wait: times of its cron lines are passed over until fewer do`,
+        );
+      beat.isFull = isFull;
+      await this.#ports.accept(isFull ? [] : jobs, [put(TICKS, beat.key, { until })]);
       if (missed.length > 0) this.#warn(beat, missed.length, isMore, madeUp.length);
       beat.until = until;
       beat.next = nextAfter(beat.cron, until);
@@ -172,7 +184,7 @@ function ticksOf({ cron, until }: Beat, now: number): { readonly ticks: readonly
 
 function beatOf(live: LiveTrigger<CronTrigger>, until: number): Beat {
   const cron = cronOf(live.trigger.cron, live.trigger.timeZone);
-  return { ...live, cron, until, next: nextAfter(cron, until), retryAt: 0 };
+  return { ...live, cron, until, next: nextAfter(cron, until), retryAt: 0, isFull: false };
 }
 
 function nextAfter(cron: Cron, after: number): number {

@@ -18,7 +18,7 @@ export interface TriggerPorts {
   readonly accept: (jobs: readonly NewJob[], more: readonly Change[]) => Promise<unknown>;
   readonly kv: Pick<KeyValue, "get" | "revision" | "registerCursor" | "changes" | "advance" | "dropCursor">;
   /** What of a tenant's waits. */
-  readonly load: (tenant: string) => JobLoad;
+  readonly load: (tenant: string) => Pick<JobLoad, "waiting">;
   /** When something starts that is due at `dueAt` and may start up to `deferMs` later; and why. */
   readonly decide: (task: Task, dueAt: number, deferMs: number) => Pick<NewJob, "decision" | "dueAt" | "notAfter">;
   /** Told of what was passed over, in words. */

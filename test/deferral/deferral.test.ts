@@ -5,7 +5,7 @@ import { Deferral, type Ending } from "../../src/deferral/deferral.js";
 import { isOver, type Job, type NewJob } from "../../src/deferral/job.js";
 import { Jobs } from "../../src/deferral/jobs.js";
 import { memoryState } from "../../src/state/memory.js";
-import { remove, table } from "../../src/state/store.js";
+import { remove, table, type StateStore } from "../../src/state/store.js";
 import { idOf } from "../../src/base/ids.js";
 
 const LIMITS = { most: 4, perTenant: 2 };
@@ -25,7 +25,9 @@ interface Going {
 
 /** A node that can end at any moment and start again over what it wrote down. */
 class Node {
-  readonly #state = memoryState();
+  readonly #state = this.#disk();
+  /** Nothing can be written. */
+  failing = false;
   jobs = new Jobs(this.#state);
   now = 1000;
   readonly going = new Map<string, Going>();
@@ -35,6 +37,17 @@ class Node {
   readonly errors: unknown[] = [];
   #life = 0;
   deferral = this.#begin();
+
+  #disk(): StateStore {
+    const disk = memoryState();
+    return {
+      ...disk,
+      get: (from, key) => disk.get(from, key),
+      list: (from, range) => disk.list(from, range),
+      close: () => disk.close(),
+      commit: (changes) => (this.failing ? Promise.reject(new Error("the disk is full")) : disk.commit(changes)),
+    };
+  }
 
   #begin(): Deferral {
     const life = ++this.#life;
@@ -234,5 +247,56 @@ describe("jobs", () => {
     await node.loseInput(id);
     await node.pass(2000);
     expect(node.jobs.get(id)).toMatchObject({ state: "failed", starts: 0, fault: { code: "platform/internal" } });
+  });
+
+  it("that are called off while they are about to begin are called off as runs, and come back by no ending", async () => {
+    const node = new Node();
+    await node.accept({ task: "twice" });
+    const [id = ""] = node.accepted;
+    // Its step to running is on its way.
+    await node.deferral.cancel(id);
+    await settle();
+    expect(node.jobs.get(id)?.state).toBe("cancelled");
+    expect([node.going.size, node.began.get(id) ?? 0]).toEqual([0, 0]);
+    await node.pass(10_000);
+    expect([node.jobs.get(id)?.state, node.began.get(id) ?? 0]).toEqual(["cancelled", 0]);
+    // An ending of a run that was called off says nothing any more.
+    expect(await node.jobs.step(id, "waiting", {}, undefined, "running")).toBeUndefined();
+  });
+
+  it("whose beginning cannot be written down begin a second later; an ending is written until it is", async () => {
+    const node = new Node();
+    node.failing = true;
+    await node.accept({}).catch(() => {});
+    node.failing = false;
+    await node.accept({ dueAt: node.now + 10 });
+    const id = node.accepted[1] as string;
+    node.failing = true;
+    await node.pass(20);
+    await settle();
+    const tries = node.errors.splice(0).length;
+    expect([tries, node.jobs.get(id)?.state]).toEqual([1, "waiting"]);
+    await node.pass(500);
+    expect(node.errors.length).toBe(0);
+    node.failing = false;
+    await node.pass(600);
+    expect(node.jobs.get(id)?.state).toBe("running");
+    node.failing = true;
+    node.going.get(id)?.end(ending("done", true)("once"));
+    await settle();
+    expect([node.errors.splice(0).length, node.jobs.get(id)?.state]).toEqual([1, "running"]);
+    node.failing = false;
+    await new Promise((resolve) => setTimeout(resolve, 1200));
+    expect(node.jobs.get(id)?.state).toBe("done");
+  });
+
+  it("of a tenant that goes go with it, also those that are being accepted", async () => {
+    const node = new Node();
+    await node.accept({ tenant: "a" });
+    const coming = node.accept({ tenant: "a" });
+    await node.deferral.forget("a");
+    await coming;
+    await settle();
+    expect(node.jobs.of("a")).toEqual([]);
   });
 });

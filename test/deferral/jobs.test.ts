@@ -54,7 +54,7 @@ describe("jobs", () => {
     await jobs.step(two.id, "running", {});
     await jobs.step(two.id, "done", { status: 200 }, { status: 200, headers: [], body: Buffer.from("x") });
     expect([jobs.input(two.id), jobs.result(two.id)?.body]).toEqual([undefined, Buffer.from("x")]);
-    expect(jobs.load("acme")).toEqual({ waiting: 0, bytes: 0 });
+    expect(jobs.load("acme")).toEqual({ waiting: 0, bytes: 0, kept: 2, keptBytes: 6 });
   });
 
   it("are not shown before they are on the disk, and not at all where that fails", async () => {
@@ -106,5 +106,19 @@ describe("jobs", () => {
       }),
       { numRuns: 60 },
     );
+  });
+
+  it("that are over make way, the first that came first, beyond what a tenant may keep; dead letters stay", async () => {
+    const state = memoryState();
+    const jobs = new Jobs(state);
+    const big = 100 * 2 ** 20;
+    for (let n = 0; n < 4; n++) {
+      const [one] = await jobs.accept([job(n)], n);
+      await jobs.step((one as Job).id, "running", {});
+      await jobs.step((one as Job).id, n === 1 ? "failed" : "done", { resultBytes: big, ...(n === 1 && { isDead: true }) });
+    }
+    expect(jobs.load("acme")).toMatchObject({ waiting: 1, kept: 3, keptBytes: 3 * big });
+    expect(jobs.surplus("acme")).toEqual([idOf("test", 0)]);
+    expect(jobs.surplus("globex")).toEqual([]);
   });
 });

@@ -165,6 +165,30 @@ describe("a request that can wait", () => {
   });
 });
 
+describe("what triggers have started", () => {
+  it("is for those who look into the tenant's runs, though its id can be worked out; a trap's own words are for nobody else", async () => {
+    const node = await startRuntime([], { data: tempDir(), durable: true });
+    await node.runtime.start();
+    const { control, operator } = node.runtime;
+    await node.runtime.deploy(worker({ triggers: [{ queue: "mails", path: "/trap" }] }));
+    const send = { body: Buffer.from("hello"), type: "text/plain", key: "order-17" };
+    const { id } = await control.send(operator, "default", "mails", send);
+    await node.runtime.deferred.over(id, 5000);
+    const { text: key } = await control.issueKey(operator, "default", { scopes: ["invoke"] });
+    const { text: debug } = await control.issueKey(operator, "default", { scopes: ["debug"] });
+    const ask = async (path: string, headers: Record<string, string> = {}): Promise<number> => (await node.get(path, { headers })).status;
+    for (const path of [`/-/runs/${id}`, `/-/runs/${id}/result`]) {
+      expect([await ask(path), await ask(path, { "pilotlight-key": key })]).toEqual([404, 404]);
+      expect(await ask(path, { "pilotlight-key": debug })).toBe(path.endsWith("result") ? 500 : 200);
+    }
+    expect((await node.get(`/-/runs/${id}`, { method: "DELETE" })).status).toBe(404);
+    const shown = await accepted(await node.get("/trap", { headers: LATER }));
+    const document = await over(node, shown);
+    expect(document).toMatchObject({ state: "failed", fault: { code: "guest/trap" } });
+    expect(JSON.stringify(document)).not.toMatch(/unreachable/);
+  });
+});
+
 describe("after a restart", () => {
   it("what was accepted runs, and what had begun is interrupted or begins again", async () => {
     const data = tempDir();

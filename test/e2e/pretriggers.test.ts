@@ -279,8 +279,10 @@ describe("what is said and cannot be taken", () => {
     const reads = await key("acme", ["read"]);
     expect(await problemOf(await send(said, { "pilotlight-key": reads }))).toMatchObject({ status: 403, code: "request/forbidden" });
     const invokes = await key("acme", ["invoke"]);
-    // A tenant's key speaks for its own tenant, whatever the query says.
-    expect((await send(said, { authorization: `Bearer ${invokes}` }, "?tenant=globex")).status).toBe(202);
+    const headers = { authorization: `Bearer ${invokes}` };
+    expect((await send(said, headers)).status).toBe(202);
+    // A tenant's key speaks for its own tenant alone.
+    expect(await problemOf(await send(said, headers, "?tenant=globex"))).toMatchObject({ status: 404, code: "request/no-such-thing" });
     expect(node.runtime.ahead.view("globex").pairs).toEqual([]);
   });
 

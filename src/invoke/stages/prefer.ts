@@ -27,7 +27,7 @@ export function laterAsked(
   const isPreferred = preferences.has("respond-async");
   if (!isPreferred && !isAsync) return undefined;
   const wait = preferences.get("wait");
-  if (wait !== undefined && !/^\d{1,9}$/.test(wait))
+  if (wait !== undefined && !/^\d+$/.test(wait))
     return { code: "request/malformed", detail: `Prefer says wait=${wait}; expected whole seconds, such as wait=5.` };
   const text = header(NOT_AFTER);
   const notAfter = text === undefined ? undefined : Date.parse(text);
