@@ -31,7 +31,12 @@ export interface Room {
 /** A job goes before all others so long before its latest start: those that go on have to end for it. Milliseconds. */
 const NEAR_MS = 30_000;
 
+/** What has no latest start does not wait for ever behind what has. */
+const PATIENCE_MS = 3_600_000;
+
 interface Entry extends QueuedJob {
+  /** Of a tenant's that are due, whose is nearest goes first: the latest start, or an hour after it came due if that is sooner. */
+  readonly goal: number;
   /** From then on its latest start is near; Infinity: it has none. */
   readonly pressesAt: number;
   readonly sequence: number;
@@ -66,7 +71,7 @@ export class JobQueue {
     this.remove(job.id);
     const { latest = Number.POSITIVE_INFINITY, dueAt, isRetry = false } = job;
     const pressesAt = isRetry ? Math.max(dueAt, latest - NEAR_MS) : latest - NEAR_MS;
-    const entry: Entry = { ...job, pressesAt, sequence: this.#next++, isGone: false };
+    const entry: Entry = { ...job, pressesAt, goal: Math.min(latest, dueAt + PATIENCE_MS), sequence: this.#next++, isGone: false };
     this.#entries.set(job.id, entry);
     this.#later.push(entry);
     if (entry.latest !== undefined) this.#urgent.push(entry);
@@ -133,7 +138,7 @@ export class JobQueue {
     for (let entry = live(this.#later); entry !== undefined && entry.dueAt <= now; entry = live(this.#later)) {
       this.#later.pop();
       let own = this.#due.get(entry.tenant);
-      if (own === undefined) this.#due.set(entry.tenant, (own = new Heap((a, b) => a.dueAt - b.dueAt || a.sequence - b.sequence)));
+      if (own === undefined) this.#due.set(entry.tenant, (own = new Heap((a, b) => a.goal - b.goal || a.sequence - b.sequence)));
       own.push(entry);
     }
   }

@@ -56,6 +56,10 @@ describe("work that can wait", () => {
     expect(decided({ notAfter: NOON + HOUR }).start).toBe("now");
     expect(decided({ notAfter: NOON + 3 * HOUR }).latest).toBe(NOON + 3 * HOUR - 100 - 2000);
     expect(decided({ insensitive: { triggerMs: 3 * HOUR } }).latest).toBe(NOON + 3 * HOUR);
+    // All of the time that is given counts, up to a day.
+    expect(decided({ notAfter: NOON + 9 * HOUR }).latest).toBe(NOON + 9 * HOUR - 100 - 2000);
+    expect(decided({ notAfter: NOON + 99 * HOUR }).latest).toBe(NOON + 24 * HOUR);
+    expect(decided({ insensitive: { triggerMs: 99 * HOUR } }).latest).toBe(NOON + 24 * HOUR);
   });
 
   it("is never put off to a time that is not better, too late, or past", () => {

@@ -82,6 +82,20 @@ describe("a queue of jobs", () => {
     expect([taken.length, taken.includes("mine")]).toEqual([32, true]);
   });
 
+  it("has that of a tenant's go first whose latest start is nearest, and no other wait behind them for ever", () => {
+    const queue = new JobQueue();
+    const [hour, one] = [3_600_000, { ...ROOM, most: 1 }];
+    queue.add({ id: "any time", tenant: "acme", dueAt: 0 });
+    queue.add({ id: "late", tenant: "acme", dueAt: 10, latest: 10 * hour });
+    queue.add({ id: "soon", tenant: "acme", dueAt: 20, latest: hour / 2 });
+    const order: string[] = [];
+    for (let id = queue.take(30, one)[0]; id !== undefined; id = queue.take(30, one)[0]) {
+      order.push(id);
+      queue.ended(id);
+    }
+    expect(order).toEqual(["soon", "any time", "late"]);
+  });
+
   it("that waits for room alone wants no waking, and what is tried again waits until it is due", () => {
     const queue = new JobQueue();
     queue.add({ id: "a", tenant: "acme", dueAt: 0, latest: 10 });
