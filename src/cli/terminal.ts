@@ -51,7 +51,7 @@ export function processTerminal(): Terminal {
     interruption() {
       if (controller === undefined) {
         const made = (controller = new AbortController());
-        for (const stream of [process.stdout, process.stderr]) stream.on("error", onBrokenPipe);
+        for (const stream of [process.stdout, process.stderr]) if (stream.listenerCount("error") === 0) stream.on("error", onBrokenPipe);
         process.on("SIGINT", () => {
           if (made.signal.aborted) process.exit(130);
           made.abort(new Interrupted("interrupted"));
@@ -68,7 +68,13 @@ function onBrokenPipe(error: NodeJS.ErrnoException): void {
 }
 
 function sink(descriptor: number, stream: () => NodeJS.WriteStream): Sink {
-  return { isTTY: isatty(descriptor), write: (chunk) => void stream().write(chunk) };
+  // Node's stream is made when something is first written: a component's own stdio is not to be touched before.
+  let made: NodeJS.WriteStream | undefined;
+  const open = (): NodeJS.WriteStream => {
+    if (made === undefined) (made = stream()).on("error", onBrokenPipe);
+    return made;
+  };
+  return { isTTY: isatty(descriptor), write: (chunk) => void open().write(chunk) };
 }
 
 /** Everything on stdin, as bytes. */

@@ -1,8 +1,9 @@
 /** `pilotlight run FILE`: a command's arguments, environment, files, stdio and exit status are those of any program. */
+import { spawnSync } from "node:child_process";
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { tempDir } from "../support/files.js";
+import { ROOT, tempDir } from "../support/files.js";
 import { guestPath, WASI } from "../support/guests.js";
 import { Program, runProgram } from "../support/program.js";
 
@@ -96,4 +97,11 @@ it("a component that is run or served keeps its compiled form in the user's cach
   expect(await run(join(folder, "cache"))).toEqual(done);
   expect(statSync(join(folder, "cache/compiled", compiled as string)).ino).toBe(ino);
   expect(await run(join(folder, "file"))).toEqual(done);
+});
+
+it("help of which only the beginning is read is no error", () => {
+  const { stderr, stdout } = spawnSync("sh", ["-c", `"${process.execPath}" "${join(ROOT, "dist/cli/bin.js")}" records --help | head -1`], {
+    encoding: "utf8",
+  });
+  expect([stdout, stderr]).toEqual(["Usage: pilotlight records [options] [command] [TASK]\n", ""]);
 });
