@@ -2,7 +2,7 @@
 import { ProblemError } from "../base/problem.js";
 import { isOver, MOVES, type Job, type JobCaller, type JobState } from "../deferral/job.js";
 import type { JobQuery } from "../deferral/jobs.js";
-import { require as requireScope } from "../tenants/access.js";
+import { mayDebug, require as requireScope } from "../tenants/access.js";
 import { noSuch } from "../tenants/refusals.js";
 import type { Caller } from "../tenants/tenant.js";
 import type { Tenants } from "../tenants/tenants.js";
@@ -51,14 +51,14 @@ export class DeferredDesk {
     this.#allow(caller, tenant, "read");
     const { after, limit } = readPage(page);
     const found = this.#ports.deferred.jobs.list({ tenant, ...query }, after, limit + 1);
-    const items = found.slice(0, limit).map((job) => this.#view(job));
+    const items = found.slice(0, limit).map((job) => this.#view(caller, job));
     const last = items.at(-1);
     return { items, next: found.length > limit && last !== undefined ? cursorOf(last.id) : undefined };
   }
 
   get(caller: Caller, tenant: string, id: string): DeferredDetail {
     this.#allow(caller, tenant, "read");
-    return this.#detail(this.#need(tenant, id));
+    return this.#detail(caller, this.#need(tenant, id));
   }
 
   cancel(caller: Caller, tenant: string, id: string): Promise<DeferredDetail> {
@@ -104,7 +104,7 @@ export class DeferredDesk {
 
   async send(caller: Caller, tenant: string, queue: string, { body, type, key }: MessageInput): Promise<DeferredView> {
     this.#allow(caller, tenant, "invoke");
-    return this.#view(await this.#ports.deferred.send(tenant, queue, { body, type, key, caller: jobCaller(caller) }));
+    return this.#view(caller, await this.#ports.deferred.send(tenant, queue, { body, type, key, caller: jobCaller(caller) }));
   }
 
   #change(
@@ -123,7 +123,7 @@ export class DeferredDesk {
       const after = (await changed) ?? this.#need(tenant, id);
       const deed = { tenant, action: `deferred.${what}`, subject: `run ${id}`, before: before.state, after: after.state };
       await ledger.commit(caller, deed, []);
-      return this.#detail(after);
+      return this.#detail(caller, after);
     });
   }
 
@@ -138,7 +138,7 @@ export class DeferredDesk {
     this.#ports.tenants.need(tenant);
   }
 
-  #view(job: Job): DeferredView {
+  #view(caller: Caller, job: Job): DeferredView {
     const { id, capability, state, isDead = false, dueAt, notAfter, acceptedAt, starts, startedAt, endedAt, status, fault } = job;
     return {
       id,
@@ -155,14 +155,14 @@ export class DeferredDesk {
       startedAt: time(startedAt),
       endedAt: time(endedAt),
       status,
-      fault: fault && { code: fault.code, detail: fault.detail },
+      fault: fault && { code: fault.code, detail: (mayDebug(caller, job.tenant) ? fault.insides : undefined) ?? fault.detail },
     };
   }
 
-  #detail(job: Job): DeferredDetail {
+  #detail(by: Caller, job: Job): DeferredDetail {
     const { decision, inputBytes, resultBytes, keptUntil, caller, identity } = job;
     return {
-      ...this.#view(job),
+      ...this.#view(by, job),
       decision: decision && {
         why: decision.why,
         startsAt: decision.start === "now" ? undefined : time(decision.start.at),

@@ -60,6 +60,8 @@ export type JobCaller =
 export interface JobFault {
   readonly code: ProblemCode;
   readonly detail: string | undefined;
+  /** The same for those who may look into runs: a trap's own words. */
+  readonly insides?: string | undefined;
 }
 
 export interface Job {

@@ -43,7 +43,7 @@ export function jobDocument(job: Job): JobDocument {
     ...times,
     starts,
     status,
-    fault,
+    fault: fault && { code: fault.code, detail: fault.detail },
     result: `${locationOf(id)}/result`,
   };
 }

@@ -256,7 +256,8 @@ function endingOf(run: Run, answer: Answer, told: HeaderList): Ending {
   }
   // What did not even begin may do so later, unless it is what was asked that is wrong.
   const problem = failureOf(run, false) ?? { code: "platform/internal", detail: undefined };
-  const fault = faultOf(problem.code, problem.detail);
+  const insides = failureOf(run, true)?.detail;
+  const fault = { ...faultOf(problem.code, problem.detail), ...(insides !== problem.detail && { insides }) };
   if (outcome?.kind === "cancelled") return { ...said, kind: "cancelled", fault };
   if (outcome?.kind === "ok")
     return { ...said, kind: "failed", fault: faultOf("guest/error", `It ended with the status ${outcome.exit}.`) };

@@ -98,7 +98,7 @@ export class LaterRuns {
       if (over !== undefined) later.job = over;
       if (run.state === "settled") return;
       if (over !== undefined && isOver(over.state) && !this.#answer(run, over))
-        return this.#refuse(run, { code: "platform/internal", detail: undefined, ...over.fault });
+        return this.#refuse(run, { code: over.fault?.code ?? "platform/internal", detail: over.fault?.detail });
       this.#ports.executor.endUnstarted(run, OK);
     } catch (error) {
       this.#ports.report(error);

@@ -186,6 +186,8 @@ describe("what triggers have started", () => {
     const document = await over(node, shown);
     expect(document).toMatchObject({ state: "failed", fault: { code: "guest/trap" } });
     expect(JSON.stringify(document)).not.toMatch(/unreachable/);
+    expect((await (await node.get(`${shown.location}/result`)).text()).includes("unreachable")).toBe(false);
+    expect(control.deferredRun(operator, "default", shown.id).fault?.detail).toMatch(/unreachable/);
   });
 });
 
