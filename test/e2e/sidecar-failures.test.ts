@@ -217,11 +217,11 @@ describe("a run that is paused", () => {
     const asked = node.get("/cpu?ms=400");
     const live = async (): Promise<string> => {
       await until("it runs", () => node.runtime.stats().engine.runs === 2);
-      await node.log.first({ context: "bystander" });
-      const line = node.log.lines.find(({ context, text }) => context === "bystander" && String(text).startsWith("check")) as {
-        text: string;
-      };
-      return line.text.split(" ")[3] as string;
+      // What it wrote before, as it started, comes first.
+      const line = await until("it has been asked", () =>
+        node.log.lines.find(({ context, text }) => context === "bystander" && String(text).startsWith("check")),
+      );
+      return String(line.text).split(" ")[3] as string;
     };
     const id = await live();
     await until("it has its instance", () => node.runtime.runRecord(id)?.state === "running");
