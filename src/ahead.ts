@@ -13,21 +13,8 @@ import { put, table, type StateStore } from "./state/store.js";
 import { signalsIn } from "./tasks/signals.js";
 import type { Task } from "./tasks/task.js";
 import { FirstCallTimes, type FirstCalls } from "./triggers/first-calls.js";
+import type { Said } from "./triggers/said.js";
 import { Foresight, type Cost, type ForesightView, type Heard, type Unheard } from "./triggers/foresight/foresight.js";
-
-/** What somebody says that will happen. */
-export type Said =
-  | { readonly kind: "signal"; readonly signal: string; readonly key: string | undefined }
-  | {
-      readonly kind: "runs";
-      readonly task: string;
-      readonly count: number;
-      /** Milliseconds from now, and how long it takes until all have come. */
-      readonly inMs: number;
-      readonly windowMs: number;
-      readonly confidence: number | undefined;
-      readonly key: string | undefined;
-    };
 
 export interface AheadOptions {
   readonly state: StateStore;

@@ -57,7 +57,7 @@ import { NamedCalls } from "./invoke/named-calls.js";
 import { createInvoke, ourHeaders, type TenantPort } from "./invoke/pipeline.js";
 import { acceptedTiming, serverTiming, unexplained } from "./invoke/explain.js";
 import { CallFailure, TypedCalls, type CallTarget } from "./invoke/typed-calls.js";
-import type { KnownRun, Run, RunRecord } from "./invoke/run.js";
+import { withoutCell, type KnownRun, type Run, type RunRecord } from "./invoke/run.js";
 import { EndedRuns } from "./invoke/runs.js";
 import { STAYS } from "./invoke/waiter.js";
 import { obstacle } from "./memo/policy.js";
@@ -319,6 +319,9 @@ export class Runtime implements AsyncDisposable {
       hear: (tenant, sender, said) => this.#ahead.hear(tenant, sender, said),
       send: (tenant, queue, message) => this.#schedule.triggers.send(tenant, queue, message),
     });
+    // Where nobody has keys, whoever is on this machine may.
+    const mayLook = (caller: Caller, tenant: string, peer: string): boolean =>
+      mayDebug(caller, tenant) || (!home.durable && isLoopback(peer));
     const gates = new TenantGates((tenant) => this.#tenants.get(tenant)?.quotas ?? {});
     const enter = (tenant: string, memoryBytes: number, now: number): ReturnType<TenantGates["enter"]> =>
       gates.enter(tenant, memoryBytes, now);
@@ -399,7 +402,7 @@ export class Runtime implements AsyncDisposable {
         },
         describe,
         report: (error) => this.#report(error),
-        mayExplain: (caller, tenant, peer) => mayDebug(caller, tenant) || (!home.durable && isLoopback(peer)),
+        mayExplain: mayLook,
       },
       priceAt: (pool, time) => priceAt(options.prices ?? USUAL_PRICES, pool, time),
       poolOf: (task) => used.poolOf(task),
@@ -462,8 +465,9 @@ export class Runtime implements AsyncDisposable {
       taskOf: (tenant, name) => this.#likeliest(tenant, name),
       costOf: (program) => this.#pool.costOf(program),
       free: () => {
-        const { budgetBytes, cells, lobbyChargedBytes } = { ...this.#pool.view(), cells: this.#pool.cells() };
-        return Math.max(0, budgetBytes - lobbyChargedBytes - cells.reduce((sum, { chargedBytes }) => sum + chargedBytes, 0));
+        const { budgetBytes, lobbyChargedBytes } = this.#pool.view();
+        const inCells = this.#pool.cells().reduce((sum, { chargedBytes }) => sum + chargedBytes, 0);
+        return Math.max(0, budgetBytes - lobbyChargedBytes - inCells);
       },
       tell: (event) => this.#executor.tell(event),
       upcoming: () => this.#schedule.upcoming(),
@@ -477,7 +481,7 @@ export class Runtime implements AsyncDisposable {
       identify: (key) => this.#control.identify(key),
       enter: (tenant, memoryBytes, now) => gates.enter(tenant, memoryBytes, now),
       // Where nobody has keys, callers on this machine hold every scope.
-      mayDebug: (caller, tenant, peer) => mayDebug(caller, tenant) || (!home.durable && isLoopback(peer)),
+      mayDebug: mayLook,
     };
     this.#calls = new TypedCalls({
       ...attempts,
@@ -1008,10 +1012,4 @@ function needInvoke(caller: Caller | undefined): Caller {
 
 function isLoopback(peer: string): boolean {
   return peer === "127.0.0.1" || peer === "::1" || peer.startsWith("127.") || peer.startsWith("::ffff:127.");
-}
-
-/** Cells are numbered over all tenants: their numbers are the operator's. */
-function withoutCell(record: RunRecord): Omit<RunRecord, "cell"> {
-  const { cell: _, ...rest } = record;
-  return rest;
 }

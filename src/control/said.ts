@@ -1,8 +1,8 @@
 /** What somebody says that will happen, as JSON: the body of `POST /-/pretriggers` and of its like on the admin plane. */
 import { z } from "zod";
-import type { Said } from "../ahead.js";
 import { ProblemError } from "../base/problem.js";
 import { DURATION_HELP, parseDuration } from "../base/units.js";
+import type { Said } from "../triggers/said.js";
 
 const duration = z.string().refine((text) => parseDuration(text) !== undefined, `expected ${DURATION_HELP}`);
 const key = z.string().max(256, "a key has at most 256 characters").optional();

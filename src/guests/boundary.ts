@@ -15,6 +15,16 @@ export function hostError(thrown: unknown): HostError | undefined {
   return (thrown as { readonly payload?: HostError } | undefined)?.payload;
 }
 
+/** Does the work; what the host refuses becomes the error that `told` makes of it, with what was thrown as its cause. */
+export function asking<T>(work: () => T, told: (refused: HostError, because: ErrorOptions) => Error): T {
+  try {
+    return work();
+  } catch (error) {
+    const refused = hostError(error);
+    throw refused === undefined ? error : told(refused, { cause: error });
+  }
+}
+
 /** Throws a `TypeError` for anything but a text, and for one that UTF-8 cannot say. */
 export function expectText(call: string, what: string, value: unknown): asserts value is string {
   if (typeof value !== "string") throw new TypeError(`${call}: the ${what} has to be a text, and is ${kindOf(value)}`);

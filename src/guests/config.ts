@@ -2,7 +2,7 @@
 /// <reference path="../../wit/types/wasi.d.ts" />
 /** Configuration and secrets of the task, over `wasi:config/store`. Part of `pilotlight/guest`. */
 import { get, getAll } from "wasi:config/store@0.2.0-rc.1";
-import { expectText, hostError } from "./boundary.js";
+import { asking, expectText, type HostError } from "./boundary.js";
 
 /**
  * What the manifest says under `config`, and the values of the secrets that it names under `secrets`: one name, one text.
@@ -14,22 +14,15 @@ export const config = {
   /** Undefined when the manifest has no such name. */
   get(name: string): string | undefined {
     expectText("config.get", "name", name);
-    return asking(() => get(name)) ?? undefined;
+    return asking(() => get(name), unreadable) ?? undefined;
   },
 
   /** All of them by name, secrets too: not for an answer or a log. */
   all(): Record<string, string> {
-    return Object.fromEntries(asking(getAll));
+    return Object.fromEntries(asking(getAll, unreadable));
   },
 };
 
-/** Says which, when the host cannot tell. */
-function asking<T>(work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    const refused = hostError(error);
-    if (refused === undefined) throw error;
-    throw new Error(`the configuration cannot be read: ${String(refused.val)}`, { cause: error });
-  }
+function unreadable({ val }: HostError, because: ErrorOptions): Error {
+  return new Error(`the configuration cannot be read: ${String(val)}`, because);
 }

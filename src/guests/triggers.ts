@@ -3,7 +3,7 @@
 /** What will come, and what is left to be done later, over `pilotlight:triggers`. Part of `pilotlight/guest`. */
 import { announce as announceRuns, signal as sendSignal } from "pilotlight:triggers/announce@0.1.0";
 import { send as sendMessage } from "pilotlight:triggers/queue@0.1.0";
-import { expectText, hostError } from "./boundary.js";
+import { asking, expectText, type HostError } from "./boundary.js";
 import { encodeUtf8 } from "./utf8.js";
 
 /** Why nothing came of an announcement, a signal or a message. */
@@ -40,14 +40,14 @@ export function announce({ task, count = 1, inMs = 0, windowMs = 10_000, confide
   if (key !== undefined) expectText("announce", "key", key);
   const numbers = { count: whole("count", count), inMs: whole("inMs", inMs), windowMs: whole("windowMs", windowMs) };
   if (typeof confidence !== "number") throw new TypeError("announce: the confidence has to be a number");
-  return asking(() => announceRuns({ task, ...numbers, confidence, key: key ?? null }));
+  return asking(() => announceRuns({ task, ...numbers, confidence, key: key ?? null }), refusal);
 }
 
 /** Something has happened that runs may follow; which, is learnt. The same key again is the same. Throws a `TriggerError`. */
 export function signal(name: string, key?: string): void {
   expectText("signal", "name", name);
   if (key !== undefined) expectText("signal", "key", key);
-  asking(() => sendSignal(name, key ?? null));
+  asking(() => sendSignal(name, key ?? null), refusal);
 }
 
 /**
@@ -60,7 +60,7 @@ export function send(queue: string, message: unknown, options: { readonly conten
   if (contentType !== undefined) expectText("send", "contentType", contentType);
   if (key !== undefined) expectText("send", "key", key);
   const [bytes, type] = encoded(message);
-  return asking(() => sendMessage(queue, bytes, contentType ?? type, key ?? null));
+  return asking(() => sendMessage(queue, bytes, contentType ?? type, key ?? null), refusal);
 }
 
 function encoded(message: unknown): [Uint8Array, string] {
@@ -77,12 +77,6 @@ function whole(what: string, value: unknown): number {
   throw new TypeError(`announce: ${what} has to be a whole number from 0 to ${2 ** 31 - 1}`);
 }
 
-function asking<T>(work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    const refused = hostError(error);
-    if (refused === undefined) throw error;
-    throw new TriggerError(refused.tag as TriggerError["code"], String(refused.val), { cause: error });
-  }
+function refusal({ tag, val }: HostError, because: ErrorOptions): TriggerError {
+  return new TriggerError(tag as TriggerError["code"], String(val), because);
 }

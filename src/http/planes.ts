@@ -12,6 +12,7 @@ import type { ProblemCode } from "../base/problem.js";
 import type { Control, RefusedChange } from "../control/control.js";
 import { addAdminApi } from "./admin/admin.js";
 import { bearerKey } from "../invoke/stages/identify.js";
+import { withoutCell } from "../invoke/run.js";
 import { addCalls, type CallsPort } from "./calls.js";
 import { parseTarget, pathOf } from "./mapping.js";
 import type { Job, JobResult } from "../deferral/job.js";
@@ -78,14 +79,14 @@ export function dataPlane(options: DataPlaneOptions): Plane {
     route(app, "/-/runs/:id", {
       GET: (c) => {
         const run = options.runs.get(param(c), keyIn(c));
-        return run === undefined ? unknownRun(c) : json(shown(run), 200);
+        return run === undefined ? unknownRun(c) : json(withoutCell(run), 200);
       },
       DELETE: async (c) => {
         const run = options.runs.get(param(c), keyIn(c));
         if (run === undefined) return unknownRun(c);
-        if (run.ended) return json(shown(run), 200);
+        if (run.ended) return json(withoutCell(run), 200);
         await options.runs.cancel(param(c));
-        return json(shown(options.runs.get(param(c), keyIn(c)) ?? run), 202);
+        return json(withoutCell(options.runs.get(param(c), keyIn(c)) ?? run), 202);
       },
     });
     route(app, "/-/runs/:id/result", {
@@ -183,12 +184,6 @@ function param(c: Context<PlaneEnv>): string {
 /** The key that a request shows. */
 function keyIn(c: Context<PlaneEnv>): string | undefined {
   return c.req.header("pilotlight-key")?.trim() ?? bearerKey(c.req.header("authorization") ?? "");
-}
-
-/** Cells are numbered over all tenants: their numbers are the operator's. */
-function shown(record: object): object {
-  const { cell: _, ...rest } = record as { readonly cell?: number };
-  return rest;
 }
 
 function unknownRun(c: Context<PlaneEnv>): Response {

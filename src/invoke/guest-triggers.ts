@@ -8,6 +8,7 @@ import { messageOf } from "../base/errors.js";
 import { ProblemError, type ProblemCode } from "../base/problem.js";
 import type { JobCaller } from "../deferral/job.js";
 import type { Engine } from "../engine/engine.js";
+import type { Said } from "../triggers/said.js";
 import { rootOf } from "./chain.js";
 import type { GuestAsk } from "./executor.js";
 import { jobCaller } from "./later.js";
@@ -20,22 +21,10 @@ export function isOfTriggers(name: string): boolean {
   return name === QUEUE || name === "pilotlight:triggers/announce@0.1.0";
 }
 
-export type GuestSaid =
-  | { readonly kind: "signal"; readonly signal: string; readonly key: string | undefined }
-  | {
-      readonly kind: "runs";
-      readonly task: string;
-      readonly count: number;
-      readonly inMs: number;
-      readonly windowMs: number;
-      readonly confidence: number;
-      readonly key: string | undefined;
-    };
-
 export interface GuestTriggerPorts {
   readonly engine: Pick<Engine, "send">;
   /** Throws a `ProblemError` where it is not taken. */
-  hear(tenant: string, sender: string, said: GuestSaid): { readonly key: string };
+  hear(tenant: string, sender: string, said: Said): { readonly key: string };
   /** `root`: the run that began the chain. Rejects with a `ProblemError` where it is not taken. */
   send(
     tenant: string,

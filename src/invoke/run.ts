@@ -208,6 +208,12 @@ export function verdictOf(memo: Memo | undefined): RecordVerdict | undefined {
   return { how: kind, reason, recalls, recorded: memo.recorded };
 }
 
+/** Cells are numbered over all tenants: their numbers are the operator's. */
+export function withoutCell(record: object): object {
+  const { cell: _, ...rest } = record as { readonly cell?: number };
+  return rest;
+}
+
 /** The record of a run that goes on. */
 export function liveRecord(run: Run): RunRecord {
   return {
